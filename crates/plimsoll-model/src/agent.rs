@@ -1,0 +1,167 @@
+//! What the agent knows of engines, of the machine and of its own work.
+
+use std::sync::Arc;
+
+use crate::catalog::Collector;
+use crate::container::LabelLoss;
+
+/// The program that was built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Build {
+    /// The version, such as `0.1.0`.
+    pub version: &'static str,
+    /// The revision of the source; empty where the build did not know it.
+    pub revision: &'static str,
+    /// The compiler's version.
+    pub rustc: &'static str,
+    /// The target triple.
+    pub target: &'static str,
+}
+
+/// One engine that the agent listens to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Engine {
+    /// Its name in labels, such as `docker`.
+    pub name: Arc<str>,
+    /// Where it was reached, such as `unix:///var/run/docker.sock`.
+    pub endpoint: Arc<str>,
+    /// Whether it answers.
+    pub up: bool,
+    /// What it says of itself, once it has answered; kept while it is away.
+    pub facts: Option<Arc<EngineFacts>>,
+    /// Why it does not answer; empty while it does.
+    pub trouble: Arc<str>,
+    /// Requests made so far.
+    pub requests: u64,
+    /// Requests that failed, because the engine was away, late or wrong.
+    pub failures: u64,
+    /// Requests that timed out.
+    pub timeouts: u64,
+    /// Parts of replies that could not be understood.
+    pub broken: u64,
+}
+
+/// What an engine says of itself. Empty where it says nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the engine's own words")]
+pub struct EngineFacts {
+    pub version: String,
+    pub api_version: String,
+    pub cgroup_version: String,
+    pub cgroup_driver: String,
+    pub storage_driver: String,
+    pub rootless: bool,
+}
+
+/// The machine. Absent is what could not be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Machine {
+    /// Processors that are online.
+    pub cores: Option<u64>,
+    /// Memory in bytes.
+    pub memory: Option<u64>,
+    /// Swap space in bytes.
+    pub swap: Option<u64>,
+}
+
+/// The agent's own process. Absent is what could not be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Process {
+    /// Processor time, in nanoseconds.
+    pub cpu: Option<u64>,
+    /// Resident memory in bytes.
+    pub resident: Option<u64>,
+    /// Virtual memory in bytes.
+    pub virtual_memory: Option<u64>,
+    /// Open descriptors.
+    pub open_fds: Option<u64>,
+    /// Most descriptors that may be open.
+    pub max_fds: Option<u64>,
+}
+
+/// What one collector did in the last pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CollectorReport {
+    /// How long it took, in nanoseconds; absent where it did not run.
+    pub duration: Option<u64>,
+    /// Whether it read all that it should.
+    pub success: Option<bool>,
+    /// Its requests that timed out; absent for collectors that make none.
+    pub timeouts: Option<u64>,
+}
+
+/// Something that a machine may or may not let the agent read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capability {
+    /// The name in `plimsoll_capability{feature}`.
+    pub feature: &'static str,
+    /// Whether it is there.
+    pub available: bool,
+    /// Why not, or where it was found.
+    pub reason: String,
+    /// What to do about it; empty where nothing is missing or nothing helps.
+    pub remedy: String,
+}
+
+/// The agent's account of engines, machine and itself.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Agent {
+    /// When the agent started, in Unix nanoseconds.
+    pub started: u64,
+    /// The program.
+    pub build: Build,
+    /// The engines.
+    pub engines: Vec<Engine>,
+    /// The machine.
+    pub machine: Machine,
+    /// The agent's process.
+    pub process: Process,
+    /// What each collector did, by [`Collector`].
+    pub collectors: [CollectorReport; Collector::COUNT],
+    /// What this machine lets the agent read.
+    pub capabilities: Arc<[Capability]>,
+    /// Periodic passes so far.
+    pub ticks: u64,
+    /// Periodic passes that were left out.
+    pub ticks_missed: u64,
+    /// How long the last pass over all containers took, in nanoseconds.
+    pub pass_duration: Option<u64>,
+    /// Containers whose resources were read in the last pass.
+    pub containers_read: u64,
+    /// Labels that were left out or cut.
+    pub label_loss: LabelLoss,
+    /// Failed reads by kernel file.
+    pub read_errors: Vec<(&'static str, u64)>,
+}
+
+impl Clone for Agent {
+    fn clone(&self) -> Self {
+        let mut copy = Self::default();
+        copy.clone_from(self);
+        copy
+    }
+
+    /// Reuses the lists of `self`, so that a tick copies without allocating.
+    fn clone_from(&mut self, other: &Self) {
+        let Self { engines, capabilities, read_errors, .. } = self;
+        let (mut engines, mut read_errors) = (std::mem::take(engines), std::mem::take(read_errors));
+        engines.clone_from(&other.engines);
+        read_errors.clone_from(&other.read_errors);
+        capabilities.clone_from(&other.capabilities);
+        *self = Self {
+            engines,
+            read_errors,
+            capabilities: Arc::clone(capabilities),
+            started: other.started,
+            build: other.build,
+            machine: other.machine,
+            process: other.process,
+            collectors: other.collectors,
+            ticks: other.ticks,
+            ticks_missed: other.ticks_missed,
+            pass_duration: other.pass_duration,
+            containers_read: other.containers_read,
+            label_loss: other.label_loss,
+        };
+    }
+}

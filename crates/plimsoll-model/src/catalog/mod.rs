@@ -1,0 +1,322 @@
+//! The metric catalog: every family that can be emitted, defined once.
+//!
+//! Name, kind, unit, help, labels and source of a metric stand in [`families::CATALOG`] and nowhere else.
+//! Encoders, the documentation and the collectors' switches derive from it; what is not in it cannot be
+//! shown, because [`crate::Snapshot::visit`] walks the catalog.
+//!
+//! ```
+//! use plimsoll_model::catalog::{CATALOG, Profile};
+//!
+//! let usage = CATALOG.iter().find(|family| family.name == "container_memory_usage_bytes").unwrap();
+//! assert_eq!(usage.source.v2, "memory.current");
+//! assert_eq!(usage.profile, Profile::Minimal);
+//! ```
+
+mod families;
+mod slots;
+
+pub use families::{AgentFamily, CATALOG, InfoFamily};
+pub use slots::{DeviceSlot, InterfaceSlot, Slot, SlotIndex};
+
+/// How a family's values behave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows while its subject lives; falls to zero with a new life.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Always 1; the labels are the message.
+    Info,
+}
+
+/// What a value counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// A plain number: events, processes, a code.
+    None,
+    /// Bytes.
+    Bytes,
+    /// Seconds.
+    Seconds,
+    /// Per cent; the help text names the scale.
+    Percent,
+    /// A fraction of one.
+    Ratio,
+    /// Processor cores.
+    Cores,
+    /// Microseconds, where an established name fixes them.
+    Microseconds,
+    /// Memory pages.
+    Pages,
+}
+
+impl Unit {
+    /// The unit's word as the documentation shows it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Bytes => "bytes",
+            Self::Seconds => "seconds",
+            Self::Percent => "percent",
+            Self::Ratio => "ratio",
+            Self::Cores => "cores",
+            Self::Microseconds => "microseconds",
+            Self::Pages => "pages",
+        }
+    }
+}
+
+/// What the integer in a slot stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// The value itself.
+    One,
+    /// Billionths: nanoseconds of a second, and fixed-point numbers with nine decimals.
+    Nano,
+}
+
+/// How much is shown. Each profile contains the ones before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Profile {
+    /// About thirty series a container: what an overview needs.
+    Minimal,
+    /// Everything that is cheap and that people ask for.
+    #[default]
+    Default,
+    /// Everything the agent reads.
+    Full,
+}
+
+impl Profile {
+    /// Every profile with its name in settings.
+    pub const ALL: &'static [(&'static str, Self)] =
+        &[("minimal", Self::Minimal), ("default", Self::Default), ("full", Self::Full)];
+
+    /// The name in settings.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Minimal => "minimal",
+            Self::Default => "default",
+            Self::Full => "full",
+        }
+    }
+}
+
+macro_rules! collectors {
+    ($($variant:ident $name:literal $about:literal,)*) => {
+        /// A group of families that is read, timed, and switched on and off as one.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum Collector {
+            $(#[doc = $about] $variant,)*
+        }
+
+        impl Collector {
+            /// Every collector, in the order of the catalog.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+            /// How many there are.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// The name in settings, queries and labels.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What it collects, in one line.
+            #[must_use]
+            pub const fn about(self) -> &'static str {
+                match self { $(Self::$variant => $about,)* }
+            }
+        }
+    };
+}
+
+collectors! {
+    Container "container" "Identity, state and life cycle of containers, stopped ones included.",
+    Cpu "cpu" "Processor time, throttling and limits.",
+    Pressure "pressure" "Pressure stall information (PSI).",
+    Memory "memory" "Memory use by kind, limits, events and faults.",
+    Io "io" "Block I/O per device.",
+    Network "network" "Traffic per network interface.",
+    Sockets "sockets" "Sockets in use per protocol.",
+    Processes "processes" "Processes, threads and their limits.",
+    Engine "engine" "The container engines: reachable, version, containers by state.",
+    Machine "machine" "Cores, memory and swap of the machine.",
+    Process "process" "The agent's own process.",
+    Agent "agent" "The agent's account of its own work; always on.",
+}
+
+impl Collector {
+    /// The collector of that name.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|collector| collector.name() == name)
+    }
+
+    /// Whether a setting can switch it off. The agent's account of itself stays.
+    #[must_use]
+    pub fn is_optional(self) -> bool {
+        self != Self::Agent
+    }
+}
+
+/// Since when a counter counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Since the container's last start: the kernel's counters begin anew with each cgroup.
+    Life,
+    /// Since the container was created.
+    Created,
+    /// Since the agent first saw the container.
+    Seen,
+    /// Since the agent started.
+    Agent,
+}
+
+/// Where a number comes from, for the documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The kernel's file and field on cgroup v1, or the one source where the layout does not matter.
+    pub v1: &'static str,
+    /// The same on cgroup v2.
+    pub v2: &'static str,
+}
+
+/// One metric family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Family {
+    /// The name in Prometheus formats, `_total` included.
+    pub name: &'static str,
+    /// What it means, in one sentence.
+    pub help: &'static str,
+    /// How its values behave.
+    pub kind: Kind,
+    /// What a value counts, as shown.
+    pub unit: Unit,
+    /// What the stored integer stands for.
+    pub scale: Scale,
+    /// The collector that it belongs to.
+    pub collector: Collector,
+    /// The smallest profile that shows it.
+    pub profile: Profile,
+    /// Since when a counter counts; meaningless for the other kinds.
+    pub start: Start,
+    /// Where the number comes from.
+    pub source: Source,
+    /// Label names beyond `name`, `image` and `id`.
+    pub labels: &'static [&'static str],
+    /// Where its values stand in a snapshot.
+    pub shape: Shape,
+}
+
+/// Where a family's values stand in a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// In a container's fixed slots, one cell for each combination of the family's labels.
+    Container(&'static [Cell]),
+    /// In the row of each interface of a container.
+    Interface(InterfaceSlot),
+    /// In the row of each block device of a container.
+    Device(DeviceSlot),
+    /// In a container's identity; the value is 1.
+    Info(InfoFamily),
+    /// In what the agent knows of engines, machine and itself.
+    Agent(AgentFamily),
+}
+
+/// One number of a container: its slot, and the values of the family's labels for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// The slot that holds the number.
+    pub slot: Slot,
+    /// The values of [`Family::labels`], in their order.
+    pub values: &'static [&'static str],
+}
+
+impl Family {
+    /// The position in [`CATALOG`] of the family with this name.
+    #[must_use]
+    pub fn index_of(name: &str) -> Option<usize> {
+        CATALOG.iter().position(|family| family.name == name)
+    }
+
+    /// Whether each series of the family is about one container, and so carries `name`, `image` and `id`.
+    #[must_use]
+    pub fn is_of_container(&self) -> bool {
+        !matches!(self.shape, Shape::Agent(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_slot_has_one_place_in_the_catalog() {
+        let (mut container, mut interface, mut device) = (vec![], vec![], vec![]);
+        for family in CATALOG {
+            match family.shape {
+                Shape::Container(cells) => container.extend(cells.iter().map(|cell| cell.slot)),
+                Shape::Interface(slot) => interface.push(slot),
+                Shape::Device(slot) => device.push(slot),
+                Shape::Info(_) | Shape::Agent(_) => {}
+            }
+        }
+        for slot in Slot::ALL {
+            // Swap is shown under two names: cAdvisor's, and the one with its unit.
+            let expected = if *slot == Slot::MemorySwap { 2 } else { 1 };
+            assert_eq!(container.iter().filter(|s| *s == slot).count(), expected, "{slot:?}");
+        }
+        for slot in InterfaceSlot::ALL {
+            assert_eq!(interface.iter().filter(|s| *s == slot).count(), 1, "{slot:?}");
+        }
+        for slot in DeviceSlot::ALL {
+            assert_eq!(device.iter().filter(|s| *s == slot).count(), 1, "{slot:?}");
+        }
+    }
+
+    #[test]
+    fn families_follow_the_conventions() {
+        let mut names = HashSet::new();
+        for family in CATALOG {
+            let name = family.name;
+            assert!(names.insert(name), "{name} stands twice");
+            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'), "{name}");
+            assert_eq!(name.ends_with("_total"), family.kind == Kind::Counter, "{name}: _total is for counters");
+            assert_eq!(name.ends_with("_info"), family.kind == Kind::Info, "{name}: _info is for infos");
+            assert!(family.help.ends_with('.') && family.help.is_ascii(), "{name}: {}", family.help);
+            assert!(!family.source.v1.is_empty() || !family.source.v2.is_empty(), "{name} has no source");
+            let mut labels: Vec<_> = ["name", "image", "id"].iter().chain(family.labels).collect();
+            labels.sort_unstable();
+            labels.dedup();
+            assert_eq!(labels.len(), 3 + family.labels.len(), "{name} repeats a label");
+            if let Shape::Container(cells) = family.shape {
+                for cell in cells {
+                    assert_eq!(cell.values.len(), family.labels.len(), "{name} {:?}", cell.slot);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn collectors_are_found_by_name() {
+        for collector in Collector::ALL {
+            assert_eq!(Collector::by_name(collector.name()), Some(*collector));
+        }
+        assert_eq!(Collector::by_name("cpus"), None);
+    }
+
+    #[test]
+    fn the_minimal_profile_stays_small() {
+        let cells: usize = CATALOG
+            .iter()
+            .filter(|family| family.profile == Profile::Minimal && family.is_of_container())
+            .map(|family| if let Shape::Container(cells) = family.shape { cells.len() } else { 1 })
+            .sum();
+        assert!((20..=32).contains(&cells), "{cells} series a container");
+    }
+}

@@ -1,0 +1,450 @@
+//! A container's life cycle: starts, ends and restarts, counted once although two sources tell of them.
+//!
+//! The engine's events tell of every start and end in order, but are lost while the connection is. An
+//! inspection tells the present truth, but only its last step, and may run ahead of the events. So each
+//! of them counts what the other has not told yet: what an inspection saw first is marked as awaited, and
+//! its event, when it comes, is not counted again.
+//!
+//! The engine counts restarts by policy itself (`RestartCount`, which falls back to 0 on a start by
+//! hand), so a start that this count does not explain was made by hand.
+
+use crate::catalog::Slot;
+use crate::container::{Health, State};
+use crate::values::Values;
+
+/// What an inspection tells about a container's life.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inspection {
+    /// Whether the container runs now.
+    pub running: bool,
+    /// When it was created, in Unix nanoseconds.
+    pub created: Option<u64>,
+    /// When it last started.
+    pub started: Option<u64>,
+    /// When it last ended.
+    pub finished: Option<u64>,
+    /// The exit code; the engine resets it on a start, so it means something only while not running.
+    pub exit_code: Option<u64>,
+    /// Whether the last end was for lack of memory.
+    pub oom_killed: Option<bool>,
+    /// Health checks failed in a row.
+    pub failing_streak: Option<u64>,
+    /// Restarts by policy since the last start by hand.
+    pub restart_count: Option<u64>,
+}
+
+/// The life of one container, as far as the agent saw it.
+///
+/// ```
+/// use plimsoll_model::lifecycle::{Inspection, Lifecycle};
+///
+/// let mut life = Lifecycle::first_seen(100);
+/// life.inspected(&Inspection { running: true, started: Some(50), ..Inspection::default() });
+/// life.died(200, Some(137));
+/// life.started(300);
+/// assert_eq!(life.restarts(), 1);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lifecycle {
+    seen: u64,
+    facts: Inspection,
+    was_inspected: bool,
+    exits: [u64; 3],
+    by_policy: u64,
+    by_hand: u64,
+    /// Starts whose cause is not known yet.
+    unexplained: u64,
+    /// Restarts that the engine has decided on but not made yet.
+    announced: u64,
+    /// The engine's restart count when the agent first saw the container.
+    before: u64,
+    life: u64,
+    ooms: u64,
+    last_start_event: Option<u64>,
+    last_die_event: Option<u64>,
+    /// The start that an inspection told of, and whose event has not come yet.
+    awaited_start: Option<u64>,
+    /// Starts before that one which an inspection implied, and whose events may still come.
+    awaited_earlier_starts: u64,
+    /// The end that an inspection told of, and whose event has not come yet.
+    awaited_end: Option<u64>,
+}
+
+impl Lifecycle {
+    /// A container that the agent learns of at `now`, in Unix nanoseconds.
+    #[must_use]
+    pub fn first_seen(now: u64) -> Self {
+        Self { seen: now, ..Self::default() }
+    }
+
+    /// The engine's event: started at `at`.
+    pub fn started(&mut self, at: u64) {
+        self.last_start_event = Some(at);
+        // What an inspection has yet to tell for the first time, it tells with this start included.
+        if !self.was_inspected {
+            return;
+        }
+        match self.awaited_start {
+            // The engine logs an event after it has set the time that it shows in an inspection.
+            Some(start) if at >= start => {
+                self.awaited_start = None;
+                self.awaited_earlier_starts = 0;
+            }
+            Some(_) if self.awaited_earlier_starts > 0 => self.awaited_earlier_starts -= 1,
+            _ => self.count_start(at),
+        }
+    }
+
+    /// The engine's event: ended at `at`.
+    pub fn died(&mut self, at: u64, exit_code: Option<u64>) {
+        self.last_die_event = Some(at);
+        if self.awaited_end.is_some_and(|end| at >= end) {
+            self.awaited_end = None;
+            return;
+        }
+        self.count_exit(exit_code);
+        if self.awaited_start.is_some_and(|start| at >= start) {
+            // Events come in order: those of earlier starts were lost.
+            self.awaited_start = None;
+            self.awaited_earlier_starts = 0;
+        }
+        if Some(at) > self.facts.finished {
+            self.facts.finished = Some(at);
+            self.facts.exit_code = exit_code;
+        }
+    }
+
+    /// The engine's event: a process was killed for lack of memory.
+    pub fn ran_out_of_memory(&mut self) {
+        self.ooms += 1;
+    }
+
+    /// The engine's answer to an inspection.
+    pub fn inspected(&mut self, found: &Inspection) {
+        let first = !std::mem::replace(&mut self.was_inspected, true);
+        if first {
+            self.before = found.restart_count.unwrap_or(0);
+            if found.running && found.started > self.last_start_event {
+                self.awaited_start = found.started;
+            }
+            let (finished, exit_code) = (self.facts.finished, self.facts.exit_code);
+            self.facts = found.clone();
+            // While it runs, the engine shows 0 for the exit code of a run that has not ended.
+            if found.running || found.finished.is_none() {
+                self.facts.exit_code = exit_code;
+            }
+            self.facts.finished = self.facts.finished.max(finished);
+            self.ooms = self.ooms.max(u64::from(found.oom_killed == Some(true)));
+            return;
+        }
+        self.see_end(found);
+        self.see_start(found);
+        self.explain_starts(found);
+        if found.oom_killed == Some(true) && !found.running {
+            self.ooms = self.ooms.max(1);
+        }
+        let known = std::mem::replace(&mut self.facts, found.clone());
+        self.facts.created = found.created.or(known.created);
+        self.facts.started = found.started.max(known.started);
+        self.facts.finished = found.finished.max(known.finished);
+        if found.running || found.finished < known.finished {
+            self.facts.exit_code = known.exit_code;
+        }
+        self.facts.restart_count = found.restart_count.or(known.restart_count);
+    }
+
+    fn see_end(&mut self, found: &Inspection) {
+        let is_new = found.finished > self.facts.finished && found.finished > self.last_die_event;
+        // The exit code of an end that a new run has followed is lost, and with it its class.
+        if is_new && !found.running {
+            self.awaited_end = found.finished;
+            self.count_exit(found.exit_code);
+        }
+    }
+
+    fn see_start(&mut self, found: &Inspection) {
+        if found.started > self.facts.started && found.started > self.last_start_event {
+            self.awaited_start = found.started;
+            self.count_start(found.started.unwrap_or(0));
+        }
+    }
+
+    fn explain_starts(&mut self, found: &Inspection) {
+        if let (Some(now), Some(before)) = (found.restart_count, self.facts.restart_count) {
+            // A fall is a start by hand, which also calls off what was announced.
+            self.announced = if now >= before { self.announced + (now - before) } else { now };
+        }
+        let explained = self.unexplained.min(self.announced);
+        self.by_policy += explained;
+        self.announced -= explained;
+        self.by_hand += self.unexplained - explained;
+        self.unexplained = 0;
+        if found.running && self.announced > 0 {
+            // It runs, so the announced restarts were made, and their events are late or lost.
+            self.by_policy += self.announced;
+            self.life += self.announced;
+            self.awaited_earlier_starts += self.announced;
+            self.announced = 0;
+        }
+    }
+
+    fn count_start(&mut self, at: u64) {
+        let is_first = self.facts.started.is_none();
+        self.facts.started = self.facts.started.max(Some(at));
+        self.life += 1;
+        self.ooms = 0;
+        if !is_first {
+            self.unexplained += 1;
+        }
+    }
+
+    fn count_exit(&mut self, exit_code: Option<u64>) {
+        if let Some(code) = exit_code {
+            self.exits[if code == 0 { 0 } else if code > 128 { 1 } else { 2 }] += 1;
+        }
+    }
+
+    /// Restarts: the engine's count when the agent first saw the container, and all starts since.
+    #[must_use]
+    pub fn restarts(&self) -> u64 {
+        self.before + self.by_policy + self.by_hand + self.unexplained
+    }
+
+    /// Which of its lives, as the agent counts, the container is in.
+    #[must_use]
+    pub fn life(&self) -> u64 {
+        self.life
+    }
+
+    /// Out-of-memory kills in this life that the engine told of.
+    #[must_use]
+    pub fn ooms_in_life(&self) -> u64 {
+        self.ooms
+    }
+
+    /// When the container was created, in Unix nanoseconds.
+    #[must_use]
+    pub fn created_at(&self) -> Option<u64> {
+        self.facts.created
+    }
+
+    /// When it last started, in Unix nanoseconds.
+    #[must_use]
+    pub fn started_at(&self) -> Option<u64> {
+        self.facts.started
+    }
+
+    /// When the agent first saw it, in Unix nanoseconds.
+    #[must_use]
+    pub fn seen_at(&self) -> u64 {
+        self.seen
+    }
+
+    /// Takes over the creation time and health of a listing, where an inspection has not told them.
+    pub fn listed(&mut self, created: Option<u64>, failing_streak: Option<u64>) {
+        self.facts.created = self.facts.created.or(created);
+        self.facts.failing_streak = failing_streak.or(self.facts.failing_streak);
+    }
+
+    /// Writes everything that is known into a container's slots. `now` is Unix time in nanoseconds.
+    pub fn fill(&self, state: &State, health: Health, now: u64, values: &mut Values<Slot, { Slot::COUNT }>) {
+        let facts = &self.facts;
+        values.set(Slot::State, u64::from(*state == State::Running));
+        values.set_option(Slot::Status, state.code());
+        for (slot, which) in [
+            (Slot::HealthNone, Health::None),
+            (Slot::HealthStarting, Health::Starting),
+            (Slot::HealthHealthy, Health::Healthy),
+            (Slot::HealthUnhealthy, Health::Unhealthy),
+        ] {
+            values.set(slot, u64::from(health == which));
+        }
+        if health != Health::None {
+            values.set_option(Slot::HealthFailingStreak, facts.failing_streak);
+        }
+        values.set_option(Slot::Created, facts.created);
+        values.set_option(Slot::Started, facts.started);
+        values.set_option(Slot::Finished, facts.finished);
+        values.set_option(Slot::ExitCode, facts.exit_code);
+        values.set_option(Slot::OomKilled, facts.oom_killed.map(u64::from));
+        values.set(Slot::LastSeen, now);
+        if self.was_inspected {
+            values.set(Slot::ExitsZero, self.exits[0]);
+            values.set(Slot::ExitsSignal, self.exits[1]);
+            values.set(Slot::ExitsError, self.exits[2]);
+            values.set(Slot::Restarts, self.restarts());
+            values.set(Slot::StartsPolicy, self.by_policy);
+            values.set(Slot::StartsManual, self.by_hand);
+        }
+        if matches!(state, State::Running | State::Paused) {
+            values.set_option(Slot::Uptime, facts.started.map(|started| now.saturating_sub(started)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn running(started: u64, restart_count: u64) -> Inspection {
+        Inspection {
+            running: true,
+            started: Some(started),
+            exit_code: Some(0),
+            restart_count: Some(restart_count),
+            ..Inspection::default()
+        }
+    }
+
+    fn exited(started: u64, finished: u64, code: u64, restart_count: u64) -> Inspection {
+        Inspection {
+            running: false,
+            finished: Some(finished),
+            exit_code: Some(code),
+            ..running(started, restart_count)
+        }
+    }
+
+    fn counts(life: &Lifecycle) -> (u64, u64, u64, [u64; 3]) {
+        (life.restarts(), life.by_policy, life.by_hand, life.exits)
+    }
+
+    #[test]
+    fn an_event_and_its_inspection_count_once_in_either_order() {
+        for inspection_first in [false, true] {
+            let mut life = Lifecycle::first_seen(0);
+            life.inspected(&running(10, 0));
+            if inspection_first {
+                life.inspected(&exited(10, 20, 3, 0));
+                life.died(21, Some(3));
+                life.inspected(&running(30, 0));
+                life.started(31);
+            } else {
+                life.died(21, Some(3));
+                life.inspected(&exited(10, 20, 3, 0));
+                life.started(31);
+                life.inspected(&running(30, 0));
+            }
+            assert_eq!(counts(&life), (1, 0, 1, [0, 0, 1]), "inspection first: {inspection_first}");
+            life.died(40, Some(137));
+            life.started(51);
+            life.inspected(&running(50, 0));
+            assert_eq!(counts(&life), (2, 0, 2, [0, 1, 1]), "inspection first: {inspection_first}");
+        }
+    }
+
+    #[test]
+    fn a_restart_by_policy_is_announced_before_it_is_made() {
+        let mut life = Lifecycle::first_seen(0);
+        life.inspected(&running(10, 0));
+        life.died(20, Some(1));
+        life.inspected(&exited(10, 20, 1, 1));
+        assert_eq!(life.restarts(), 0, "it is still waiting");
+        life.started(31);
+        life.inspected(&running(30, 1));
+        assert_eq!(counts(&life), (1, 1, 0, [0, 0, 1]));
+    }
+
+    #[test]
+    fn a_start_by_hand_resets_the_engines_count_and_not_ours() {
+        let mut life = Lifecycle::first_seen(0);
+        life.inspected(&running(10, 7));
+        assert_eq!(life.restarts(), 7);
+        life.died(20, Some(0));
+        life.inspected(&exited(10, 20, 0, 8));
+        life.inspected(&exited(10, 20, 0, 8));
+        life.started(31);
+        life.inspected(&running(30, 0));
+        assert_eq!(counts(&life), (8, 0, 1, [1, 0, 0]));
+    }
+
+    #[test]
+    fn the_first_start_is_no_restart() {
+        let mut life = Lifecycle::first_seen(0);
+        life.inspected(&Inspection { restart_count: Some(0), ..Inspection::default() });
+        life.started(11);
+        life.inspected(&running(10, 0));
+        assert_eq!(counts(&life), (0, 0, 0, [0, 0, 0]));
+        assert_eq!(life.life(), 1);
+    }
+
+    #[test]
+    fn a_start_before_the_first_inspection_is_part_of_it() {
+        let mut life = Lifecycle::first_seen(0);
+        life.started(11);
+        life.inspected(&running(10, 0));
+        life.died(20, Some(0));
+        life.started(31);
+        assert_eq!(life.restarts(), 1);
+    }
+
+    #[test]
+    fn what_happened_while_nobody_listened_is_found_by_inspection() {
+        let mut life = Lifecycle::first_seen(0);
+        life.inspected(&running(10, 0));
+        life.inspected(&running(90, 3));
+        assert_eq!(counts(&life), (3, 3, 0, [0, 0, 0]));
+        life.died(95, Some(2));
+        assert_eq!(life.exits, [0, 0, 1]);
+    }
+
+    #[test]
+    fn the_exit_code_of_a_running_container_is_that_of_its_last_run() {
+        let mut values = Values::default();
+        let mut life = Lifecycle::first_seen(0);
+        life.inspected(&running(10, 0));
+        life.fill(&State::Running, Health::None, 50, &mut values);
+        assert_eq!(values.get(Slot::ExitCode), None, "it never ended");
+        assert_eq!(values.get(Slot::Uptime), Some(40));
+        life.died(60, Some(3));
+        life.started(70);
+        life.inspected(&Inspection { finished: Some(60), ..running(70, 0) });
+        life.fill(&State::Running, Health::None, 80, &mut values);
+        assert_eq!(values.get(Slot::ExitCode), Some(3));
+    }
+
+    proptest! {
+        /// A container that is started and ended at random, with inspections at random moments that tell
+        /// the truth, and events that come in order but late: every count must be right in the end.
+        #[test]
+        fn counts_are_exact(steps in prop::collection::vec((0u8..4, any::<bool>(), 0u64..200), 1..120)) {
+            let mut life = Lifecycle::first_seen(0);
+            let (mut now, mut truth) = (100, running(100, 0));
+            life.inspected(&truth);
+            let (mut restarts, mut exits) = (0, [0; 3]);
+            let mut late: std::collections::VecDeque<(bool, u64, u64)> = [(true, 101, 0)].into();
+            let mut last_total = 0;
+            for (step, by_policy, code) in steps.into_iter().chain(std::iter::repeat_n((3, false, 0), 400)) {
+                now += 10;
+                match step {
+                    0 if truth.running => {
+                        truth = exited(truth.started.unwrap(), now, code, truth.restart_count.unwrap());
+                        exits[if code == 0 { 0 } else if code > 128 { 1 } else { 2 }] += 1;
+                        late.push_back((false, now + 1, code));
+                    }
+                    0 | 1 if !truth.running => {
+                        let count = if by_policy { truth.restart_count.unwrap() + 1 } else { 0 };
+                        truth = Inspection { finished: truth.finished, ..running(now, count) };
+                        restarts += 1;
+                        late.push_back((true, now + 1, 0));
+                    }
+                    // An inspection may run ahead of the events by one life, not by several: the agent
+                    // inspects because of an event.
+                    2 if late.len() <= 2 => life.inspected(&truth),
+                    _ => match late.pop_front() {
+                        Some((true, at, _)) => life.started(at),
+                        Some((false, at, code)) => life.died(at, Some(code)),
+                        None => {}
+                    },
+                }
+                prop_assert!(life.restarts() >= last_total, "a counter fell");
+                last_total = life.restarts();
+            }
+            life.inspected(&truth);
+            prop_assert_eq!(life.restarts(), restarts);
+            prop_assert_eq!(life.by_policy + life.by_hand, restarts);
+            prop_assert_eq!(life.exits, exits);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! One moment of everything that is measured.
+
+use std::sync::Arc;
+
+use crate::agent::Agent;
+use crate::catalog::{DeviceSlot, InterfaceSlot, Slot};
+use crate::container::Container;
+use crate::values::Values;
+
+/// Everything that was read in one pass, taken by every consumer from here.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// When the pass began, in Unix nanoseconds.
+    pub at: u64,
+    /// Counts snapshots; a larger number is later.
+    pub sequence: u64,
+    /// The containers, in the order in which the agent learned of them.
+    pub containers: Vec<ContainerRow>,
+    /// Engines, machine and the agent.
+    pub agent: Agent,
+}
+
+/// One container in a snapshot.
+#[derive(Clone, Debug)]
+pub struct ContainerRow {
+    /// Who it is.
+    pub container: Arc<Container>,
+    /// Its numbers.
+    pub values: Values<Slot, { Slot::COUNT }>,
+    /// Its network interfaces; none where it shares another container's, or the host's, namespace.
+    pub interfaces: Vec<InterfaceRow>,
+    /// The block devices that it used.
+    pub devices: Vec<DeviceRow>,
+    /// Its cgroup below the hierarchy's root, once it was found.
+    pub cgroup: Option<Arc<str>>,
+    /// Since when its kernel counters count, in Unix nanoseconds.
+    pub started: Option<u64>,
+    /// When it was created, in Unix nanoseconds.
+    pub created: Option<u64>,
+    /// When the agent first saw it, in Unix nanoseconds.
+    pub seen: u64,
+}
+
+/// A network interface of a container.
+#[derive(Clone, Debug)]
+pub struct InterfaceRow {
+    /// Its name inside, such as `eth0`.
+    pub name: Arc<str>,
+    /// The engine's network behind it; empty where that is not known.
+    pub network: Arc<str>,
+    /// Its numbers.
+    pub values: Values<InterfaceSlot, { InterfaceSlot::COUNT }>,
+}
+
+/// A block device that a container used.
+#[derive(Clone, Debug)]
+pub struct DeviceRow {
+    /// Its name, such as `/dev/vda`, or `MAJOR:MINOR` where the machine does not tell.
+    pub name: Arc<str>,
+    /// Its numbers.
+    pub values: Values<DeviceSlot, { DeviceSlot::COUNT }>,
+}
+
+impl ContainerRow {
+    /// A row without numbers.
+    #[must_use]
+    pub fn new(container: Arc<Container>) -> Self {
+        Self {
+            container,
+            values: Values::default(),
+            interfaces: Vec::new(),
+            devices: Vec::new(),
+            cgroup: None,
+            started: None,
+            created: None,
+            seen: 0,
+        }
+    }
+
+    /// The sum of a number over the interfaces; `None` where there is no interface with it.
+    #[must_use]
+    pub fn network_total(&self, slot: InterfaceSlot) -> Option<u64> {
+        self.interfaces.iter().filter_map(|row| row.values.get(slot)).reduce(u64::saturating_add)
+    }
+
+    /// The sum of a number over the devices; `None` where there is no device with it.
+    #[must_use]
+    pub fn device_total(&self, slot: DeviceSlot) -> Option<u64> {
+        self.devices.iter().filter_map(|row| row.values.get(slot)).reduce(u64::saturating_add)
+    }
+}

@@ -1,0 +1,333 @@
+//! The one walk over catalog and snapshot. Whoever shows, stores or sends numbers is a [`Sink`].
+
+use crate::agent::{Agent, Engine};
+use crate::catalog::{AgentFamily, CATALOG, Cell, Collector, Family, InfoFamily, Shape, Start};
+use crate::container::{Container, State};
+use crate::selection::Selection;
+use crate::snapshot::{ContainerRow, Snapshot};
+
+/// Takes what a snapshot has to show, family by family, in the order of the catalog.
+pub trait Sink {
+    /// The samples that follow are of this family. Called once a family, and only if it has a sample.
+    fn family(&mut self, family: &'static Family);
+
+    /// The samples that follow carry these labels, beside `name`, `image` and `id` where they are about a
+    /// container. Called at least once after [`Sink::family`].
+    fn labels(&mut self, names: &[&str], values: &[&str]);
+
+    /// A sample. `container` is the row in [`Snapshot::containers`] that it is about. `value` is on the
+    /// family's [`crate::Scale`]. `start` is since when a counter counts, in Unix nanoseconds.
+    fn sample(&mut self, container: Option<usize>, value: u64, start: Option<u64>);
+}
+
+impl Snapshot {
+    /// Hands everything that is selected and present to `sink`.
+    pub fn visit(&self, selection: &Selection, sink: &mut impl Sink) {
+        let mut walk = Walk { snapshot: self, sink, open: false, series: 0 };
+        for family in CATALOG.iter().filter(|family| selection.has(family)) {
+            walk.open = false;
+            match family.shape {
+                Shape::Container(cells) => walk.cells(family, cells),
+                Shape::Info(which) => walk.info(family, which),
+                Shape::Interface(slot) => {
+                    for (index, row) in self.containers.iter().enumerate() {
+                        for interface in &row.interfaces {
+                            if let Some(value) = interface.values.get(slot) {
+                                walk.labelled(family, &[&interface.name], Some(index), value);
+                            }
+                        }
+                    }
+                }
+                Shape::Device(slot) => {
+                    for (index, row) in self.containers.iter().enumerate() {
+                        for device in &row.devices {
+                            if let Some(value) = device.values.get(slot) {
+                                walk.labelled(family, &[&device.name], Some(index), value);
+                            }
+                        }
+                    }
+                }
+                Shape::Agent(which) => walk.agent(family, which),
+            }
+        }
+    }
+}
+
+struct Walk<'a, S> {
+    snapshot: &'a Snapshot,
+    sink: &'a mut S,
+    /// Whether the present family has been announced to the sink.
+    open: bool,
+    series: u64,
+}
+
+impl<S: Sink> Walk<'_, S> {
+    fn announce(&mut self, family: &'static Family) {
+        if !self.open {
+            self.sink.family(family);
+            self.open = true;
+        }
+    }
+
+    fn cells(&mut self, family: &'static Family, cells: &[Cell]) {
+        for cell in cells {
+            let mut labels_told = false;
+            for (index, row) in self.snapshot.containers.iter().enumerate() {
+                let Some(value) = row.values.get(cell.slot) else { continue };
+                if !labels_told {
+                    self.announce(family);
+                    self.sink.labels(family.labels, cell.values);
+                    labels_told = true;
+                }
+                self.series += 1;
+                self.sink.sample(Some(index), value, start_of(family, row, &self.snapshot.agent));
+            }
+        }
+    }
+
+    /// One sample with all of the family's labels.
+    fn labelled(&mut self, family: &'static Family, values: &[&str], container: Option<usize>, value: u64) {
+        self.announce(family);
+        self.sink.labels(family.labels, values);
+        self.series += 1;
+        let agent = &self.snapshot.agent;
+        let start = match container {
+            Some(index) => start_of(family, &self.snapshot.containers[index], agent),
+            None => Some(agent.started),
+        };
+        self.sink.sample(container, value, start);
+    }
+
+    fn info(&mut self, family: &'static Family, which: InfoFamily) {
+        let snapshot = self.snapshot;
+        for (index, row) in snapshot.containers.iter().enumerate() {
+            let container = &*row.container;
+            let label = |key| container.label(key);
+            match which {
+                InfoFamily::Container => {
+                    let cgroup = row.cgroup.as_deref().unwrap_or("");
+                    let values = [
+                        &*container.image_id,
+                        &container.runtime,
+                        &container.engine,
+                        "",
+                        "",
+                        &container.hostname,
+                        &container.network_mode,
+                        cgroup,
+                        &container.restart_policy,
+                    ];
+                    self.told(family, &values, index);
+                }
+                InfoFamily::Labels => self.shown_labels(family, container, index),
+                InfoFamily::Compose => self.told(family, &compose(container), index),
+                InfoFamily::Swarm => {
+                    let values = [
+                        label("com.docker.swarm.service.name"),
+                        label("com.docker.swarm.service.id"),
+                        label("com.docker.swarm.task.name"),
+                        label("com.docker.swarm.task.id"),
+                        label("com.docker.swarm.node.id"),
+                        label("com.docker.stack.namespace"),
+                    ];
+                    self.told(family, &values, index);
+                }
+                InfoFamily::Kubernetes => {
+                    let values = [
+                        label("io.kubernetes.pod.namespace"),
+                        label("io.kubernetes.pod.name"),
+                        label("io.kubernetes.container.name"),
+                        label("io.kubernetes.pod.uid"),
+                    ];
+                    self.told(family, &values, index);
+                }
+                InfoFamily::Image => {
+                    if let Some(facts) = &container.image_facts {
+                        let values = [&*facts.digest, &facts.version, &facts.revision, &facts.created];
+                        self.told(family, &values, index);
+                    }
+                }
+                InfoFamily::LifecycleState => self.told(family, &[container.state.word()], index),
+                InfoFamily::NetworkInterface => {
+                    for interface in row.interfaces.iter().filter(|interface| !interface.network.is_empty()) {
+                        self.told(family, &[&interface.name, &interface.network], index);
+                    }
+                }
+            }
+        }
+    }
+
+    /// An info sample, unless it would say nothing.
+    fn told(&mut self, family: &'static Family, values: &[&str], index: usize) {
+        if values.iter().any(|value| !value.is_empty()) {
+            self.labelled(family, values, Some(index), 1);
+        }
+    }
+
+    fn shown_labels(&mut self, family: &'static Family, container: &Container, index: usize) {
+        let (mut names, mut values) = (Vec::new(), Vec::new());
+        for (name, value) in container.shown_labels.iter().filter(|(_, value)| !value.is_empty()) {
+            names.push(&**name);
+            values.push(&**value);
+        }
+        if !names.is_empty() {
+            self.announce(family);
+            self.sink.labels(&names, &values);
+            self.series += 1;
+            self.sink.sample(Some(index), 1, None);
+        }
+    }
+
+    fn own(&mut self, family: &'static Family, labels: &[&str], value: Option<u64>) {
+        if let Some(value) = value {
+            self.labelled(family, labels, None, value);
+        }
+    }
+
+    fn agent(&mut self, family: &'static Family, which: AgentFamily) {
+        let agent = &self.snapshot.agent;
+        match which {
+            AgentFamily::EngineUp => {
+                for engine in &agent.engines {
+                    self.own(family, &[&engine.name, &engine.endpoint], Some(u64::from(engine.up)));
+                }
+            }
+            AgentFamily::EngineInfo => {
+                for engine in &agent.engines {
+                    if let Some(facts) = &engine.facts {
+                        let rootless = if facts.rootless { "true" } else { "false" };
+                        let values = [
+                            &*engine.name,
+                            &engine.endpoint,
+                            &facts.version,
+                            &facts.api_version,
+                            &facts.cgroup_version,
+                            &facts.cgroup_driver,
+                            &facts.storage_driver,
+                            rootless,
+                        ];
+                        self.own(family, &values, Some(1));
+                    }
+                }
+            }
+            AgentFamily::Containers => {
+                for engine in &agent.engines {
+                    for (state, count) in count_states(self.snapshot, engine) {
+                        self.own(family, &[&engine.name, state.word()], Some(count));
+                    }
+                }
+            }
+            AgentFamily::MachineCores => self.own(family, &[], agent.machine.cores),
+            AgentFamily::MachineMemory => self.own(family, &[], agent.machine.memory),
+            AgentFamily::MachineSwap => self.own(family, &[], agent.machine.swap),
+            AgentFamily::ProcessCpu => self.own(family, &[], agent.process.cpu),
+            AgentFamily::ProcessResident => self.own(family, &[], agent.process.resident),
+            AgentFamily::ProcessVirtual => self.own(family, &[], agent.process.virtual_memory),
+            AgentFamily::ProcessOpenFds => self.own(family, &[], agent.process.open_fds),
+            AgentFamily::ProcessMaxFds => self.own(family, &[], agent.process.max_fds),
+            AgentFamily::ProcessStart => self.own(family, &[], Some(agent.started)),
+            AgentFamily::BuildInfo => {
+                let build = &agent.build;
+                self.own(family, &[build.version, build.revision, build.rustc, build.target], Some(1));
+            }
+            AgentFamily::CollectorDuration => self.reports(family, |report| report.duration),
+            AgentFamily::CollectorSuccess => self.reports(family, |report| report.success.map(u64::from)),
+            AgentFamily::CollectorTimeouts => self.reports(family, |report| report.timeouts),
+            AgentFamily::Capability => {
+                for capability in &*agent.capabilities {
+                    self.own(family, &[capability.feature], Some(u64::from(capability.available)));
+                }
+            }
+            AgentFamily::Ticks => self.own(family, &[], Some(agent.ticks)),
+            AgentFamily::TicksMissed => self.own(family, &[], Some(agent.ticks_missed)),
+            AgentFamily::EngineRequests => {
+                for engine in &agent.engines {
+                    self.own(family, &[&engine.name], Some(engine.requests));
+                }
+            }
+            AgentFamily::EngineBroken => {
+                for engine in &agent.engines {
+                    self.own(family, &[&engine.name], Some(engine.broken));
+                }
+            }
+            AgentFamily::LabelsDropped => {
+                let loss = &agent.label_loss;
+                self.own(family, &["collision"], Some(loss.collision));
+                self.own(family, &["too_many"], Some(loss.too_many));
+                self.own(family, &["long_key"], Some(loss.long_key));
+                self.own(family, &["long_value"], Some(loss.long_value));
+            }
+            AgentFamily::ReadErrors => {
+                for (file, count) in &agent.read_errors {
+                    self.own(family, &[file], Some(*count));
+                }
+            }
+            AgentFamily::ScrapeDuration => self.own(family, &[], agent.pass_duration),
+            AgentFamily::ContainersScraped => self.own(family, &[], Some(agent.containers_read)),
+            AgentFamily::ScrapeErrors => {
+                let (reads, requests) = error_totals(agent);
+                self.own(family, &["kernel"], Some(reads));
+                self.own(family, &["engine"], Some(requests));
+            }
+            // The last family: it counts itself, and all that came before it.
+            AgentFamily::Series => self.own(family, &[], Some(self.series + 1)),
+        }
+    }
+
+    fn reports(&mut self, family: &'static Family, get: impl Fn(&crate::agent::CollectorReport) -> Option<u64>) {
+        for collector in Collector::ALL {
+            let value = get(&self.snapshot.agent.collectors[*collector as usize]);
+            self.own(family, &[collector.name()], value);
+        }
+    }
+}
+
+fn start_of(family: &Family, row: &ContainerRow, agent: &Agent) -> Option<u64> {
+    match family.start {
+        Start::Life => row.started,
+        Start::Created => row.created,
+        Start::Seen => Some(row.seen),
+        Start::Agent => Some(agent.started),
+    }
+}
+
+fn compose(container: &Container) -> [&str; 5] {
+    let either = |docker, podman| {
+        let value = container.label(docker);
+        if value.is_empty() { container.label(podman) } else { value }
+    };
+    [
+        either("com.docker.compose.project", "io.podman.compose.project"),
+        either("com.docker.compose.service", "io.podman.compose.service"),
+        either("com.docker.compose.container-number", "io.podman.compose.container-number"),
+        either("com.docker.compose.oneoff", "io.podman.compose.oneoff"),
+        either("com.docker.compose.config-hash", "io.podman.compose.config-hash"),
+    ]
+}
+
+/// The known states, each with its count, also where it is 0; then states that occur and are not known.
+fn count_states(snapshot: &Snapshot, engine: &Engine) -> Vec<(State, u64)> {
+    let known = [
+        State::Created,
+        State::Running,
+        State::Paused,
+        State::Restarting,
+        State::Removing,
+        State::Exited,
+        State::Dead,
+    ];
+    let mut counts: Vec<_> = known.into_iter().map(|state| (state, 0)).collect();
+    for row in snapshot.containers.iter().filter(|row| row.container.engine == engine.name) {
+        match counts.iter_mut().find(|(state, _)| *state == row.container.state) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((row.container.state.clone(), 1)),
+        }
+    }
+    counts
+}
+
+fn error_totals(agent: &Agent) -> (u64, u64) {
+    let reads = agent.read_errors.iter().map(|(_, count)| count).sum();
+    let requests = agent.engines.iter().map(|engine| engine.failures + engine.broken).sum();
+    (reads, requests)
+}
