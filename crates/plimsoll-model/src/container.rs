@@ -285,8 +285,12 @@ mod tests {
     fn colliding_labels_resolve_the_same_way_and_are_counted() {
         let mut container = Container::new("abc", "docker".into());
         let all = LabelChoice { all: true, keys: vec![] };
-        let loss = container.set_labels(labels(&[("a-b", "2"), ("a.b", "3"), ("a_b", "1"), ("c", "4")]), &all);
-        assert_eq!(container.shown_labels, [("label_a_b".into(), "2".into()), ("label_c".into(), "4".into())]);
+        let loss =
+            container.set_labels(labels(&[("a-b", "2"), ("a.b", "3"), ("a_b", "1"), ("c", "4")]), &all);
+        assert_eq!(
+            container.shown_labels,
+            [("label_a_b".into(), "2".into()), ("label_c".into(), "4".into())]
+        );
         assert_eq!(loss.collision, 2);
     }
 

@@ -200,7 +200,13 @@ impl Lifecycle {
 
     fn count_exit(&mut self, exit_code: Option<u64>) {
         if let Some(code) = exit_code {
-            self.exits[if code == 0 { 0 } else if code > 128 { 1 } else { 2 }] += 1;
+            self.exits[if code == 0 {
+                0
+            } else if code > 128 {
+                1
+            } else {
+                2
+            }] += 1;
         }
     }
 

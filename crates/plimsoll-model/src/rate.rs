@@ -42,9 +42,7 @@ impl Rate {
 /// ```
 #[must_use]
 pub fn percent(part: u64, whole: u64) -> Option<u64> {
-    (whole > 0)
-        .then(|| u64::try_from(u128::from(part) * 100 * NANO / u128::from(whole)).ok())
-        .flatten()
+    (whole > 0).then(|| u64::try_from(u128::from(part) * 100 * NANO / u128::from(whole)).ok()).flatten()
 }
 
 #[cfg(test)]

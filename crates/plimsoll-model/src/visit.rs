@@ -274,7 +274,11 @@ impl<S: Sink> Walk<'_, S> {
         }
     }
 
-    fn reports(&mut self, family: &'static Family, get: impl Fn(&crate::agent::CollectorReport) -> Option<u64>) {
+    fn reports(
+        &mut self,
+        family: &'static Family,
+        get: impl Fn(&crate::agent::CollectorReport) -> Option<u64>,
+    ) {
         for collector in Collector::ALL {
             let value = get(&self.snapshot.agent.collectors[*collector as usize]);
             self.own(family, &[collector.name()], value);

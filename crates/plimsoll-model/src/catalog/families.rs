@@ -5,7 +5,8 @@
 //! (`container_memory_rss` without a unit), so that its dashboards work unchanged.
 
 use super::{
-    Cell, Collector, DeviceSlot, Family, InterfaceSlot, Kind, Profile, Scale, Shape, Slot, Source, Start, Unit,
+    Cell, Collector, DeviceSlot, Family, InterfaceSlot, Kind, Profile, Scale, Shape, Slot, Source, Start,
+    Unit,
 };
 
 /// Families whose message is in labels taken from a container's identity.
@@ -55,7 +56,13 @@ pub enum AgentFamily {
     Series,
 }
 
-const fn family(name: &'static str, kind: Kind, collector: Collector, help: &'static str, shape: Shape) -> Family {
+const fn family(
+    name: &'static str,
+    kind: Kind,
+    collector: Collector,
+    help: &'static str,
+    shape: Shape,
+) -> Family {
     Family {
         name,
         help,
@@ -71,15 +78,30 @@ const fn family(name: &'static str, kind: Kind, collector: Collector, help: &'st
     }
 }
 
-const fn gauge(name: &'static str, collector: Collector, help: &'static str, cells: &'static [Cell]) -> Family {
+const fn gauge(
+    name: &'static str,
+    collector: Collector,
+    help: &'static str,
+    cells: &'static [Cell],
+) -> Family {
     family(name, Kind::Gauge, collector, help, Shape::Container(cells))
 }
 
-const fn counter(name: &'static str, collector: Collector, help: &'static str, cells: &'static [Cell]) -> Family {
+const fn counter(
+    name: &'static str,
+    collector: Collector,
+    help: &'static str,
+    cells: &'static [Cell],
+) -> Family {
     family(name, Kind::Counter, collector, help, Shape::Container(cells))
 }
 
-const fn info(name: &'static str, help: &'static str, info: InfoFamily, labels: &'static [&'static str]) -> Family {
+const fn info(
+    name: &'static str,
+    help: &'static str,
+    info: InfoFamily,
+    labels: &'static [&'static str],
+) -> Family {
     Family { labels, ..family(name, Kind::Info, Collector::Container, help, Shape::Info(info)) }
 }
 
@@ -95,7 +117,13 @@ const fn block(name: &'static str, help: &'static str, slot: DeviceSlot) -> Fami
     Family { labels: &["device"], ..family(name, Kind::Counter, Collector::Io, help, Shape::Device(slot)) }
 }
 
-const fn own(name: &'static str, kind: Kind, collector: Collector, help: &'static str, which: AgentFamily) -> Family {
+const fn own(
+    name: &'static str,
+    kind: Kind,
+    collector: Collector,
+    help: &'static str,
+    which: AgentFamily,
+) -> Family {
     Family { start: Start::Agent, ..family(name, kind, collector, help, Shape::Agent(which)) }
 }
 

@@ -285,8 +285,15 @@ mod tests {
         for family in CATALOG {
             let name = family.name;
             assert!(names.insert(name), "{name} stands twice");
-            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'), "{name}");
-            assert_eq!(name.ends_with("_total"), family.kind == Kind::Counter, "{name}: _total is for counters");
+            assert!(
+                name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'),
+                "{name}"
+            );
+            assert_eq!(
+                name.ends_with("_total"),
+                family.kind == Kind::Counter,
+                "{name}: _total is for counters"
+            );
             assert_eq!(name.ends_with("_info"), family.kind == Kind::Info, "{name}: _info is for infos");
             assert!(family.help.ends_with('.') && family.help.is_ascii(), "{name}: {}", family.help);
             assert!(!family.source.v1.is_empty() || !family.source.v2.is_empty(), "{name} has no source");

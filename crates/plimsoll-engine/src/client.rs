@@ -1,0 +1,240 @@
+//! The calls, and what the paths to them look like.
+
+use std::fmt::{self, Write};
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Deserialize;
+
+use crate::error::excerpt;
+use crate::events::{self, EventStream};
+use crate::lenient::Object;
+use crate::transport::{Timeouts, Transport, doing};
+use crate::types::{self, Details, Image, Info, Listing, Version};
+use crate::{Endpoint, Error, Result};
+
+/// The largest container listing that is read, in bytes: some ten thousand containers with many labels.
+pub const MAX_LISTING: usize = 32 * 1024 * 1024;
+
+/// The largest other answer that is read, in bytes.
+pub const MAX_ANSWER: usize = 4 * 1024 * 1024;
+
+/// The newest API version this client asks for.
+pub(crate) const NEWEST: ApiVersion = ApiVersion { major: 1, minor: 56 };
+
+/// The oldest one it asks for: Docker 1.12 of 2016. Before it, events and listings lacked what this client needs.
+pub(crate) const OLDEST: ApiVersion = ApiVersion { major: 1, minor: 24 };
+
+/// A version of the Engine API, as in `/v1.41/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ApiVersion {
+    major: u16,
+    minor: u16,
+}
+
+impl fmt::Display for ApiVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+impl FromStr for ApiVersion {
+    type Err = ();
+
+    fn from_str(text: &str) -> std::result::Result<Self, ()> {
+        let (major, minor) = text.split_once('.').ok_or(())?;
+        Ok(Self { major: major.parse().map_err(drop)?, minor: minor.parse().map_err(drop)? })
+    }
+}
+
+/// A client of one engine. Clones share connections and the negotiated API version.
+///
+/// It only ever reads (`GET`), and it connects when the first call is made. All calls need a tokio runtime with I/O and
+/// time enabled.
+#[derive(Clone, Debug)]
+pub struct Client {
+    transport: Arc<Transport>,
+    /// Set by [`Client::version`]; before that, paths have no prefix and the engine answers in its own newest version.
+    negotiated: Arc<Mutex<Option<ApiVersion>>>,
+}
+
+impl Client {
+    /// A client of the engine at `endpoint`, with the ordinary [`Timeouts`]. This does not connect yet.
+    pub fn new(endpoint: Endpoint) -> Self {
+        Self::with_timeouts(endpoint, Timeouts::default())
+    }
+
+    /// As [`new`](Self::new), with other timeouts.
+    pub fn with_timeouts(endpoint: Endpoint, timeouts: Timeouts) -> Self {
+        Self { transport: Arc::new(Transport::new(endpoint, timeouts)), negotiated: Arc::default() }
+    }
+
+    /// Where the engine is.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.transport.endpoint
+    }
+
+    /// Asks whether the engine answers at all (`GET /_ping`).
+    ///
+    /// # Errors
+    /// Every [`Error`] but [`Error::Reply`]: what a ping answers is not looked at, only its status.
+    pub async fn ping(&self) -> Result<()> {
+        self.transport.get("/_ping", MAX_ANSWER).await.map(drop)
+    }
+
+    /// Asks for the engine's version (`GET /version`) and negotiates: from then on, this client and its clones speak the
+    /// newest API version that both sides know. Worth calling at every reconnection, as an engine may have been upgraded.
+    ///
+    /// # Errors
+    /// [`Error::ApiVersion`] if there is no common version, [`Error::Reply`] if the answer has no `ApiVersion` (and so
+    /// does not come from an engine), else what the connection gave.
+    pub async fn version(&self) -> Result<Version> {
+        let path = "/version";
+        let body = self.transport.get(path, MAX_ANSWER).await?;
+        let version = Version::from(self.object::<types::VersionWire>(path, &body)?);
+        let Ok(theirs) = version.api_version.parse::<ApiVersion>() else {
+            return Err(self.reply(path, "it has no usable ApiVersion", &body));
+        };
+        let least = version.min_api_version.as_deref();
+        let least = least.and_then(|least| least.parse::<ApiVersion>().ok());
+        if theirs < OLDEST || least.is_some_and(|least| least > NEWEST) {
+            let least = least.map(|least| format!("{least} to ")).unwrap_or_default();
+            let message = format!("the engine speaks {least}{theirs}");
+            return Err(Error::ApiVersion { endpoint: self.endpoint().clone(), message });
+        }
+        *self.negotiated.lock().unwrap_or_else(PoisonError::into_inner) = Some(theirs.min(NEWEST));
+        Ok(version)
+    }
+
+    /// Asks for what the engine says about itself and its host (`GET /info`).
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn info(&self) -> Result<Info> {
+        let (path, body) = self.get("/info", MAX_ANSWER).await?;
+        Ok(self.object::<types::InfoWire>(&path, &body)?.into())
+    }
+
+    /// Lists all containers, in every state (`GET /containers/json?all=1`). An element of the listing that cannot be
+    /// used is counted in [`Listing::broken`] and does not harm its neighbours; a listing that is cut off is an error.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn containers(&self) -> Result<Listing> {
+        let (path, body) = self.get("/containers/json?all=1", MAX_LISTING).await?;
+        types::listing(&body).ok_or_else(|| self.reply(&path, "it is no JSON array", &body))
+    }
+
+    /// Asks for the details of one container, by its id or name (`GET /containers/{id}/json`).
+    ///
+    /// # Errors
+    /// See [`Error`]; [`is_not_found`](Error::is_not_found) tells that there is no such container (any more).
+    pub async fn inspect(&self, id: &str) -> Result<Details> {
+        let (path, body) = self.get(&format!("/containers/{}/json", encode(id, "")), MAX_ANSWER).await?;
+        let details = types::details(self.object(&path, &body)?);
+        details.ok_or_else(|| self.reply(&path, "it has no usable Id", &body))
+    }
+
+    /// Asks for one image, by its id or reference (`GET /images/{id}/json`).
+    ///
+    /// # Errors
+    /// See [`Error`]; [`is_not_found`](Error::is_not_found) tells that there is no such image (any more).
+    pub async fn image(&self, id: &str) -> Result<Image> {
+        let (path, body) = self.get(&format!("/images/{}/json", encode(id, "/:@")), MAX_ANSWER).await?;
+        let image = types::image(self.object(&path, &body)?);
+        image.ok_or_else(|| self.reply(&path, "it has no usable Id", &body))
+    }
+
+    /// Follows what happens to containers and their networks (`GET /events`), on a connection of its own. When this
+    /// returns, the engine has subscribed the stream: a listing made afterwards and the stream together miss nothing.
+    ///
+    /// # Errors
+    /// See [`Error`]. The head of the answer is subject to the request timeout, the events are not.
+    pub async fn events(&self) -> Result<EventStream> {
+        let path = self.path(&format!("/events?filters={}", encode(&events::filters(), "")));
+        let stream =
+            self.transport.stream(&path).await.map_err(|error| self.refused_version(&path, error))?;
+        Ok(EventStream::new(self.transport.clone(), path, stream))
+    }
+
+    fn path(&self, path: &str) -> String {
+        match *self.negotiated.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(version) => format!("/v{version}{path}"),
+            None => path.to_owned(),
+        }
+    }
+
+    async fn get(&self, path: &str, limit: usize) -> Result<(String, bytes::Bytes)> {
+        let path = self.path(path);
+        match self.transport.get(&path, limit).await {
+            Ok(body) => Ok((path, body)),
+            Err(error) => Err(self.refused_version(&path, error)),
+        }
+    }
+
+    /// Recognizes the answer of an engine that refuses the version in the path.
+    fn refused_version(&self, path: &str, error: Error) -> Error {
+        match error {
+            Error::Status { endpoint, status: 400, message, .. }
+                if path.starts_with("/v1.") && message.to_ascii_lowercase().contains("version") =>
+            {
+                Error::ApiVersion { endpoint, message }
+            }
+            error => error,
+        }
+    }
+
+    fn object<'de, T: Deserialize<'de>>(&self, path: &str, body: &'de [u8]) -> Result<T> {
+        match serde_json::from_slice::<Object<T>>(body) {
+            Ok(Object(Some(object))) => Ok(object),
+            Ok(Object(None)) => Err(self.reply(path, "it is no JSON object", body)),
+            Err(_) => Err(self.reply(path, "it is no valid JSON", body)),
+        }
+    }
+
+    fn reply(&self, path: &str, problem: &'static str, body: &[u8]) -> Error {
+        Error::Reply {
+            endpoint: self.endpoint().clone(),
+            doing: doing(path),
+            problem,
+            excerpt: excerpt(body),
+        }
+    }
+}
+
+/// Percent-encodes everything but unreserved characters and those in `keep`.
+fn encode(text: &str, keep: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
+        let plain = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+        if plain || keep.as_bytes().contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            write!(encoded, "%{byte:02X}").ok();
+        }
+        encoded
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encoding() {
+        assert_eq!(encode("web-1_x.y~", ""), "web-1_x.y~");
+        assert_eq!(encode("../a?b=c#d e/ü", ""), "..%2Fa%3Fb%3Dc%23d%20e%2F%C3%BC");
+        assert_eq!(encode("reg:5000/a/b@sha256:0", "/:@"), "reg:5000/a/b@sha256:0");
+    }
+
+    #[test]
+    fn versions_are_ordered_as_numbers() {
+        let parse = |text: &str| text.parse::<ApiVersion>();
+        assert!(parse("1.9").unwrap() < parse("1.24").unwrap());
+        assert!(parse("1.100").unwrap() < parse("2.0").unwrap());
+        assert_eq!(parse("1.40").unwrap().to_string(), "1.40");
+        for text in ["", "1", "1.", ".1", "1.x", "1.2.3", "v1.2", "-1.2"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! A small, lenient client for container engines.
+//!
+//! It asks Docker, or whatever speaks Docker's Engine API, what containers there are, what they are called, and what
+//! happens to them; the numbers themselves come from the kernel and from another crate. It only ever reads: there is no
+//! way to make it send anything but a `GET`.
+//!
+//! Why our own: an agent must outlive its engine's quirks. Engines of ten years differ in what they leave out, and one
+//! container with an odd label must not hide the other two hundred. So every field is read for what it is worth
+//! (absent is absent, never zero), one broken element never takes its neighbours, and everything that a reply could
+//! inflate is bounded: bodies ([`MAX_LISTING`], [`MAX_ANSWER`]), event lines ([`MAX_LINE`]), texts ([`MAX_TEXT`]),
+//! labels ([`MAX_LABELS`]), idle connections ([`MAX_IDLE_CONNECTIONS`]), time ([`Timeouts`]).
+//!
+//! The types to know are [`Client`], made from an [`Endpoint`], and the [`EventStream`] that it opens:
+//!
+//! ```no_run
+//! use plimsoll_engine::{Action, Client};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::new("unix:///var/run/docker.sock".parse()?);
+//! client.version().await?; // negotiates the API version
+//!
+//! // First the events, then the listing: together they miss nothing.
+//! let mut events = client.events().await?;
+//! for container in client.containers().await?.containers {
+//!     println!("{} is {}", container.name, container.state);
+//! }
+//! while let Some(event) = events.next().await? {
+//!     if event.action == Action::Die {
+//!         println!("{:?} ended with {:?}", event.name, event.exit_code);
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Error`] says what was being done, to which endpoint, and what to try.
+
+mod client;
+mod endpoint;
+mod error;
+mod events;
+mod lenient;
+mod transport;
+mod types;
+
+pub use client::{Client, MAX_ANSWER, MAX_LISTING};
+pub use endpoint::{Endpoint, EndpointError};
+pub use error::{Error, Result};
+pub use events::{Action, Event, EventStream, Kind, MAX_LINE};
+pub use lenient::{MAX_INNER, MAX_LABELS, MAX_TEXT};
+pub use transport::{CONNECT_TIMEOUT, MAX_IDLE_CONNECTIONS, REQUEST_TIMEOUT, Timeouts};
+pub use types::{Details, Health, Image, Info, Listing, NetworkEndpoint, Summary, Version};

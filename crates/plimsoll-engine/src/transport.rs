@@ -1,0 +1,271 @@
+//! One `GET` over a kept or a fresh connection.
+//!
+//! This is the only place that builds a request, and the method is not an argument: the rest of the crate cannot ask an
+//! engine for anything but a reading.
+
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::{Body, Incoming};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::http::HeaderValue;
+use hyper::{Method, Request, Response, Uri, header};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::error::excerpt;
+use crate::{Endpoint, Error, Result};
+
+/// How many idle connections are kept for the next request. An agent asks one thing after the other; the rest serves
+/// the moments when several containers appear at once.
+pub const MAX_IDLE_CONNECTIONS: usize = 4;
+
+/// How long an engine may take to accept a connection.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long an ordinary request may take, from sending it to the last byte of the answer. Events have no end and hence
+/// no such bound, except for the head of the answer.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How much of the body of an error answer is read, in bytes.
+const MAX_ERROR_BODY: usize = 4 * 1024;
+
+/// How much of a path is shown in an error, in characters.
+const MAX_SHOWN_PATH: usize = 200;
+
+/// What this client calls itself.
+const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("plimsoll/", env!("CARGO_PKG_VERSION")));
+
+/// How long to wait for an engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For accepting a connection; [`CONNECT_TIMEOUT`] by default.
+    pub connect: Duration,
+    /// For a whole ordinary request; [`REQUEST_TIMEOUT`] by default.
+    pub request: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { connect: CONNECT_TIMEOUT, request: REQUEST_TIMEOUT }
+    }
+}
+
+type Sender = SendRequest<Empty<Bytes>>;
+
+/// The way to one engine, with its idle connections.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    pub(crate) endpoint: Endpoint,
+    timeouts: Timeouts,
+    host: HeaderValue,
+    /// A `std` mutex: it is held for a push or a pop and never across an await.
+    idle: Mutex<Vec<Sender>>,
+}
+
+/// An answer of unknown length that is still coming in. Dropping it closes the connection.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) body: Incoming,
+    /// Held so that the connection lives as long as the body is read.
+    _sender: Sender,
+}
+
+/// Why one exchange on one connection failed.
+enum Failure {
+    /// Nothing came back: if the connection was a kept one, it may just have been closed meanwhile.
+    Head(hyper::Error),
+    Body(hyper::Error),
+    Status {
+        status: u16,
+        message: String,
+        /// The whole answer was read, so the connection can serve another request.
+        complete: bool,
+    },
+    TooLarge(usize),
+}
+
+impl Transport {
+    pub(crate) fn new(endpoint: Endpoint, timeouts: Timeouts) -> Self {
+        let host = HeaderValue::try_from(endpoint.host_header());
+        let host = host.unwrap_or(HeaderValue::from_static("localhost"));
+        Self { endpoint, timeouts, host, idle: Mutex::default() }
+    }
+
+    /// The whole body of `GET path`, if the status is 2xx and the body is at most `limit` bytes long.
+    pub(crate) async fn get(&self, path: &str, limit: usize) -> Result<Bytes> {
+        let request = self.request(path)?;
+        if let Some(sender) = self.take_idle() {
+            match self.in_time(path, self.exchange(sender, request.clone(), limit)).await? {
+                // The engine closed it meanwhile, as it does when it restarts; its siblings fare no better.
+                Err(Failure::Head(_)) => self.idle().clear(),
+                outcome => return outcome.map_err(|failure| self.error(path, failure)),
+            }
+        }
+        let sender = self.connect().await?;
+        let outcome = self.in_time(path, self.exchange(sender, request, limit)).await?;
+        outcome.map_err(|failure| self.error(path, failure))
+    }
+
+    /// `GET path` on a connection of its own, for an answer that has no end.
+    pub(crate) async fn stream(&self, path: &str) -> Result<Stream> {
+        let request = self.request(path)?;
+        let mut sender = self.connect().await?;
+        let outcome = self.in_time(path, head(&mut sender, request)).await?;
+        let response = outcome.map_err(|failure| self.error(path, failure))?;
+        Ok(Stream { body: response.into_body(), _sender: sender })
+    }
+
+    /// A broken connection in the middle of a [`Stream`].
+    pub(crate) fn broken(&self, path: &str, source: hyper::Error) -> Error {
+        self.error(path, Failure::Body(source))
+    }
+
+    fn request(&self, path: &str) -> Result<Request<Empty<Bytes>>> {
+        let uri: Uri = path.parse().map_err(|source| Error::Request {
+            endpoint: self.endpoint.clone(),
+            doing: doing(path),
+            source,
+        })?;
+        let mut request = Request::new(Empty::new());
+        *request.method_mut() = Method::GET;
+        *request.uri_mut() = uri;
+        request.headers_mut().insert(header::HOST, self.host.clone());
+        request.headers_mut().insert(header::USER_AGENT, USER_AGENT);
+        Ok(request)
+    }
+
+    /// One request and its whole answer. The connection goes back to the idle ones if it can serve another request.
+    async fn exchange(
+        &self,
+        mut sender: Sender,
+        request: Request<Empty<Bytes>>,
+        limit: usize,
+    ) -> std::result::Result<Bytes, Failure> {
+        let outcome = match head(&mut sender, request).await {
+            Ok(response) => read(response.into_body(), limit).await,
+            Err(failure) => Err(failure),
+        };
+        if matches!(outcome, Ok(_) | Err(Failure::Status { complete: true, .. })) {
+            let mut idle = self.idle();
+            if idle.len() < MAX_IDLE_CONNECTIONS {
+                idle.push(sender);
+            }
+        }
+        outcome
+    }
+
+    async fn connect(&self) -> Result<Sender> {
+        let connecting = async {
+            match &self.endpoint {
+                #[cfg(unix)]
+                Endpoint::Unix(path) => handshake(tokio::net::UnixStream::connect(path).await?).await,
+                #[cfg(not(unix))]
+                Endpoint::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+                Endpoint::Tcp { host, port } => {
+                    let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                    stream.set_nodelay(true)?;
+                    handshake(stream).await
+                }
+            }
+        };
+        let endpoint = || self.endpoint.clone();
+        match timeout(self.timeouts.connect, connecting).await {
+            Ok(connected) => connected.map_err(|source| Error::Connect { endpoint: endpoint(), source }),
+            Err(_) => Err(Error::ConnectTimeout { endpoint: endpoint(), after: self.timeouts.connect }),
+        }
+    }
+
+    async fn in_time<T>(&self, path: &str, work: impl Future<Output = T>) -> Result<T> {
+        timeout(self.timeouts.request, work).await.map_err(|_| Error::Timeout {
+            endpoint: self.endpoint.clone(),
+            doing: doing(path),
+            after: self.timeouts.request,
+        })
+    }
+
+    fn error(&self, path: &str, failure: Failure) -> Error {
+        let (endpoint, doing) = (self.endpoint.clone(), doing(path));
+        match failure {
+            Failure::Head(source) | Failure::Body(source) => Error::Transport { endpoint, doing, source },
+            Failure::Status { status, message, .. } => Error::Status { endpoint, doing, status, message },
+            Failure::TooLarge(limit) => Error::TooLarge { endpoint, doing, limit },
+        }
+    }
+
+    fn take_idle(&self) -> Option<Sender> {
+        let mut idle = self.idle();
+        while let Some(sender) = idle.pop() {
+            if !sender.is_closed() {
+                return Some(sender);
+            }
+        }
+        None
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Sender>> {
+        // Nothing that is done under this lock can leave the list half changed.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How a request is named in errors: without its query, and bounded.
+pub(crate) fn doing(path: &str) -> String {
+    let path = path.split('?').next().unwrap_or_default();
+    format!("GET {}", path.chars().take(MAX_SHOWN_PATH).collect::<String>())
+}
+
+async fn handshake(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> io::Result<Sender> {
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    // It ends when the sender and the last body are gone; its error reaches whoever waits for an answer.
+    tokio::spawn(async move { drop(connection.await) });
+    Ok(sender)
+}
+
+/// Sends the request and reads the head of the answer; another status than 2xx is a failure.
+async fn head(
+    sender: &mut Sender,
+    request: Request<Empty<Bytes>>,
+) -> std::result::Result<Response<Incoming>, Failure> {
+    sender.ready().await.map_err(Failure::Head)?;
+    let response = sender.send_request(request).await.map_err(Failure::Head)?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let mut said = Vec::new();
+    let mut body = response.into_body();
+    let complete = loop {
+        match body.frame().await {
+            Some(Ok(frame)) if said.len() < MAX_ERROR_BODY => {
+                said.extend_from_slice(&frame.into_data().unwrap_or_default());
+            }
+            // Whatever cuts the explanation short, the status is known, and the status is the news.
+            Some(_) => break false,
+            None => break true,
+        }
+    };
+    said.truncate(MAX_ERROR_BODY);
+    Err(Failure::Status { status: status.as_u16(), message: excerpt(&said), complete })
+}
+
+async fn read(mut body: Incoming, limit: usize) -> std::result::Result<Bytes, Failure> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > limit {
+        return Err(Failure::TooLarge(limit));
+    }
+    let mut bytes = Vec::with_capacity(announced);
+    while let Some(frame) = body.frame().await {
+        let data = frame.map_err(Failure::Body)?.into_data().unwrap_or_default();
+        if bytes.len() + data.len() > limit {
+            return Err(Failure::TooLarge(limit));
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes.into())
+}

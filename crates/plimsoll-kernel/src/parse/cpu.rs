@@ -1,0 +1,118 @@
+//! `cpuacct.*`, `cpu.stat`, `cpu.max`.
+
+use plimsoll_model::Slot;
+
+use super::{MICRO, Numbers, number, pairs, words};
+
+/// `cpuacct.stat` of v1: user and system time in clock ticks, `ticks` of them a second.
+pub fn v1_acct_stat(bytes: &[u8], ticks: u64, out: &mut Numbers) {
+    let nanos = |value: u64| value.checked_mul(1_000_000_000 / ticks.max(1));
+    pairs(bytes, |key, value| match key {
+        b"user" => out.set_option(Slot::CpuUser, nanos(value)),
+        b"system" => out.set_option(Slot::CpuSystem, nanos(value)),
+        _ => {}
+    });
+}
+
+/// `cpu.stat` of v1: throttling, with times in nanoseconds.
+pub fn v1_stat(bytes: &[u8], out: &mut Numbers) {
+    pairs(bytes, |key, value| match key {
+        b"nr_periods" => out.set(Slot::CfsPeriods, value),
+        b"nr_throttled" => out.set(Slot::CfsThrottledPeriods, value),
+        b"throttled_time" => out.set(Slot::CfsThrottledTime, value),
+        b"nr_bursts" => out.set(Slot::CfsBurstPeriods, value),
+        b"burst_time" => out.set(Slot::CfsBurstTime, value),
+        _ => {}
+    });
+}
+
+/// `cpu.stat` of v2: use and throttling, with times in microseconds.
+pub fn v2_stat(bytes: &[u8], out: &mut Numbers) {
+    let nanos = |value: u64| value.checked_mul(MICRO);
+    pairs(bytes, |key, value| match key {
+        b"usage_usec" => out.set_option(Slot::CpuUsage, nanos(value)),
+        b"user_usec" => out.set_option(Slot::CpuUser, nanos(value)),
+        b"system_usec" => out.set_option(Slot::CpuSystem, nanos(value)),
+        b"nr_periods" => out.set(Slot::CfsPeriods, value),
+        b"nr_throttled" => out.set(Slot::CfsThrottledPeriods, value),
+        b"throttled_usec" => out.set_option(Slot::CfsThrottledTime, nanos(value)),
+        b"nr_bursts" => out.set(Slot::CfsBurstPeriods, value),
+        b"burst_usec" => out.set_option(Slot::CfsBurstTime, nanos(value)),
+        _ => {}
+    });
+}
+
+/// A CPU limit: microseconds of processor time in each period; no quota is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bandwidth {
+    /// Microseconds that may be used in a period.
+    pub quota: Option<u64>,
+    /// Length of a period in microseconds.
+    pub period: u64,
+}
+
+impl Bandwidth {
+    /// The limit in billionths of a core.
+    #[must_use]
+    pub fn cores(&self) -> Option<u64> {
+        let quota = u128::from(self.quota?);
+        u64::try_from((quota * 1_000_000_000).checked_div(u128::from(self.period))?).ok()
+    }
+}
+
+/// `cpu.max` of v2: `QUOTA PERIOD`, where the quota may be `max`.
+///
+/// ```
+/// use plimsoll_kernel::parse::cpu::v2_max;
+/// assert_eq!(v2_max(b"50000 100000\n").unwrap().cores(), Some(500_000_000));
+/// assert_eq!(v2_max(b"max 100000\n").unwrap().cores(), None);
+/// ```
+#[must_use]
+pub fn v2_max(bytes: &[u8]) -> Option<Bandwidth> {
+    let mut words = words(bytes);
+    let quota = match words.next()? {
+        b"max" => None,
+        quota => Some(number(quota)?),
+    };
+    Some(Bandwidth { quota, period: number(words.next()?)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn v1() {
+        let mut out = Numbers::default();
+        v1_acct_stat(b"user 12\nsystem 3\n", 100, &mut out);
+        v1_stat(
+            b"nr_periods 2\nnr_throttled 1\nthrottled_time 5000\nnr_bursts 0\nburst_time 7\nnew 1\n",
+            &mut out,
+        );
+        assert_eq!(out.get(Slot::CpuUser), Some(120_000_000));
+        assert_eq!(out.get(Slot::CpuSystem), Some(30_000_000));
+        assert_eq!(out.get(Slot::CfsThrottledTime), Some(5000));
+        assert_eq!(out.get(Slot::CfsBurstTime), Some(7));
+        assert_eq!(out.get(Slot::CpuUsage), None);
+    }
+
+    #[test]
+    fn v2() {
+        let mut out = Numbers::default();
+        v2_stat(
+            b"usage_usec 390000\nuser_usec 380000\nsystem_usec 10000\nnr_throttled 4\nthrottled_usec 9\n",
+            &mut out,
+        );
+        assert_eq!(out.get(Slot::CpuUsage), Some(390_000_000));
+        assert_eq!(out.get(Slot::CfsThrottledTime), Some(9000));
+        assert_eq!(out.get(Slot::CfsPeriods), None, "this kernel did not say");
+    }
+
+    #[test]
+    fn overflow_is_absent() {
+        let mut out = Numbers::default();
+        v2_stat(b"usage_usec 18446744073709551615\n", &mut out);
+        assert_eq!(out.get(Slot::CpuUsage), None);
+        assert_eq!(v2_max(b"1 0\n").unwrap().cores(), None, "a period of nothing");
+    }
+}

@@ -1,0 +1,424 @@
+//! One container's open files, and what one pass over them reads.
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use plimsoll_model::container::Network;
+use plimsoll_model::{Collector, ContainerRow, InterfaceRow, Slot};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::Kernel;
+use crate::devices::Devices;
+use crate::error::Error;
+use crate::files::{File, Parse, Place};
+use crate::layout::Controller;
+use crate::locate::{self, Target};
+use crate::parse::net::{Route, routes};
+use crate::parse::{Numbers, net, single};
+
+/// The most interfaces of one container that are shown: whoever may add interfaces inside could add any
+/// number.
+pub const MAX_INTERFACES: usize = 32;
+
+/// A file of up to this size comes whole in one read; a longer list comes in pieces.
+const ONE_READ: usize = 3072;
+
+/// The longest file that is read.
+const MAX_FILE: usize = 1 << 20;
+
+/// The most cgroups below a container's own in which processes are counted.
+const MAX_NESTED: usize = 1024;
+
+/// A container's place in the kernel, with its files open.
+#[derive(Debug)]
+pub struct Reader {
+    directories: [Option<PathBuf>; Controller::COUNT],
+    cgroup: Arc<str>,
+    pid: Option<u32>,
+    /// When the first process started, in Unix nanoseconds.
+    process_started: Option<u64>,
+    /// By position in [`Kernel`]'s table of files.
+    files: Vec<Open>,
+    limits: Numbers,
+    namespace: Option<u64>,
+    interfaces: Vec<Interface>,
+    routes: Vec<Route>,
+    networks: Vec<Network>,
+    /// Whether there are cgroups below, whose processes count too.
+    nested: bool,
+}
+
+#[derive(Debug)]
+struct Interface {
+    name: Arc<str>,
+    network: Arc<str>,
+}
+
+/// How a file is read.
+#[derive(Debug)]
+enum Open {
+    /// The kernel does not have it, or it is not wanted.
+    Absent,
+    Kept(OwnedFd),
+    /// Opened for each read.
+    Anew,
+}
+
+/// What a pass found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// The row holds what could be read. `at` is when the processor time was read, in monotonic
+    /// nanoseconds.
+    Done {
+        /// The reading's own clock.
+        at: u64,
+    },
+    /// The cgroup was removed; the row holds nothing that is to be trusted.
+    Gone,
+}
+
+/// Time spent by each collector, in nanoseconds, and whether it could read everything.
+#[derive(Clone, Debug, Default)]
+pub struct Spent {
+    /// By [`Collector`].
+    pub nanos: [u64; Collector::COUNT],
+    /// By [`Collector`]: reads that failed.
+    pub failures: [u64; Collector::COUNT],
+}
+
+impl Reader {
+    /// The container's cgroup below the hierarchy's root.
+    #[must_use]
+    pub fn cgroup(&self) -> &Arc<str> {
+        &self.cgroup
+    }
+
+    /// The container's first process.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.pid
+    }
+
+    /// When that process started, in Unix nanoseconds.
+    #[must_use]
+    pub fn process_started(&self) -> Option<u64> {
+        self.process_started
+    }
+
+    /// The number of the container's own network namespace; `None` for the host's, and where the kernel
+    /// does not let us look.
+    #[must_use]
+    pub fn namespace(&self) -> Option<u64> {
+        self.namespace
+    }
+
+    /// Tells which of the engine's networks the container is connected to, so that interfaces can be
+    /// named after them.
+    pub fn set_networks(&mut self, networks: &[Network]) {
+        self.networks = networks.to_vec();
+        self.interfaces.clear();
+    }
+
+    /// Whether there is traffic to read: the container has a network namespace that is not the host's,
+    /// and its files could be opened.
+    #[must_use]
+    pub fn has_network(&self, kernel: &Kernel) -> bool {
+        let is_open =
+            |(file, open): (&File, &Open)| file.place == Place::Process && !matches!(open, Open::Absent);
+        kernel.files.iter().zip(&self.files).any(is_open)
+    }
+
+    fn path_of(&self, file: &File, procfs: &Path) -> Option<PathBuf> {
+        match file.place {
+            Place::Cgroup(controller) => {
+                Some(self.directories[controller as usize].as_ref()?.join(file.name))
+            }
+            Place::Process => Some(procfs.join(self.pid?.to_string()).join(file.name)),
+        }
+    }
+}
+
+impl Kernel {
+    /// Finds a container's cgroup and opens its files.
+    ///
+    /// # Errors
+    /// If the cgroup was not found: the container has ended, or its engine puts it where nobody looked.
+    pub fn attach(&mut self, target: &Target<'_>) -> Result<Reader, Error> {
+        let found = locate::find(&self.layout, &self.roots, target)?;
+        let mut reader = Reader {
+            directories: found.directories,
+            cgroup: found.path.into(),
+            pid: found.process.as_ref().map(|process| process.pid),
+            process_started: None,
+            files: Vec::with_capacity(self.files.len()),
+            limits: Numbers::default(),
+            namespace: None,
+            interfaces: Vec::new(),
+            routes: Vec::new(),
+            networks: Vec::new(),
+            nested: false,
+        };
+        let mut has_namespace = !matches!(target.network_mode, "host");
+        if let Some(process) = &found.process {
+            let ticks = process.read("stat").and_then(|bytes| crate::parse::proc::start_ticks(&bytes));
+            reader.process_started = ticks.and_then(|ticks| self.since_boot(ticks));
+            match process.network_namespace() {
+                namespace if namespace.is_some() && namespace == self.host_namespace => has_namespace = false,
+                Some(namespace) => reader.namespace = Some(namespace),
+                // Without the right to look, the engine's word has to do.
+                None => has_namespace &= !target.network_mode.starts_with("container:"),
+            }
+            reader.routes = process.read("net/route").map(|bytes| routes(&bytes)).unwrap_or_default();
+        }
+        for position in 0..self.files.len() {
+            let file = self.files[position];
+            let open = if file.place == Place::Process && !has_namespace {
+                Open::Absent
+            } else {
+                self.open(&file, &reader, found.process.as_ref())
+            };
+            reader.files.push(open);
+        }
+        self.refresh(&mut reader);
+        Ok(reader)
+    }
+
+    fn open(&mut self, file: &File, reader: &Reader, process: Option<&locate::Process>) -> Open {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let opened = match file.place {
+            Place::Cgroup(_) => {
+                let Some(path) = reader.path_of(file, &self.roots.procfs) else { return Open::Absent };
+                rustix::fs::open(path, flags, Mode::empty())
+            }
+            Place::Process => {
+                let Some(process) = process else { return Open::Absent };
+                rustix::fs::openat(&process.directory, file.name, flags, Mode::empty())
+            }
+        };
+        match opened {
+            // The first file is always kept: its failing tells that the cgroup is gone.
+            Ok(descriptor) if self.budget.take(file.keep) || reader.files.is_empty() => {
+                Open::Kept(descriptor)
+            }
+            Ok(_) => Open::Anew,
+            Err(Errno::NOENT | Errno::NODEV | Errno::OPNOTSUPP | Errno::SRCH) => Open::Absent,
+            Err(_) => {
+                self.count_error(file.name);
+                Open::Absent
+            }
+        }
+    }
+
+    /// Closes a container's files.
+    pub fn detach(&mut self, reader: Reader) {
+        self.budget.give_back(count_kept(&reader.files));
+        drop(reader);
+    }
+
+    /// Closes the files of the container's network namespace, because another container shows it.
+    pub fn close_network(&mut self, reader: &mut Reader) {
+        for (file, open) in self.files.iter().zip(&mut reader.files) {
+            if file.place == Place::Process {
+                self.budget.give_back(count_kept(std::slice::from_ref(open)));
+                *open = Open::Absent;
+            }
+        }
+    }
+
+    /// Reads limits again, and looks whether there are cgroups below the container's own.
+    pub fn refresh(&mut self, reader: &mut Reader) {
+        self.limits.read(&self.layout, &reader.directories, &mut reader.limits);
+        let own = reader.directories[Controller::Unified as usize].as_ref();
+        let own = reader.directories[Controller::Pids as usize].as_ref().or(own);
+        // A directory has a link for its name, one for its own dot, and one for each directory in it.
+        reader.nested = own.is_some_and(|path| rustix::fs::stat(path).is_ok_and(|found| found.st_nlink > 2));
+    }
+
+    /// Reads everything that is wanted of the container into `row`, which keeps what its life cycle has
+    /// put there.
+    pub fn read(&mut self, reader: &mut Reader, row: &mut ContainerRow, spent: &mut Spent) -> Reading {
+        row.interfaces.clear();
+        row.devices.clear();
+        row.values.merge(&reader.limits);
+        let began = crate::monotonic();
+        let (mut since, mut collector) = (began, None);
+        for position in 0..self.files.len() {
+            let file = self.files[position];
+            if matches!(reader.files[position], Open::Absent) {
+                continue;
+            }
+            if let Some(before) = collector.replace(file.collector).filter(|before| *before != file.collector)
+            {
+                let now = crate::monotonic();
+                spent.nanos[before as usize] += now - since;
+                since = now;
+            }
+            match self.fill(&file, position, reader) {
+                Ok(length) => self.parse(&file, length, reader, row),
+                Err(Errno::NODEV | Errno::NOENT) if matches!(file.place, Place::Cgroup(_)) => {
+                    return Reading::Gone;
+                }
+                Err(Errno::OPNOTSUPP | Errno::NOENT | Errno::SRCH) => self.forget(position, reader),
+                Err(_) => {
+                    spent.failures[file.collector as usize] += 1;
+                    self.count_error(file.name);
+                }
+            }
+        }
+        if let Some(last) = collector {
+            spent.nanos[last as usize] += crate::monotonic() - since;
+        }
+        row.cgroup = Some(Arc::clone(&reader.cgroup));
+        derive(row);
+        Reading::Done { at: began }
+    }
+
+    /// Reads the file into the buffer and returns its length.
+    fn fill(&mut self, file: &File, position: usize, reader: &Reader) -> Result<usize, Errno> {
+        let opened;
+        let descriptor = match &reader.files[position] {
+            Open::Absent => return Err(Errno::NOENT),
+            Open::Kept(descriptor) => descriptor,
+            Open::Anew => {
+                let path = reader.path_of(file, &self.roots.procfs).ok_or(Errno::NOENT)?;
+                opened = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+                &opened
+            }
+        };
+        read_whole(descriptor, &mut self.buffer)
+    }
+
+    /// Reads a file of `/proc`.
+    pub(crate) fn read_path(&mut self, name: &str) -> Option<&[u8]> {
+        let path = self.roots.procfs.join(name);
+        let opened = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        let length = read_whole(&opened, &mut self.buffer).ok()?;
+        Some(&self.buffer[..length])
+    }
+
+    fn parse(&mut self, file: &File, length: usize, reader: &mut Reader, row: &mut ContainerRow) {
+        let bytes = &self.buffer[..length];
+        match file.parse {
+            Parse::Single(slot) => row.values.set_option(slot, single(bytes)),
+            Parse::Numbers(parse) => parse(bytes, &mut row.values),
+            Parse::Ticks(parse) => parse(bytes, self.ticks, &mut row.values),
+            Parse::Devices(parse) => {
+                let names = &mut self.devices;
+                parse(bytes, &mut Devices { names, rows: &mut row.devices, dropped: &mut self.rows_dropped });
+            }
+            Parse::Interfaces => self.rows_dropped += interfaces(bytes, reader, row),
+        }
+        if file.name == "cgroup.procs" && reader.nested {
+            self.count_nested(file, reader, row);
+        }
+    }
+
+    /// Adds the processes of the cgroups below.
+    fn count_nested(&self, file: &File, reader: &Reader, row: &mut ContainerRow) {
+        let Some(own) = reader.path_of(file, &self.roots.procfs) else { return };
+        let mut waiting: Vec<PathBuf> = own.parent().map(Path::to_owned).into_iter().collect();
+        let (mut processes, mut visited) = (row.values.get(Slot::Processes).unwrap_or(0), 0);
+        while let Some(directory) = waiting.pop() {
+            visited += 1;
+            if visited > MAX_NESTED {
+                break;
+            }
+            if visited > 1
+                && let Ok(list) = std::fs::read(directory.join("cgroup.procs"))
+            {
+                processes += crate::parse::lines(&list);
+            }
+            let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+            waiting.extend(
+                entries.filter(|entry| entry.file_type().is_ok_and(|t| t.is_dir())).map(|entry| entry.path()),
+            );
+        }
+        row.values.set(Slot::Processes, processes);
+    }
+
+    /// A file that turned out not to be there is not asked for again.
+    fn forget(&mut self, position: usize, reader: &mut Reader) {
+        let open = std::mem::replace(&mut reader.files[position], Open::Absent);
+        self.budget.give_back(count_kept(&[open]));
+    }
+
+    fn count_error(&mut self, file: &'static str) {
+        match self.read_errors.iter_mut().find(|(name, _)| *name == file) {
+            Some((_, count)) => *count += 1,
+            None => self.read_errors.push((file, 1)),
+        }
+    }
+}
+
+/// Reads a file from its beginning and returns its length. The buffer grows with the longest file.
+fn read_whole(descriptor: &OwnedFd, buffer: &mut Vec<u8>) -> Result<usize, Errno> {
+    let mut length = 0;
+    loop {
+        let read = rustix::io::pread(descriptor, &mut buffer[length..], length as u64)?;
+        length += read;
+        if read == 0 || (length == read && read < ONE_READ) {
+            return Ok(length);
+        }
+        if length == buffer.len() {
+            if length >= MAX_FILE {
+                return Ok(length);
+            }
+            buffer.resize(length * 2, 0);
+        }
+    }
+}
+
+fn count_kept(files: &[Open]) -> u64 {
+    files.iter().filter(|open| matches!(open, Open::Kept(_))).count() as u64
+}
+
+/// Numbers that follow from what was read in the same pass.
+fn derive(row: &mut ContainerRow) {
+    let values = &mut row.values;
+    if let Some(usage) = values.get(Slot::MemoryUsage) {
+        // As `docker stats` does: a cache that seems larger than all is not believed.
+        let inactive = values.get(Slot::MemoryInactiveFile).filter(|inactive| *inactive < usage).unwrap_or(0);
+        values.set(Slot::MemoryWorkingSet, usage - inactive);
+        if let Some(limit) = values.get(Slot::MemoryLimit) {
+            values
+                .set_option(Slot::MemoryUsagePercent, plimsoll_model::rate::percent(usage - inactive, limit));
+        }
+    }
+}
+
+/// Fills the interface rows and returns how many there were too many.
+fn interfaces(bytes: &[u8], reader: &mut Reader, row: &mut ContainerRow) -> u64 {
+    let mut dropped = 0;
+    net::dev(bytes, |name, numbers| {
+        let position = row.interfaces.len();
+        if position >= MAX_INTERFACES {
+            dropped += 1;
+            return;
+        }
+        // Names seldom change, so the text of the last pass is shared as long as it still fits.
+        if reader.interfaces.get(position).is_none_or(|known| known.name.as_bytes() != name) {
+            reader.interfaces.truncate(position);
+            let name: Arc<str> = String::from_utf8_lossy(name).into();
+            let network = network_of(&name, &reader.routes, &reader.networks);
+            reader.interfaces.push(Interface { name, network });
+        }
+        let Interface { name, network } = &reader.interfaces[position];
+        row.interfaces.push(InterfaceRow {
+            name: Arc::clone(name),
+            network: Arc::clone(network),
+            values: numbers.clone(),
+        });
+    });
+    dropped
+}
+
+/// The engine's network whose address lies in a subnet that the interface reaches directly.
+fn network_of(interface: &str, routes: &[Route], networks: &[Network]) -> Arc<str> {
+    let reaches = |network: &&Network| {
+        let Ok(address) = network.address.parse() else { return false };
+        routes.iter().any(|route| route.interface == interface && route.contains(address))
+    };
+    networks.iter().find(reaches).map(|network| network.name.as_str()).unwrap_or_default().into()
+}

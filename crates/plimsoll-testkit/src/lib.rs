@@ -1,0 +1,32 @@
+//! What the tests of all crates share. Nothing here is ever part of a product.
+//!
+//! - [`fake_engine`]: an engine in this process, on a socket of its own, that misbehaves on request;
+//! - [`proxy`]: records what is asked of a real engine;
+//! - [`docker`]: containers of a real engine, removed when the test ends;
+//! - [`tree`]: captured directory trees as one text file;
+//! - [`wait_until`]: waiting for a condition, never for a time.
+//!
+//! ```
+//! use plimsoll_testkit::fake_engine::{FakeContainer, FakeEngine};
+//!
+//! let engine = FakeEngine::start();
+//! engine.put(FakeContainer::new("web").label("tier", "front").pid(4711));
+//! assert!(engine.socket().exists());
+//! assert!(engine.requests().is_empty());
+//! ```
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper of tests fails by panicking, with the place of the test"
+)]
+#![allow(clippy::print_stderr, reason = "a clean-up that fails is told and does not fail the test")]
+
+pub mod docker;
+pub mod fake_engine;
+mod http;
+pub mod proxy;
+pub mod tree;
+mod wait;
+
+pub use wait::{wait_until, wait_until_async};
