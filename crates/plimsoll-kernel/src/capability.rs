@@ -54,6 +54,14 @@ impl Probe<'_> {
     fn controller(&self, feature: &'static str, v1: Controller, v2_file: &str) -> Capability {
         if self.version() != Version::V2 {
             return match self.kernel.layout.hierarchy(v1) {
+                Some(path) if v1 == Controller::Blkio => available(
+                    feature,
+                    format!(
+                        "cgroup v1 at {}, where many kernels count only on devices that have a throttling rule; \
+                         what is not counted is absent",
+                        path.display()
+                    ),
+                ),
                 Some(path) => available(feature, format!("cgroup v1 at {}", path.display())),
                 None => missing(
                     feature,
@@ -135,17 +143,18 @@ impl Probe<'_> {
 
     fn network(&self) -> Capability {
         const FEATURE: &str = "netns";
-        let link = self.kernel.roots.procfs.join("1/ns/net");
-        match std::fs::read_link(&link) {
-            Ok(_) => available(FEATURE, "network namespaces can be told apart".to_owned()),
-            Err(error) => missing(
+        if self.kernel.host_namespace.is_some() {
+            available(FEATURE, "network namespaces can be told apart".to_owned())
+        } else {
+            let link = self.kernel.roots.procfs.join("1/ns/net");
+            missing(
                 FEATURE,
                 format!(
-                    "reading {}: {error}; which container has a namespace of its own is taken from the engine",
+                    "{} cannot be read; which container has its own namespace is taken from the engine",
                     link.display()
                 ),
                 "run as root or with CAP_SYS_PTRACE; in a container, share the host's process namespace (--pid=host)",
-            ),
+            )
         }
     }
 

@@ -80,13 +80,11 @@ impl Kernel {
         let layout = Layout::probe(&roots.cgroup)?;
         let mut files = files::of(layout.version);
         files.retain(|file| selection.has_collector(file.collector) && file.profile <= selection.profile());
-        let namespace = std::fs::read_link(roots.procfs.join("1/ns/net")).ok();
         let boot_time = std::fs::read(roots.procfs.join("stat")).ok();
         Ok(Self {
             budget: descriptors::Budget::raise(),
             devices: devices::DeviceNames::new(&roots.sysfs),
-            host_namespace: namespace
-                .and_then(|link| locate::namespace_number(link.as_os_str().as_encoded_bytes())),
+            host_namespace: locate::host_namespace(&roots.procfs),
             ticks: rustix::param::clock_ticks_per_second(),
             boot_time: boot_time.and_then(|bytes| parse::proc::stat(&bytes).boot_time),
             buffer: vec![0; 16 * 1024],

@@ -67,8 +67,24 @@ impl Process {
 }
 
 /// The number in `net:[4026531840]`.
-pub(crate) fn namespace_number(link: &[u8]) -> Option<u64> {
+fn namespace_number(link: &[u8]) -> Option<u64> {
     crate::parse::number(link.strip_prefix(b"net:[")?.strip_suffix(b"]")?)
+}
+
+/// The initial process namespace always has this number (`PROC_PID_INIT_INO` in the kernel's
+/// `include/linux/proc_ns.h`).
+const INITIAL_PROCESS_NAMESPACE: &[u8] = b"pid:[4026531836]";
+
+/// The host's network namespace: that of process 1. Where its link is not to be read, and this program
+/// sees the host's processes, the namespace that this program itself is in.
+pub(crate) fn host_namespace(procfs: &Path) -> Option<u64> {
+    let link =
+        |path: &str| Some(std::fs::read_link(procfs.join(path)).ok()?.into_os_string().into_encoded_bytes());
+    let own = || {
+        let on_host = link("self/ns/pid").is_some_and(|found| found == INITIAL_PROCESS_NAMESPACE);
+        if on_host { link("self/ns/net") } else { None }
+    };
+    namespace_number(&link("1/ns/net").or_else(own)?)
 }
 
 pub(crate) fn find(layout: &Layout, roots: &Roots, target: &Target<'_>) -> Result<Found, Error> {

@@ -262,6 +262,8 @@ pub struct LabelLoss {
     pub long_key: u64,
     /// A value longer than [`MAX_TEXT`], cut.
     pub long_value: u64,
+    /// Interfaces and devices beyond what is shown of one container.
+    pub rows: u64,
 }
 
 impl std::ops::AddAssign for LabelLoss {
@@ -270,6 +272,7 @@ impl std::ops::AddAssign for LabelLoss {
         self.too_many += other.too_many;
         self.long_key += other.long_key;
         self.long_value += other.long_value;
+        self.rows += other.rows;
     }
 }
 
@@ -305,7 +308,7 @@ mod tests {
         let loss = container.set_labels(many, &LabelChoice::default());
         assert_eq!(container.labels.len(), MAX_LABELS);
         assert!(container.shown_labels.is_empty(), "nothing is shown that was not asked for");
-        assert_eq!(loss, LabelLoss { collision: 0, too_many: 5, long_key: 1, long_value: 1 });
+        assert_eq!(loss, LabelLoss { collision: 0, too_many: 5, long_key: 1, long_value: 1, rows: 0 });
     }
 
     #[test]

@@ -256,6 +256,7 @@ impl<S: Sink> Walk<'_, S> {
                 self.own(family, &["too_many"], Some(loss.too_many));
                 self.own(family, &["long_key"], Some(loss.long_key));
                 self.own(family, &["long_value"], Some(loss.long_value));
+                self.own(family, &["too_many_rows"], Some(loss.rows));
             }
             AgentFamily::ReadErrors => {
                 for (file, count) in &agent.read_errors {

@@ -733,7 +733,7 @@ pub static CATALOG: &[Family] = &[
     // The agent's own process.
     own("process_cpu_seconds_total", Counter, Process, "Processor time of the agent.", AgentFamily::ProcessCpu)
         .seconds()
-        .any("/proc/self/schedstat of each thread, or getrusage"),
+        .any("clock_gettime(CLOCK_PROCESS_CPUTIME_ID)"),
     own("process_resident_memory_bytes", Gauge, Process, "Resident memory of the agent.", AgentFamily::ProcessResident)
         .bytes()
         .any("/proc/self/statm"),
@@ -775,7 +775,7 @@ pub static CATALOG: &[Family] = &[
     own("plimsoll_engine_broken_replies_total", Counter, Agent, "Parts of the engine's replies that could not be understood and were left out.", AgentFamily::EngineBroken)
         .by(&["engine"])
         .any("the agent"),
-    own("plimsoll_labels_dropped_total", Counter, Agent, "Labels of containers that were left out or cut, by reason.", AgentFamily::LabelsDropped)
+    own("plimsoll_labels_dropped_total", Counter, Agent, "Labels, interfaces and devices of containers that were left out or cut, by reason.", AgentFamily::LabelsDropped)
         .by(&["reason"])
         .any("the agent"),
     own("plimsoll_read_errors_total", Counter, Agent, "Reads of kernel files that failed, by file; a cgroup that is gone is no failure.", AgentFamily::ReadErrors)

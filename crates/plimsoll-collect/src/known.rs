@@ -1,0 +1,291 @@
+//! What is known of the engine's containers, and how listings, inspections and events change it. No I/O:
+//! the watcher asks, and tells what it heard.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use plimsoll_engine::{Action, Details, Event, Image, Kind, Summary};
+use plimsoll_model::container::{ImageFacts, LabelChoice, LabelLoss, Network};
+use plimsoll_model::lifecycle::Inspection;
+use plimsoll_model::text::{MAX_TEXT, bounded};
+use plimsoll_model::{Container, Health, Lifecycle, State};
+
+use crate::filter::Filter;
+use crate::inbox::{Change, Whereabouts};
+
+/// The most containers of one engine that are known at a time.
+pub(crate) const MAX_CONTAINERS: usize = 16_384;
+
+/// The most images whose facts are remembered.
+const MAX_IMAGES: usize = 4096;
+
+/// The engine's containers.
+#[derive(Debug)]
+pub(crate) struct Known {
+    engine: Arc<str>,
+    filter: Filter,
+    labels: LabelChoice,
+    containers: HashMap<String, Entry>,
+    images: HashMap<String, Arc<ImageFacts>>,
+    pub(crate) loss: LabelLoss,
+}
+
+#[derive(Debug)]
+struct Entry {
+    container: Container,
+    life: Lifecycle,
+    whereabouts: Whereabouts,
+    /// Whether the sampler knows of it.
+    shown: bool,
+    /// Whether the last listing had it.
+    listed: bool,
+}
+
+impl Known {
+    pub(crate) fn new(engine: Arc<str>, filter: Filter, labels: LabelChoice) -> Self {
+        Self {
+            engine,
+            filter,
+            labels,
+            containers: HashMap::new(),
+            images: HashMap::new(),
+            loss: LabelLoss::default(),
+        }
+    }
+
+    /// A full listing. Returns the changes, and the containers that have to be inspected: all of them, or
+    /// those that are new or in another state than was thought.
+    pub(crate) fn listed(
+        &mut self,
+        listing: &[Summary],
+        inspect_all: bool,
+        now: u64,
+    ) -> (Vec<Change>, Vec<String>) {
+        let (mut changes, mut inspect) = (Vec::new(), Vec::new());
+        for entry in self.containers.values_mut() {
+            entry.listed = false;
+        }
+        for summary in listing {
+            let is_new = !self.containers.contains_key(&summary.id);
+            if is_new && self.containers.len() >= MAX_CONTAINERS {
+                continue;
+            }
+            let state = State::from_engine(&summary.state);
+            let labels = &self.labels;
+            let entry = self.containers.entry(summary.id.clone()).or_insert_with(|| Entry {
+                container: Container::new(&summary.id, Arc::clone(&self.engine)),
+                life: Lifecycle::first_seen(now),
+                whereabouts: Whereabouts::default(),
+                shown: false,
+                listed: true,
+            });
+            entry.listed = true;
+            let before = entry.container.clone();
+            let container = &mut entry.container;
+            set_text(&mut container.name, &summary.name);
+            set_text(&mut container.image, &summary.image);
+            set_text(&mut container.image_id, &summary.image_id);
+            if let Some(mode) = &summary.network_mode {
+                set_text(&mut container.network_mode, mode);
+            }
+            if is_new {
+                self.loss += container.set_labels(summary.labels.clone(), labels);
+            }
+            if let Some(health) = &summary.health {
+                container.health = Health::from_engine(&health.status).unwrap_or(container.health);
+                entry.life.listed(None, health.failing_streak);
+            }
+            entry.life.listed(summary.created, None);
+            let differs = container.state != state;
+            container.state = state;
+            if differs || *container != before {
+                changes.extend(entry.change(&self.filter, false));
+            }
+            if is_new || differs || inspect_all {
+                inspect.push(summary.id.clone());
+            }
+        }
+        let gone: Vec<_> =
+            self.containers.iter().filter(|(_, entry)| !entry.listed).map(|(id, _)| id.clone()).collect();
+        changes.extend(gone.into_iter().filter_map(|id| self.removed(&id)));
+        (changes, inspect)
+    }
+
+    /// The answer to an inspection. Returns the change, and the image that has to be asked for.
+    pub(crate) fn inspected(
+        &mut self,
+        details: &Details,
+        limits_changed: bool,
+    ) -> (Option<Change>, Option<String>) {
+        let Some(entry) = self.containers.get_mut(&details.id) else { return (None, None) };
+        let container = &mut entry.container;
+        set_text(&mut container.name, &details.name);
+        set_text(&mut container.image, &details.image);
+        set_text(&mut container.image_id, &details.image_id);
+        for (field, told) in [
+            (&mut container.network_mode, &details.network_mode),
+            (&mut container.runtime, &details.runtime),
+            (&mut container.hostname, &details.hostname),
+            (&mut container.restart_policy, &details.restart_policy),
+        ] {
+            set_text(field, told.as_deref().unwrap_or_default());
+        }
+        container.state = State::from_engine(&details.status);
+        let health = details.health.as_ref();
+        container.health = health.and_then(|health| Health::from_engine(&health.status)).unwrap_or_default();
+        if container.labels.len() != details.labels.len()
+            || container.labels.iter().any(|(key, value)| details.labels.get(key) != Some(value))
+        {
+            self.loss += container.set_labels(details.labels.clone(), &self.labels);
+        }
+        container.networks = details
+            .networks
+            .iter()
+            .map(|network| Network {
+                name: bounded(&network.name, MAX_TEXT).to_owned(),
+                address: network.ip_address.clone().unwrap_or_default(),
+            })
+            .collect();
+        container.image_facts = self.images.get(&container.image_id).cloned();
+        let wanted = (container.image_facts.is_none() && !container.image_id.is_empty())
+            .then(|| container.image_id.clone());
+        entry.whereabouts = Whereabouts {
+            pid: details.pid,
+            cgroup_parent: details.cgroup_parent.clone().unwrap_or_default(),
+        };
+        let running = matches!(entry.container.state, State::Running | State::Paused);
+        entry.life.inspected(&Inspection {
+            running,
+            created: details.created,
+            started: details.started_at,
+            finished: details.finished_at,
+            exit_code: details.exit_code.and_then(|code| u64::try_from(code).ok()),
+            oom_killed: details.oom_killed,
+            failing_streak: health.and_then(|health| health.failing_streak),
+            restart_count: details.restart_count,
+        });
+        (entry.change(&self.filter, limits_changed), wanted)
+    }
+
+    /// What an image says of itself. Returns the changes to its containers.
+    pub(crate) fn image(&mut self, id: &str, image: &Image) -> Vec<Change> {
+        if self.images.len() >= MAX_IMAGES {
+            let used: Vec<_> =
+                self.containers.values().map(|entry| entry.container.image_id.clone()).collect();
+            self.images.retain(|id, _| used.contains(id));
+        }
+        let label =
+            |key: &str| bounded(image.labels.get(key).map_or("", String::as_str), MAX_TEXT).to_owned();
+        let digest = image.digests.first().map_or("", String::as_str);
+        let facts = Arc::new(ImageFacts {
+            digest: bounded(digest.rsplit_once('@').map_or(digest, |(_, digest)| digest), MAX_TEXT)
+                .to_owned(),
+            version: label("org.opencontainers.image.version"),
+            revision: label("org.opencontainers.image.revision"),
+            created: image.created.map(rfc3339).unwrap_or_default(),
+        });
+        self.images.insert(id.to_owned(), Arc::clone(&facts));
+        let filter = &self.filter;
+        let users = self.containers.values_mut().filter(|entry| entry.container.image_id == id);
+        users
+            .filter_map(|entry| {
+                entry.container.image_facts = Some(Arc::clone(&facts));
+                entry.change(filter, false)
+            })
+            .collect()
+    }
+
+    /// An event. Returns the change, and whether the container has to be inspected.
+    pub(crate) fn event(&mut self, event: &Event, now: u64) -> (Option<Change>, bool) {
+        let Some(id) = event.container.as_deref() else { return (None, false) };
+        if event.kind == Kind::Network {
+            return (None, self.containers.contains_key(id));
+        }
+        if event.action == Action::Destroy {
+            return (self.removed(id), false);
+        }
+        if matches!(event.action, Action::Kill | Action::Stop | Action::Other(_)) {
+            return (None, false);
+        }
+        if !self.containers.contains_key(id) {
+            if self.containers.len() >= MAX_CONTAINERS {
+                return (None, false);
+            }
+            let mut container = Container::new(id, Arc::clone(&self.engine));
+            set_text(&mut container.name, event.name.as_deref().unwrap_or_default());
+            set_text(&mut container.image, event.image.as_deref().unwrap_or_default());
+            let entry = Entry {
+                container,
+                life: Lifecycle::first_seen(now),
+                whereabouts: Whereabouts::default(),
+                shown: false,
+                listed: true,
+            };
+            self.containers.insert(id.to_owned(), entry);
+        }
+        let Some(entry) = self.containers.get_mut(id) else { return (None, false) };
+        let at = event.time_nano.unwrap_or(now);
+        let Entry { container, life, whereabouts, .. } = entry;
+        match &event.action {
+            Action::Create => container.state = State::Created,
+            Action::Start => {
+                life.started(at);
+                container.state = State::Running;
+                whereabouts.pid = None;
+            }
+            Action::Die => {
+                life.died(at, event.exit_code.and_then(|code| u64::try_from(code).ok()));
+                container.state = State::Exited;
+                whereabouts.pid = None;
+            }
+            Action::Oom => life.ran_out_of_memory(),
+            Action::Pause => container.state = State::Paused,
+            Action::Unpause => container.state = State::Running,
+            Action::Rename => set_text(&mut container.name, event.name.as_deref().unwrap_or_default()),
+            Action::Health(word) => container.health = Health::from_engine(word).unwrap_or(container.health),
+            _ => {}
+        }
+        (entry.change(&self.filter, event.action == Action::Update), true)
+    }
+
+    /// The container is gone.
+    pub(crate) fn removed(&mut self, id: &str) -> Option<Change> {
+        let entry = self.containers.remove(id)?;
+        entry.shown.then(|| Change::Removed { id: id.to_owned() })
+    }
+
+    pub(crate) fn contains(&self, id: &str) -> bool {
+        self.containers.contains_key(id)
+    }
+}
+
+impl Entry {
+    /// What the sampler has to be told.
+    fn change(&mut self, filter: &Filter, limits_changed: bool) -> Option<Change> {
+        let container = &self.container;
+        let allowed = filter.allows(&container.name, &container.image, &container.labels);
+        let was_shown = std::mem::replace(&mut self.shown, allowed);
+        if allowed {
+            Some(Change::Container {
+                container: Arc::new(container.clone()),
+                life: Box::new(self.life.clone()),
+                whereabouts: self.whereabouts.clone(),
+                limits_changed,
+            })
+        } else {
+            was_shown.then(|| Change::Removed { id: container.id.clone() })
+        }
+    }
+}
+
+fn rfc3339(nanos: u64) -> String {
+    jiff::Timestamp::from_nanosecond(i128::from(nanos)).map(|time| time.to_string()).unwrap_or_default()
+}
+
+/// Replaces a text by what the engine told, cut to size. Silence changes nothing.
+fn set_text(field: &mut String, told: &str) {
+    let told = bounded(told, MAX_TEXT);
+    if !told.is_empty() && field != told {
+        told.clone_into(field);
+    }
+}

@@ -1,0 +1,69 @@
+//! Sampling: the only place where kernel and engine meet.
+//!
+//! A [`Watcher`] listens to the engine and keeps a picture of its containers; whenever that picture
+//! changes it puts a [`Change`] into the [`Inbox`]. A [`Sampler`] takes the changes in, finds each
+//! container in the kernel, and reads its numbers in every tick, without asking the engine and without
+//! allocating. A [`SamplerThread`] gives it a thread of its own, so that nothing on the async side can
+//! delay a tick, and hands out snapshots through a [`Samples`].
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//! use plimsoll_collect::{Inbox, Options, Sampler, SamplerThread, Watcher};
+//! use plimsoll_engine::{Client, Endpoint};
+//! use plimsoll_kernel::{Kernel, Roots};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let options = Options::default();
+//! let inbox = Arc::new(Inbox::default());
+//! let kernel = Kernel::probe(Roots::default(), &options.selection)?;
+//! let sampler = Sampler::new(kernel, options.clone(), Arc::clone(&inbox));
+//! let (thread, samples) = SamplerThread::start(sampler, Duration::from_secs(1))?;
+//! let engine = Client::new("unix:///var/run/docker.sock".parse::<Endpoint>()?);
+//! let watcher = tokio::spawn(Watcher::new(engine, options, inbox).run());
+//! for row in &samples.fresh().await.containers {
+//!     println!("{}", row.container.display_name());
+//! }
+//! watcher.abort();
+//! thread.stop();
+//! # Ok(())
+//! # }
+//! ```
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+mod filter;
+mod inbox;
+mod known;
+mod sampler;
+mod thread;
+mod watch;
+
+pub use filter::{Filter, PatternError};
+pub use inbox::{Change, Inbox, Whereabouts};
+pub use sampler::Sampler;
+pub use thread::{MAX_AGE, SamplerThread, Samples};
+pub use watch::{Pace, Watcher};
+
+use plimsoll_model::Selection;
+use plimsoll_model::agent::Build;
+use plimsoll_model::container::LabelChoice;
+
+/// What is collected.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Families and collectors.
+    pub selection: Selection,
+    /// Containers.
+    pub filter: Filter,
+    /// Engine labels that are shown.
+    pub labels: LabelChoice,
+    /// The program, for `plimsoll_build_info`.
+    pub build: Build,
+}
+
+/// Unix time in nanoseconds.
+fn unix_now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}

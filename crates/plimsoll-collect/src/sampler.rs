@@ -1,0 +1,439 @@
+//! One pass after the other over all containers.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use plimsoll_kernel::{Kernel, OwnProcess, Reader, Reading, Spent, Target, monotonic};
+use plimsoll_model::agent::{Agent, Capability, CollectorReport};
+use plimsoll_model::oom::OomLedger;
+use plimsoll_model::rate::Rate;
+use plimsoll_model::{Collector, Container, ContainerRow, Lifecycle, Slot, Snapshot};
+
+use crate::inbox::{Change, Inbox, Whereabouts};
+use crate::{Options, unix_now};
+
+/// Limits of each container are read again after this many nanoseconds.
+const LIMITS_AGE: u64 = 30_000_000_000;
+
+/// The machine's size and the agent's descriptors are looked at again after this many nanoseconds.
+const MACHINE_AGE: u64 = 30_000_000_000;
+
+/// A container whose cgroup was not found is looked for in every pass for this long, then seldom.
+const EAGER_SEARCH: u32 = 10;
+
+/// Every how many passes it is looked for after that.
+const SEARCH_EVERY: u32 = 10;
+
+/// Snapshots that are reused in turn: one published, one before it still being read, one to write to.
+const BUFFERS: usize = 3;
+
+/// Reads all containers into snapshots.
+#[derive(Debug)]
+pub struct Sampler {
+    kernel: Kernel,
+    options: Options,
+    inbox: Arc<Inbox>,
+    /// An emptied list of changes, to be exchanged for a full one.
+    spare: Vec<Change>,
+    tracked: Vec<Tracked>,
+    buffers: Vec<Arc<Snapshot>>,
+    agent: Agent,
+    process: OwnProcess,
+    machine_read: Option<u64>,
+    sequence: u64,
+    synchronised: bool,
+    /// Whether another container may now be the one to show a shared network namespace.
+    namespaces_changed: bool,
+}
+
+/// A container that is measured.
+#[derive(Debug)]
+struct Tracked {
+    container: Arc<Container>,
+    life: Box<Lifecycle>,
+    whereabouts: Whereabouts,
+    reader: Option<Reader>,
+    /// Passes in which its cgroup was looked for in vain.
+    searched: u32,
+    limits_read: u64,
+    shows_network: bool,
+    oom: OomLedger,
+    cpu: Rate,
+    cpu_percent: Option<u64>,
+}
+
+impl Sampler {
+    /// A sampler that knows no container yet; they come through the inbox.
+    #[must_use]
+    pub fn new(mut kernel: Kernel, options: Options, inbox: Arc<Inbox>) -> Self {
+        let agent = Agent {
+            started: unix_now(),
+            build: options.build,
+            machine: kernel.machine(),
+            capabilities: kernel.capabilities(),
+            ..Agent::default()
+        };
+        Self {
+            kernel,
+            options,
+            inbox,
+            spare: Vec::new(),
+            tracked: Vec::new(),
+            buffers: Vec::new(),
+            agent,
+            process: OwnProcess::open(),
+            machine_read: None,
+            sequence: 0,
+            synchronised: false,
+            namespaces_changed: false,
+        }
+    }
+
+    /// Where changes come from.
+    pub(crate) fn inbox(&self) -> &Arc<Inbox> {
+        &self.inbox
+    }
+
+    /// Whether the engine's side has told all that it found at start, so that a pass is complete.
+    #[must_use]
+    pub fn is_synchronised(&self) -> bool {
+        self.synchronised
+    }
+
+    /// What this machine lets the agent read.
+    #[must_use]
+    pub fn capabilities(&self) -> &Arc<[Capability]> {
+        &self.agent.capabilities
+    }
+
+    /// Counts periodic passes that were left out.
+    pub fn missed(&mut self, ticks: u64) {
+        self.agent.ticks_missed += ticks;
+    }
+
+    /// Reads everything once. Percentages are over the time between two periodic passes; one in between,
+    /// for a scrape, shows those of the last.
+    pub fn pass(&mut self, periodic: bool) -> Arc<Snapshot> {
+        let began = monotonic();
+        self.take_changes();
+        let mut snapshot = self.free_buffer();
+        let now = unix_now();
+        self.sequence += 1;
+        self.agent.ticks += u64::from(periodic);
+        if let Some(target) = Arc::get_mut(&mut snapshot) {
+            target.at = now;
+            target.sequence = self.sequence;
+            self.read_containers(target, now, began, periodic);
+            self.report(began);
+            target.agent.clone_from(&self.agent);
+        }
+        self.buffers.push(Arc::clone(&snapshot));
+        snapshot
+    }
+
+    /// A snapshot that nobody reads any more, or a new one.
+    fn free_buffer(&mut self) -> Arc<Snapshot> {
+        match self.buffers.iter().position(|buffer| Arc::strong_count(buffer) == 1) {
+            Some(position) => self.buffers.swap_remove(position),
+            None => {
+                // Readers that hold a snapshot for long keep theirs; only so many are kept for them.
+                if self.buffers.len() >= BUFFERS {
+                    self.buffers.remove(0);
+                }
+                Arc::default()
+            }
+        }
+    }
+
+    fn read_containers(&mut self, snapshot: &mut Snapshot, now: u64, mono: u64, periodic: bool) {
+        let mut spent = Spent::default();
+        let mut read = 0;
+        if self.namespaces_changed {
+            self.share_namespaces();
+        }
+        for (position, tracked) in self.tracked.iter_mut().enumerate() {
+            if snapshot.containers.len() == position {
+                snapshot.containers.push(ContainerRow::new(Arc::clone(&tracked.container)));
+            }
+            let row = &mut snapshot.containers[position];
+            tracked.begin(row, now);
+            if tracked.reader.is_none() && tracked.search(&mut self.kernel, mono) {
+                self.namespaces_changed = true;
+            }
+            let Some(reader) = &mut tracked.reader else {
+                tracked.count_kills(row);
+                continue;
+            };
+            if mono.saturating_sub(tracked.limits_read) > LIMITS_AGE {
+                self.kernel.refresh(reader);
+                tracked.limits_read = mono;
+            }
+            match self.kernel.read(reader, row, &mut spent) {
+                Reading::Done { at } => {
+                    read += 1;
+                    tracked.finish(row, at, periodic);
+                }
+                Reading::Gone => {
+                    tracked.lose(&mut self.kernel);
+                    tracked.begin(row, now);
+                    self.namespaces_changed = true;
+                }
+            }
+            tracked.count_kills(row);
+        }
+        snapshot.containers.truncate(self.tracked.len());
+        if self.namespaces_changed && self.share_namespaces() {
+            // A container that another one speaks for must not be counted in this very pass either.
+            for (tracked, row) in self.tracked.iter().zip(&mut snapshot.containers) {
+                if !tracked.shows_network {
+                    row.interfaces.clear();
+                }
+            }
+        }
+        self.agent.containers_read = read;
+        for collector in Collector::ALL {
+            let index = *collector as usize;
+            if self.options.selection.has_collector(*collector) && spent.nanos[index] > 0 {
+                let success = spent.failures[index] == 0;
+                let duration = Some(spent.nanos[index]);
+                self.agent.collectors[index] =
+                    CollectorReport { duration, success: Some(success), timeouts: None };
+            }
+        }
+    }
+
+    /// What the agent tells of itself.
+    fn report(&mut self, began: u64) {
+        if self.machine_read.is_none_or(|at| began.saturating_sub(at) > MACHINE_AGE) {
+            self.machine_read = Some(began);
+            self.agent.machine = self.kernel.machine();
+            self.process.count_descriptors();
+            let known = self.agent.capabilities.iter().find(|capability| capability.feature == "descriptors");
+            if known.is_some_and(|known| known.available) && !self.kernel.had_enough_descriptors() {
+                self.set_capabilities();
+            }
+        }
+        self.agent.process = self.process.usage();
+        self.agent.read_errors.clear();
+        self.agent.read_errors.extend_from_slice(self.kernel.read_errors());
+        self.agent.label_loss.rows = self.kernel.rows_dropped();
+        self.agent.pass_duration = Some(monotonic() - began);
+    }
+
+    fn set_capabilities(&mut self) {
+        let mut capabilities = self.kernel.capabilities().to_vec();
+        capabilities.extend(self.agent.engines.iter().map(|engine| Capability {
+            feature: "docker_socket",
+            available: engine.up,
+            reason: if engine.up { engine.endpoint.to_string() } else { engine.trouble.to_string() },
+            remedy: if engine.up {
+                String::new()
+            } else {
+                "start the engine, or name its socket with --engine".into()
+            },
+        }));
+        self.agent.capabilities = capabilities.into();
+    }
+
+    fn take_changes(&mut self) {
+        let mut changes = self.inbox.take(std::mem::take(&mut self.spare));
+        for change in changes.drain(..) {
+            match change {
+                Change::Container { container, life, whereabouts, limits_changed } => {
+                    self.update(container, life, whereabouts, limits_changed);
+                }
+                Change::Removed { id } => {
+                    if let Some(position) = self.tracked.iter().position(|tracked| tracked.container.id == id)
+                    {
+                        self.tracked.remove(position).lose(&mut self.kernel);
+                        self.namespaces_changed = true;
+                    }
+                }
+                Change::Engine { engine, label_loss, duration } => {
+                    let report = CollectorReport {
+                        duration,
+                        success: Some(engine.up),
+                        timeouts: Some(engine.timeouts),
+                    };
+                    self.agent.collectors[Collector::Engine as usize] = report;
+                    self.agent.label_loss = label_loss;
+                    match self.agent.engines.iter_mut().find(|known| known.endpoint == engine.endpoint) {
+                        Some(known) => *known = engine,
+                        None => self.agent.engines.push(engine),
+                    }
+                    self.set_capabilities();
+                }
+                Change::Synchronised => self.synchronised = true,
+            }
+        }
+        self.spare = changes;
+    }
+
+    fn update(
+        &mut self,
+        container: Arc<Container>,
+        life: Box<Lifecycle>,
+        whereabouts: Whereabouts,
+        limits_changed: bool,
+    ) {
+        let Some(tracked) = self.tracked.iter_mut().find(|tracked| tracked.container.id == container.id)
+        else {
+            self.tracked.push(Tracked {
+                container,
+                life,
+                whereabouts,
+                reader: None,
+                searched: 0,
+                limits_read: 0,
+                shows_network: true,
+                oom: OomLedger::default(),
+                cpu: Rate::default(),
+                cpu_percent: None,
+            });
+            return;
+        };
+        let same_process = tracked
+            .reader
+            .as_ref()
+            .is_some_and(|reader| reader.pid().is_some() && reader.pid() == whereabouts.pid);
+        let another_life = life.life() > tracked.life.life();
+        let elsewhere = whereabouts.pid.is_some() && !same_process;
+        if another_life || elsewhere || !container.state.may_have_processes() {
+            if !(same_process && container.state.may_have_processes()) {
+                tracked.lose(&mut self.kernel);
+                self.namespaces_changed = true;
+            }
+            tracked.searched = 0;
+        }
+        tracked.oom.next_life(life.life(), same_process);
+        tracked.oom.engine(life.ooms_in_life());
+        if let Some(reader) = &mut tracked.reader {
+            if container.networks != tracked.container.networks {
+                reader.set_networks(&container.networks);
+            }
+            if limits_changed {
+                self.kernel.refresh(reader);
+            }
+        }
+        tracked.container = container;
+        tracked.life = life;
+        tracked.whereabouts = whereabouts;
+    }
+
+    /// Of containers that share a network namespace, one shows its traffic: the one that did not ask to
+    /// share another's, and the first of several. Returns whether anything changed.
+    fn share_namespaces(&mut self) -> bool {
+        self.namespaces_changed = false;
+        let mut speakers: HashMap<u64, (bool, usize)> = HashMap::new();
+        for (position, tracked) in self.tracked.iter().enumerate() {
+            let Some(namespace) = tracked.namespace() else { continue };
+            let rank = (tracked.container.network_mode.starts_with("container:"), position);
+            speakers.entry(namespace).and_modify(|best| *best = rank.min(*best)).or_insert(rank);
+        }
+        let mut changed = false;
+        for (position, tracked) in self.tracked.iter_mut().enumerate() {
+            let Some(namespace) = tracked.namespace() else { continue };
+            let shows = speakers.get(&namespace).is_some_and(|(_, speaker)| *speaker == position);
+            if shows == tracked.shows_network {
+                continue;
+            }
+            changed = true;
+            tracked.shows_network = shows;
+            if shows {
+                // Its files were closed: open them again. It is the same cgroup, so nothing is counted anew.
+                if let Some(reader) = tracked.reader.take() {
+                    self.kernel.detach(reader);
+                    tracked.open(&mut self.kernel);
+                }
+            } else if let Some(reader) = &mut tracked.reader {
+                self.kernel.close_network(reader);
+            }
+        }
+        changed
+    }
+}
+
+impl Tracked {
+    /// Starts a row with what the container's life tells.
+    fn begin(&self, row: &mut ContainerRow, now: u64) {
+        if !Arc::ptr_eq(&row.container, &self.container) {
+            row.container = Arc::clone(&self.container);
+        }
+        row.values.clear();
+        row.interfaces.clear();
+        row.devices.clear();
+        row.cgroup = None;
+        self.life.fill(&self.container.state, self.container.health, now, &mut row.values);
+        let process_started = self.reader.as_ref().and_then(Reader::process_started);
+        if let (None, Some(started)) = (row.values.get(Slot::Started), process_started) {
+            row.values.set(Slot::Started, started);
+        }
+        row.started = row.values.get(Slot::Started);
+        row.created = self.life.created_at();
+        row.seen = self.life.seen_at();
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target {
+            id: &self.container.id,
+            pid: self.whereabouts.pid,
+            cgroup_parent: &self.whereabouts.cgroup_parent,
+            network_mode: &self.container.network_mode,
+        }
+    }
+
+    fn namespace(&self) -> Option<u64> {
+        self.reader.as_ref().and_then(Reader::namespace)
+    }
+
+    /// Looks for the container's cgroup, if it may have one and it is time to. Returns whether it was
+    /// found.
+    fn search(&mut self, kernel: &mut Kernel, mono: u64) -> bool {
+        if !self.container.state.may_have_processes() {
+            return false;
+        }
+        self.searched = self.searched.saturating_add(1);
+        if self.searched > EAGER_SEARCH && !self.searched.is_multiple_of(SEARCH_EVERY) {
+            return false;
+        }
+        self.open(kernel);
+        self.limits_read = mono;
+        self.shows_network = true;
+        self.reader.is_some()
+    }
+
+    fn open(&mut self, kernel: &mut Kernel) {
+        if let Ok(mut reader) = kernel.attach(&self.target()) {
+            reader.set_networks(&self.container.networks);
+            self.reader = Some(reader);
+            self.searched = 0;
+        }
+    }
+
+    /// The cgroup is gone, and with it its counters.
+    fn lose(&mut self, kernel: &mut Kernel) {
+        if let Some(reader) = self.reader.take() {
+            kernel.detach(reader);
+        }
+        self.oom.cgroup_gone();
+        self.cpu.reset();
+        self.cpu_percent = None;
+        self.shows_network = true;
+    }
+
+    /// Adds what follows from more than one reading.
+    fn finish(&mut self, row: &mut ContainerRow, at: u64, periodic: bool) {
+        if periodic && let Some(usage) = row.values.get(Slot::CpuUsage) {
+            // Nanoseconds a nanosecond are cores; a hundred per cent are one core.
+            self.cpu_percent = self.cpu.update(at, usage).and_then(|cores| cores.checked_mul(100));
+        }
+        row.values.set_option(Slot::CpuPercent, self.cpu_percent);
+        if let Some(kills) = row.values.get(Slot::MemoryEventOomKill) {
+            self.oom.kernel(kills);
+        }
+    }
+
+    fn count_kills(&self, row: &mut ContainerRow) {
+        row.values.set(Slot::OomEvents, self.oom.total());
+    }
+}
