@@ -1,0 +1,33 @@
+# The commands of everyday work. `make` alone lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+ARGS ?=
+
+.PHONY: help run test bench lint fixtures demo-down clean-up
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## build the release, make sure of an engine and of something to see, and run the agent (ARGS="…")
+	cargo build --release --locked
+	@scripts/engine-up.sh
+	@scripts/demo-up.sh
+	@exec target/release/plimsoll agent $(ARGS)
+
+test: ## everything that has to hold: format, lints, tests, real engines, cgroup v2
+	@scripts/test.sh
+
+bench: ## measure, and compare with the figures on record
+	@scripts/bench.sh
+
+lint: ## format and lints only
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+fixtures: ## capture the kernel trees under fixtures/kernel again (wants a machine with hybrid cgroups)
+	@scripts/capture-kernel.sh
+
+demo-down: ## remove the demo containers, their network and image
+	@scripts/demo-down.sh
+
+clean-up: demo-down

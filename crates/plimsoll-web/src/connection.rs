@@ -1,0 +1,281 @@
+//! One connection, cut when its client takes too long: to send a request, to read a response, or to
+//! want anything at all.
+//!
+//! Hyper's own timeout knows the first of these only, and takes the silence between two requests for a slow
+//! header. So the stream and the bodies tell a [`Clock`] what the connection is doing, and the future that
+//! drives the connection ends when the deadline of that has passed.
+
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{Request, Response};
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use hyper::service::Service;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::Limits;
+
+/// Serves one connection to its end, or until it is cut. When `stop` changes, the request that is being
+/// answered is the last.
+pub(crate) async fn drive(
+    stream: TcpStream,
+    router: Router,
+    limits: Limits,
+    mut stop: watch::Receiver<bool>,
+) {
+    let clock = Clock::start(limits);
+    let io = TokioIo::new(Watched { stream, clock: clock.clone() });
+    let service = Timed { router: TowerToHyperService::new(router), clock: clock.clone() };
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_header_size(limits.header_bytes)
+        // Half as much again, so that it is the header's bound that speaks.
+        .max_buf_size((limits.header_bytes + limits.header_bytes / 2).max(8192));
+    let mut connection = pin!(builder.serve_connection(io, service));
+    let mut overdue = pin!(clock.overdue());
+    let mut stopped = pin!(stop.changed());
+    let mut is_stopping = false;
+    std::future::poll_fn(|cx| {
+        if !is_stopping && stopped.as_mut().poll(cx).is_ready() {
+            is_stopping = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+            if let Err(error) = result {
+                tracing::debug!("a connection failed: {error}");
+            }
+            return Poll::Ready(());
+        }
+        // After the connection, which may have moved the deadline.
+        let doing = ready!(overdue.as_mut().poll(cx));
+        tracing::debug!("a connection was cut while {doing}");
+        Poll::Ready(())
+    })
+    .await;
+}
+
+/// What a connection is doing, and since when.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Doing {
+    ReadingHeader,
+    Responding,
+    Nothing,
+}
+
+#[derive(Clone)]
+struct Clock(Arc<Mutex<State>>);
+
+struct State {
+    limits: Limits,
+    doing: Doing,
+    since: Instant,
+    /// Whether the response's last byte was handed to hyper.
+    body_done: bool,
+}
+
+impl Clock {
+    fn start(limits: Limits) -> Self {
+        let state = State { limits, doing: Doing::ReadingHeader, since: Instant::now(), body_done: false };
+        Self(Arc::new(Mutex::new(state)))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn request_came(&self) {
+        let mut state = self.state();
+        state.change(Doing::Responding);
+        state.body_done = false;
+    }
+
+    fn body_done(&self) {
+        self.state().body_done = true;
+    }
+
+    fn bytes_came(&self) {
+        let mut state = self.state();
+        if state.doing == Doing::Nothing {
+            state.change(Doing::ReadingHeader);
+        }
+    }
+
+    /// Everything that hyper held has gone to the kernel. A part of the next request that came early waits
+    /// for the rest of it as an idle connection does.
+    fn flushed(&self) {
+        let mut state = self.state();
+        if state.doing == Doing::Responding && state.body_done {
+            state.change(Doing::Nothing);
+        }
+    }
+
+    /// Waits until the connection has taken too long for what it is doing, and returns what that is.
+    async fn overdue(&self) -> &'static str {
+        let mut timer = pin!(tokio::time::sleep_until(self.state().deadline()));
+        std::future::poll_fn(|cx| {
+            loop {
+                let deadline = self.state().deadline();
+                if timer.deadline() != deadline {
+                    timer.as_mut().reset(deadline);
+                }
+                ready!(timer.as_mut().poll(cx));
+                let state = self.state();
+                // Polling takes time, too.
+                if state.deadline() <= Instant::now() {
+                    return Poll::Ready(match state.doing {
+                        Doing::ReadingHeader => "sending a request",
+                        Doing::Responding => "reading a response",
+                        Doing::Nothing => "idle",
+                    });
+                }
+            }
+        })
+        .await
+    }
+}
+
+impl State {
+    fn change(&mut self, doing: Doing) {
+        self.doing = doing;
+        self.since = Instant::now();
+    }
+
+    fn deadline(&self) -> Instant {
+        self.since
+            + match self.doing {
+                Doing::ReadingHeader => self.limits.header_time,
+                Doing::Responding => self.limits.response_time,
+                Doing::Nothing => self.limits.idle_time,
+            }
+    }
+}
+
+/// The stream, telling the clock what passes.
+struct Watched {
+    stream: TcpStream,
+    clock: Clock,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.clock.bytes_came();
+        }
+        result
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    /// Hyper flushes the stream once it holds nothing more itself.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = Pin::new(&mut self.stream).poll_flush(cx);
+        if let Poll::Ready(Ok(())) = result {
+            self.clock.flushed();
+        }
+        result
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// The routes, telling the clock of requests and of the ends of responses.
+struct Timed {
+    router: TowerToHyperService<Router>,
+    clock: Clock,
+}
+
+type RouterFuture = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
+
+impl Service<Request<Incoming>> for Timed {
+    type Response = Response<TimedBody>;
+    type Error = std::convert::Infallible;
+    type Future = Answer;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.clock.request_came();
+        Answer { inner: Box::pin(self.router.call(request)), clock: self.clock.clone() }
+    }
+}
+
+struct Answer {
+    inner: Pin<Box<RouterFuture>>,
+    clock: Clock,
+}
+
+impl Future for Answer {
+    type Output = Result<Response<TimedBody>, std::convert::Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let response = ready!(self.inner.as_mut().poll(cx))?;
+        let clock = self.clock.clone();
+        Poll::Ready(Ok(response.map(|body| TimedBody { body, clock })))
+    }
+}
+
+/// A response's body, which hyper lets go once it has taken all of it.
+struct TimedBody {
+    body: Body,
+    clock: Clock,
+}
+
+impl Drop for TimedBody {
+    fn drop(&mut self) {
+        self.clock.body_done();
+    }
+}
+
+impl HttpBody for TimedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,88 @@
+//! The agent's HTTP server: what Prometheus scrapes, what supervisors ask, and a page for people.
+//!
+//! | path | what |
+//! |---|---|
+//! | `/metrics` | the exposition: text, OpenMetrics or protobuf by `Accept`, gzip by `Accept-Encoding`, narrowed by `collect[]` and `exclude[]` |
+//! | `/health` | whether the engine is connected, as JSON |
+//! | `/-/healthy`, `/-/ready` | whether the process lives, and whether it has numbers to show |
+//! | `/` | a page for people |
+//!
+//! The server takes its numbers from a [`Backend`], and gets its socket and the signal to stop from the
+//! caller. Everything that a client can make it hold is bounded by [`Limits`]: connections, headers, time,
+//! expositions. Encoding and compression run outside the asynchronous workers.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use plimsoll_model::{Selection, Snapshot};
+//! use plimsoll_web::{App, Backend, Limits, Status, serve};
+//!
+//! struct Fixed(Arc<Snapshot>);
+//!
+//! impl Backend for Fixed {
+//!     async fn snapshot(&self) -> Arc<Snapshot> {
+//!         Arc::clone(&self.0)
+//!     }
+//!     fn status(&self) -> Status {
+//!         Status { waiting_for: None, docker_connected: true }
+//!     }
+//! }
+//!
+//! # #[tokio::main]
+//! # async fn main() -> std::io::Result<()> {
+//! let backend = Arc::new(Fixed(Arc::default()));
+//! let app = App { backend, selection: Selection::default(), limits: Limits::default() };
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:8003").await?;
+//! serve(listener, app, async { tokio::signal::ctrl_c().await.unwrap() }).await
+//! # }
+//! ```
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+mod connection;
+pub mod exposition;
+mod limits;
+mod page;
+mod routes;
+mod serve;
+
+use std::future::Future;
+use std::sync::Arc;
+
+pub use limits::Limits;
+use plimsoll_model::{Selection, Snapshot};
+pub use serve::serve;
+
+/// Where the server takes its numbers from.
+pub trait Backend: Send + Sync + 'static {
+    /// A snapshot no older than 100 ms. Calls at the same time share one.
+    fn snapshot(&self) -> impl Future<Output = Arc<Snapshot>> + Send;
+
+    /// What is known without taking a snapshot. Answers at once.
+    fn status(&self) -> Status;
+}
+
+/// What is known without taking a snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// What the first complete sample waits for, in one line; `None` once there is one.
+    pub waiting_for: Option<String>,
+    /// Whether the engine answers.
+    pub docker_connected: bool,
+}
+
+/// What is served, and within which bounds.
+#[derive(Debug)]
+pub struct App<B> {
+    /// Where the numbers come from.
+    pub backend: Arc<B>,
+    /// The families that are shown. A request can only narrow them.
+    pub selection: Selection,
+    /// The bounds.
+    pub limits: Limits,
+}
+
+impl<B> Clone for App<B> {
+    fn clone(&self) -> Self {
+        Self { backend: Arc::clone(&self.backend), selection: self.selection.clone(), limits: self.limits }
+    }
+}

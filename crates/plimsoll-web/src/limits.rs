@@ -1,0 +1,43 @@
+//! Everything that a client can make the server hold, with its bound.
+
+use std::time::Duration;
+
+/// The bounds of the server. Tests use shorter ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at a time; more wait in the socket's backlog.
+    pub connections: usize,
+    /// Bytes of a request's line and headers; more is answered with 431.
+    pub header_bytes: usize,
+    /// Time for a request's line and headers to arrive, from their first byte, or from the connection's
+    /// start for the first request.
+    pub header_time: Duration,
+    /// Time for which a connection may stay open between requests.
+    pub idle_time: Duration,
+    /// Time from a request's last header to its response's last byte. A client that does not read is cut.
+    pub response_time: Duration,
+    /// Time to wait for a snapshot, and for a turn to encode it, before 503 is the answer.
+    pub wait_time: Duration,
+    /// Expositions that are encoded at a time.
+    pub encoders: usize,
+    /// Expositions in memory at a time, from encoding to the last byte sent.
+    pub expositions: usize,
+    /// Time that open connections have to finish after the signal to stop.
+    pub grace_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 256,
+            header_bytes: 16 * 1024,
+            header_time: Duration::from_secs(10),
+            idle_time: Duration::from_secs(60),
+            response_time: Duration::from_secs(30),
+            wait_time: Duration::from_secs(5),
+            encoders: 2,
+            expositions: 16,
+            grace_time: Duration::from_millis(500),
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The page for people: one file without scripts, readable on a phone and in the dark.
+
+use std::collections::BTreeMap;
+
+use plimsoll_model::text::{MAX_TEXT, bounded};
+use plimsoll_model::{Snapshot, State};
+
+use crate::Status;
+use crate::routes::PATHS;
+
+const HEAD: &str = r#"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Plimsoll</title>
+<style>
+:root { color-scheme: light dark; --ink: #1d2733; --soft: #5b6875; --line: #dfe4ea; --paper: #fbfcfd; --sea: #0b6a9c; --good: #1a7f4b; --bad: #b3261e; --well: #f1f4f7; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e3e9ef; --soft: #97a4b1; --line: #2b3642; --paper: #12181f; --sea: #6cc0ee; --good: #5fcf95; --bad: #ff8a80; --well: #1a222b; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 56rem; background: var(--paper); color: var(--ink); font: 1rem/1.55 system-ui, sans-serif; }
+header { display: flex; align-items: center; gap: .9rem; flex-wrap: wrap; }
+header svg { width: 2.6rem; height: 2.6rem; stroke: var(--sea); fill: none; stroke-width: 2.5; }
+h1 { font-size: 1.7rem; margin: 0; letter-spacing: -.01em; }
+h2 { font-size: 1.1rem; margin: 2.2rem 0 .6rem; }
+header span, .soft { color: var(--soft); }
+a { color: var(--sea); }
+table { border-collapse: collapse; width: 100%; font-size: .93rem; }
+th, td { text-align: left; vertical-align: top; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
+th { color: var(--soft); font-weight: 500; }
+td:first-child { white-space: nowrap; }
+.good { color: var(--good); } .bad { color: var(--bad); }
+code, pre { font: .88rem/1.5 ui-monospace, monospace; }
+pre { background: var(--well); padding: .9rem 1rem; border-radius: .4rem; overflow-x: auto; }
+.count { display: flex; flex-wrap: wrap; gap: .4rem 1.6rem; padding: 0; margin: .4rem 0 0; list-style: none; }
+.count b { font-size: 1.35rem; font-variant-numeric: tabular-nums; }
+@media (max-width: 36rem) { thead { display: none; } tr { display: block; padding: .5rem 0; border-bottom: 1px solid var(--line); } td { display: block; border: 0; padding: .1rem 0; } td:empty { display: none; } }
+</style>
+</head>
+<body>
+<header>
+<svg viewBox="0 0 32 32" aria-hidden="true"><circle cx="16" cy="16" r="10"/><path d="M2 16h28"/></svg>
+<h1>Plimsoll</h1>
+"#;
+
+/// Writes the page. `host` is what the client calls this server.
+pub(crate) fn render(snapshot: &Snapshot, status: &Status, host: &str) -> String {
+    let agent = &snapshot.agent;
+    let mut page = Page(HEAD.to_owned());
+    page.raw("<span>").text(agent.build.version).raw("</span>\n</header>\n");
+    page.raw("<p class=\"soft\">What every container on this machine uses, read from the kernel.</p>\n");
+    if let Some(what) = &status.waiting_for {
+        page.raw("<p class=\"bad\">No complete sample yet: ").text(what).raw("</p>\n");
+    }
+
+    page.raw("<h2>Containers</h2>\n<ul class=\"count\">");
+    let mut counts = BTreeMap::<&State, usize>::new();
+    for row in &snapshot.containers {
+        *counts.entry(&row.container.state).or_default() += 1;
+    }
+    if counts.is_empty() {
+        page.raw("<li class=\"soft\">none</li>");
+    }
+    for (state, count) in counts {
+        page.raw("<li><b>").text(&count.to_string()).raw("</b> ").text(state.word()).raw("</li>");
+    }
+    page.raw("</ul>\n");
+
+    page.raw("<h2>Here</h2>\n<table><tbody>\n");
+    for (path, what) in PATHS {
+        page.raw("<tr><td><a href=\"")
+            .text(path)
+            .raw("\">")
+            .text(path)
+            .raw("</a></td>")
+            .cell(what)
+            .raw("</tr>\n");
+    }
+    page.raw("</tbody></table>\n");
+
+    page.raw("<h2>Engines</h2>\n");
+    if agent.engines.is_empty() {
+        page.raw("<p class=\"bad\">None is known.</p>\n");
+    } else {
+        page.raw(
+            "<table><thead><tr><th>engine<th>state<th>version<th>endpoint<th>trouble</tr></thead><tbody>\n",
+        );
+        for engine in &agent.engines {
+            let version = engine.facts.as_ref().map_or("", |facts| &*facts.version);
+            page.raw("<tr>").cell(&engine.name).mark(engine.up, "connected", "away");
+            page.cell(version).cell(&engine.endpoint).cell(&engine.trouble).raw("</tr>\n");
+        }
+        page.raw("</tbody></table>\n");
+    }
+
+    if !agent.capabilities.is_empty() {
+        page.raw("<h2>What this machine lets it read</h2>\n<table>");
+        page.raw("<thead><tr><th>feature<th>there<th>why<th>what to do</tr></thead><tbody>\n");
+        for capability in &*agent.capabilities {
+            page.raw("<tr>").cell(capability.feature).mark(capability.available, "yes", "no");
+            page.cell(&capability.reason).cell(&capability.remedy).raw("</tr>\n");
+        }
+        page.raw("</tbody></table>\n");
+    }
+
+    page.raw("<h2>For Prometheus</h2>\n<pre>scrape_configs:\n  - job_name: plimsoll\n    static_configs:\n");
+    page.raw("      - targets: [\"").text(host).raw("\"]</pre>\n</body>\n</html>\n");
+    page.0
+}
+
+struct Page(String);
+
+impl Page {
+    fn raw(&mut self, html: &str) -> &mut Self {
+        self.0.push_str(html);
+        self
+    }
+
+    /// Text from outside, bounded and escaped for content and attributes.
+    fn text(&mut self, text: &str) -> &mut Self {
+        for c in bounded(text, MAX_TEXT).chars() {
+            match c {
+                '&' => self.0.push_str("&amp;"),
+                '<' => self.0.push_str("&lt;"),
+                '>' => self.0.push_str("&gt;"),
+                '"' => self.0.push_str("&quot;"),
+                '\'' => self.0.push_str("&#39;"),
+                c if c.is_control() => self.0.push(' '),
+                c => self.0.push(c),
+            }
+        }
+        self
+    }
+
+    fn cell(&mut self, text: &str) -> &mut Self {
+        self.raw("<td>").text(text).raw("</td>")
+    }
+
+    fn mark(&mut self, good: bool, yes: &str, no: &str) -> &mut Self {
+        let (class, word) = if good { ("good", yes) } else { ("bad", no) };
+        self.raw("<td class=\"").raw(class).raw("\">").raw(word).raw("</td>")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plimsoll_model::agent::{Agent, Capability, Engine};
+    use plimsoll_model::{Container, ContainerRow};
+    use std::sync::Arc;
+
+    #[test]
+    fn what_comes_from_outside_is_escaped_and_bounded() {
+        let nasty = "<script>alert('x')</script>\"&\n";
+        let mut container = Container::new("abc", "docker".into());
+        container.state = State::from_engine(nasty);
+        let engine = Engine {
+            name: nasty.into(),
+            endpoint: nasty.into(),
+            up: false,
+            facts: None,
+            trouble: nasty.repeat(1_000_000).into(),
+            requests: 0,
+            failures: 0,
+            timeouts: 0,
+            broken: 0,
+        };
+        let capability = Capability {
+            feature: "psi",
+            available: false,
+            reason: nasty.to_owned(),
+            remedy: nasty.to_owned(),
+        };
+        let snapshot = Snapshot {
+            containers: vec![ContainerRow::new(Arc::new(container))],
+            agent: Agent { engines: vec![engine], capabilities: vec![capability].into(), ..Agent::default() },
+            ..Snapshot::default()
+        };
+        let status = Status { waiting_for: Some(nasty.to_owned()), docker_connected: false };
+        let page = render(&snapshot, &status, nasty);
+        assert!(!page.contains("<script"), "{page}");
+        assert!(!page.contains("alert('x')"));
+        assert!(page.contains("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot;&amp;"));
+        assert!(page.len() < 20_000, "{} bytes", page.len());
+    }
+
+    #[test]
+    fn an_empty_agent_has_a_page_too() {
+        let page = render(&Snapshot::default(), &Status::default(), "localhost:8003");
+        assert!(page.contains("none") && page.contains("None is known.") && page.contains("localhost:8003"));
+        for (path, _) in PATHS {
+            assert!(page.contains(&format!("href=\"{path}\"")), "{path}");
+        }
+    }
+}

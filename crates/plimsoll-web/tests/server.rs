@@ -1,0 +1,534 @@
+//! The server on a real socket: every route, and every client that misbehaves.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is a test's purpose")]
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use plimsoll_model::agent::{Agent, Build, Engine};
+use plimsoll_model::{Container, ContainerRow, Selection, Slot, Snapshot, State};
+use plimsoll_web::{App, Backend, Limits, Status, serve};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// Longer than anything here takes; only a test that fails waits for it.
+const FAR_TOO_LONG: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_millis(50);
+
+/// Bounds of time that are never reached, so that a test sees the one that it shortens.
+fn patient() -> Limits {
+    let never = FAR_TOO_LONG * 60;
+    Limits {
+        header_time: never,
+        idle_time: never,
+        response_time: never,
+        wait_time: never,
+        ..Limits::default()
+    }
+}
+
+struct Fake {
+    snapshot: Arc<Snapshot>,
+    status: Mutex<Status>,
+    /// Whether a snapshot never comes.
+    hangs: bool,
+}
+
+impl Backend for Fake {
+    async fn snapshot(&self) -> Arc<Snapshot> {
+        if self.hangs {
+            std::future::pending::<()>().await;
+        }
+        Arc::clone(&self.snapshot)
+    }
+
+    fn status(&self) -> Status {
+        self.status.lock().unwrap().clone()
+    }
+}
+
+fn container(name: &str, id: usize) -> ContainerRow {
+    let mut container =
+        Container::new(&format!("{id:064}").chars().rev().collect::<String>(), "docker".into());
+    container.name = name.to_owned();
+    container.state = State::Running;
+    let mut row = ContainerRow::new(Arc::new(container));
+    row.values.set(Slot::CpuUsage, 1_500_000_000);
+    row.values.set(Slot::MemoryUsage, 4096);
+    row
+}
+
+fn fake() -> Fake {
+    let engine = Engine {
+        name: "docker".into(),
+        endpoint: "unix:///var/run/docker.sock".into(),
+        up: true,
+        facts: None,
+        trouble: "".into(),
+        requests: 0,
+        failures: 0,
+        timeouts: 0,
+        broken: 0,
+    };
+    let build = Build { version: "0.1.0-test", ..Build::default() };
+    let agent = Agent { engines: vec![engine], build, ..Agent::default() };
+    let snapshot = Snapshot {
+        containers: vec![container("web", 1), container("<db>", 2)],
+        agent,
+        ..Snapshot::default()
+    };
+    let status = Status { waiting_for: None, docker_connected: true };
+    Fake { snapshot: Arc::new(snapshot), status: Mutex::new(status), hangs: false }
+}
+
+struct Server {
+    address: SocketAddr,
+    backend: Arc<Fake>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+impl Server {
+    async fn start(backend: Fake, limits: Limits) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let backend = Arc::new(backend);
+        let app = App { backend: Arc::clone(&backend), selection: Selection::default(), limits };
+        let task = tokio::spawn(serve(listener, app, async {
+            let _ = stopped.await;
+        }));
+        Self { address, backend, stop, task }
+    }
+
+    async fn plain() -> Self {
+        Self::start(fake(), Limits::default()).await
+    }
+
+    async fn connect(&self) -> Client {
+        Client { stream: TcpStream::connect(self.address).await.unwrap(), read: Vec::new() }
+    }
+
+    async fn get(&self, target: &str, headers: &str) -> Reply {
+        self.ask("GET", target, headers).await
+    }
+
+    async fn ask(&self, method: &str, target: &str, headers: &str) -> Reply {
+        let mut client = self.connect().await;
+        client.send(&format!("{method} {target} HTTP/1.1\r\nHost: example:1\r\n{headers}\r\n")).await;
+        client.reply(method == "HEAD").await.unwrap()
+    }
+
+    async fn stop(self) {
+        self.stop.send(()).unwrap();
+        tokio::time::timeout(FAR_TOO_LONG, self.task).await.unwrap().unwrap().unwrap();
+    }
+}
+
+struct Client {
+    stream: TcpStream,
+    read: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Reply {
+    code: u16,
+    headers: BTreeMap<String, String>,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+}
+
+impl Client {
+    async fn send(&mut self, text: &str) {
+        self.stream.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    /// Reads more; false when the server has closed or cut the connection.
+    async fn more(&mut self) -> bool {
+        let mut chunk = [0; 65536];
+        let read = tokio::time::timeout(FAR_TOO_LONG, self.stream.read(&mut chunk)).await;
+        match read.expect("neither an answer nor an end") {
+            Ok(count) if count > 0 => {
+                self.read.extend_from_slice(&chunk[..count]);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The next reply; `None` where the connection ends before it.
+    async fn reply(&mut self, without_body: bool) -> Option<Reply> {
+        let end = loop {
+            if let Some(at) = self.read.windows(4).position(|window| window == b"\r\n\r\n") {
+                break at;
+            }
+            if !self.more().await {
+                return None;
+            }
+        };
+        let head = String::from_utf8(self.read.drain(..end + 4).collect()).unwrap();
+        let mut lines = head.trim_end().split("\r\n");
+        let code = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers: BTreeMap<_, _> = lines
+            .map(|line| line.split_once(": ").unwrap())
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+            .collect();
+        let length: usize = headers.get("content-length").expect("a length").parse().unwrap();
+        let length = if without_body { 0 } else { length };
+        while self.read.len() < length {
+            assert!(self.more().await, "the body ends early");
+        }
+        Some(Reply { code, headers, body: self.read.drain(..length).collect() })
+    }
+
+    /// Waits until the server has ended the connection.
+    async fn is_cut(&mut self) {
+        while self.more().await {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_path_answers_with_its_type_and_the_headers_of_safety() {
+    let server = Server::plain().await;
+    for (path, code, content_type, part) in [
+        ("/", 200, "text/html; charset=utf-8", "0.1.0-test"),
+        (
+            "/metrics",
+            200,
+            "text/plain; version=0.0.4; charset=utf-8",
+            "container_memory_usage_bytes{name=\"web\"",
+        ),
+        ("/health", 200, "application/json", "{\"status\":\"healthy\",\"docker\":\"connected\"}"),
+        ("/-/healthy", 200, "text/plain; charset=utf-8", "lives"),
+        ("/-/ready", 200, "text/plain; charset=utf-8", "numbers"),
+        ("/metrics/", 404, "text/plain; charset=utf-8", "/metrics "),
+        ("/favicon.ico", 404, "text/plain; charset=utf-8", "/-/ready"),
+    ] {
+        let reply = server.get(path, "").await;
+        assert_eq!(reply.code, code, "{path}");
+        assert_eq!(reply.header("content-type"), content_type, "{path}");
+        assert!(reply.text().contains(part), "{path}: {}", reply.text());
+        assert_eq!(reply.header("x-content-type-options"), "nosniff");
+        assert_eq!(reply.header("referrer-policy"), "no-referrer");
+        assert!(reply.header("content-security-policy").starts_with("default-src 'none'"));
+    }
+    assert_eq!(server.get("/health", "").await.text(), r#"{"status":"healthy","docker":"connected"}"#);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_and_readiness_follow_the_backend() {
+    let server = Server::plain().await;
+    *server.backend.status.lock().unwrap() = Status {
+        waiting_for: Some("the engine's first listing\nis late".to_owned()),
+        docker_connected: false,
+    };
+    let reply = server.get("/health", "").await;
+    assert_eq!(reply.code, 503);
+    assert_eq!(reply.header("content-type"), "application/json");
+    assert_eq!(reply.text(), r#"{"status":"unhealthy","docker":"disconnected"}"#);
+    let reply = server.get("/-/ready", "").await;
+    assert_eq!(reply.code, 503);
+    assert_eq!(reply.text(), "Not yet: the engine's first listing is late\n");
+    assert_eq!(server.get("/-/healthy", "").await.code, 200);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_format_is_what_the_scraper_accepts() {
+    let server = Server::plain().await;
+    let text = server.get("/metrics", "Accept: */*\r\n").await;
+    assert_eq!(text.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+    assert_eq!(text.header("vary"), "Accept, Accept-Encoding");
+    assert!(text.text().starts_with("# HELP ") && text.text().ends_with('\n'));
+    // As two header lines, which are one list.
+    let accept = "Accept: text/plain;q=0.3\r\nAccept: application/openmetrics-text;version=1.0.0;q=0.6\r\n";
+    let open = server.get("/metrics", accept).await;
+    assert_eq!(open.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert!(open.text().ends_with("\n# EOF\n"));
+    let accept = "Accept: application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited\r\n";
+    let protobuf = server.get("/metrics", accept).await;
+    assert_eq!(
+        protobuf.header("content-type"),
+        "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+    );
+    assert!(protobuf.body.windows(14).any(|window| window == b"container_info"));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gzip_gives_the_same_bytes() {
+    let server = Server::plain().await;
+    let plain = server.get("/metrics", "Accept-Encoding: gzip;q=0\r\n").await;
+    assert_eq!(plain.header("content-encoding"), "");
+    let packed = server.get("/metrics", "Accept-Encoding: br, gzip\r\n").await;
+    assert_eq!(packed.header("content-encoding"), "gzip");
+    assert!(packed.body.len() < plain.body.len());
+    let mut unpacked = Vec::new();
+    flate2::read::GzDecoder::new(&packed.body[..]).read_to_end(&mut unpacked).unwrap();
+    assert_eq!(unpacked, plain.body);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_narrows_what_it_gets() {
+    let server = Server::plain().await;
+    for (query, has_cpu, has_memory) in [
+        ("?collect[]=cpu", true, false),
+        ("?collect%5B%5D=cpu&collect%5B%5D=memory", true, true),
+        ("?exclude[]=cpu", false, true),
+        ("?collect[]=cpu&exclude[]=cpu", false, false),
+        ("?unknown=parameter&collect", true, true),
+        ("?%ff%00&=&&&", true, true),
+    ] {
+        let reply = server.get(&format!("/metrics{query}"), "").await;
+        assert_eq!(reply.code, 200, "{query}");
+        assert_eq!(reply.text().contains("container_cpu_usage_seconds_total{"), has_cpu, "{query}");
+        assert_eq!(reply.text().contains("container_memory_usage_bytes{"), has_memory, "{query}");
+    }
+    let reply = server.get("/metrics?collect[]=cpu&exclude[]=cpus%0a%3cb%3e", "").await;
+    assert_eq!(reply.code, 400);
+    assert!(
+        reply.text().contains(r#""cpus\n<b>""#) && reply.text().contains("cpu, pressure, memory"),
+        "{}",
+        reply.text()
+    );
+    assert_eq!(reply.text().lines().count(), 1);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn head_gives_the_headers_of_get() {
+    let server = Server::plain().await;
+    for path in ["/", "/metrics", "/health", "/-/healthy", "/-/ready", "/nothing"] {
+        let (get, head) = (server.get(path, "").await, server.ask("HEAD", path, "").await);
+        assert_eq!(
+            (get.code, get.body.len().to_string()),
+            (head.code, head.header("content-length").to_owned()),
+            "{path}"
+        );
+        assert_eq!(get.header("content-type"), head.header("content-type"));
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_methods_and_bodies_are_refused() {
+    let server = Server::plain().await;
+    for method in ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"] {
+        for path in ["/", "/metrics", "/health", "/-/healthy", "/-/ready"] {
+            let reply = server.ask(method, path, "Content-Length: 0\r\n").await;
+            assert_eq!(reply.code, 405, "{method} {path}");
+            assert_eq!(reply.header("allow"), "GET,HEAD");
+        }
+    }
+    for headers in ["Content-Length: 1000000000\r\n", "Transfer-Encoding: chunked\r\n"] {
+        for method in ["GET", "POST"] {
+            let mut client = server.connect().await;
+            client.send(&format!("{method} /metrics HTTP/1.1\r\nHost: a\r\n{headers}\r\n")).await;
+            let reply = client.reply(false).await.unwrap();
+            assert_eq!(reply.code, 413);
+            assert_eq!(reply.header("connection"), "close");
+            client.is_cut().await;
+        }
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_are_bounded() {
+    let server = Server::plain().await;
+    let fits = server.get("/-/healthy", &format!("X: {}\r\n", "x".repeat(15 * 1024))).await;
+    assert_eq!(fits.code, 200);
+    for header in [format!("X: {}\r\n", "x".repeat(17 * 1024)), "X: y\r\n".repeat(500)] {
+        let mut client = server.connect().await;
+        client.send(&format!("GET / HTTP/1.1\r\nHost: a\r\n{header}\r\n")).await;
+        // Closing with bytes unread may reset the connection before the answer is read.
+        if let Some(reply) = client.reply(false).await {
+            assert_eq!(reply.code, 431);
+        }
+        client.is_cut().await;
+    }
+    assert_eq!(server.get("/-/healthy", "").await.code, 200);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_senders_are_cut() {
+    let server = Server::start(fake(), Limits { header_time: SHORT, ..patient() }).await;
+    let mut silent = server.connect().await;
+    silent.is_cut().await;
+    let mut slow = server.connect().await;
+    slow.send("GET /-/healthy HTTP/1.1\r\n").await;
+    // A byte now and then buys no time.
+    let mut tick = tokio::time::interval(SHORT / 10);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {
+                if slow.stream.write_all(b"x").await.is_err() {
+                    break;
+                }
+            }
+            open = async { let mut byte = [0]; slow.stream.read(&mut byte).await.is_ok_and(|count| count > 0) } => {
+                assert!(!open, "nothing was asked for");
+                break;
+            }
+        }
+    }
+    assert!(slow.read.is_empty());
+    assert_eq!(server.get("/-/healthy", "").await.code, 200);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn between_requests_the_longer_bound_holds_until_a_byte_comes() {
+    let limits = Limits { header_time: SHORT * 6, ..patient() };
+    let server = Server::start(fake(), limits).await;
+    let mut client = server.connect().await;
+    client.send("GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(client.reply(false).await.unwrap().code, 200);
+    // Longer than a header may take: the connection must outlive it.
+    tokio::time::sleep(SHORT * 8).await;
+    client.send("GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(client.reply(false).await.unwrap().code, 200);
+    client.send("GET /").await;
+    client.is_cut().await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_connections_are_cut() {
+    let server = Server::start(fake(), Limits { idle_time: SHORT, ..patient() }).await;
+    for path in ["/-/healthy", "/metrics", "/"] {
+        let mut client = server.connect().await;
+        client.send(&format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+        assert_eq!(client.reply(false).await.unwrap().code, 200);
+        client.is_cut().await;
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_never_reads_is_cut_and_gives_its_place_free() {
+    // More than the sockets' buffers hold.
+    let name = "n".repeat(1000);
+    let containers = (0..20_000).map(|id| container(&name, id)).collect();
+    let backend = Fake { snapshot: Arc::new(Snapshot { containers, ..Snapshot::default() }), ..fake() };
+    let limits = Limits { response_time: Duration::from_secs(1), expositions: 1, ..patient() };
+    let server = Server::start(backend, limits).await;
+    let mut deaf = server.connect().await;
+    deaf.send("GET /metrics?collect[]=cpu&collect[]=memory HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    deaf.stream.readable().await.unwrap();
+    // A patient client's turn comes when the deaf one is cut. It may itself be cut while it waits.
+    let reply = loop {
+        let mut client = server.connect().await;
+        client.send("GET /metrics?collect[]=machine HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        if let Some(reply) = client.reply(false).await {
+            break reply;
+        }
+    };
+    assert_eq!(reply.code, 200);
+    deaf.is_cut().await;
+    assert!(deaf.read.len() < 20_000 * 2_000);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_that_hangs_is_a_503() {
+    let backend = Fake { hangs: true, ..fake() };
+    let server = Server::start(backend, Limits { wait_time: SHORT, ..patient() }).await;
+    for path in ["/", "/metrics"] {
+        let reply = server.get(path, "").await;
+        assert_eq!((reply.code, reply.header("retry-after")), (503, "1"), "{path}");
+    }
+    assert_eq!(server.get("/health", "").await.code, 200);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pipelined_requests_are_answered_in_order() {
+    let server = Server::plain().await;
+    let mut client = server.connect().await;
+    let paths = ["/-/healthy", "/nothing", "/metrics", "/health", "/"];
+    client.send(&paths.map(|path| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).concat()).await;
+    for path in paths {
+        let reply = client.reply(false).await.unwrap();
+        assert_eq!(reply.code, if path == "/nothing" { 404 } else { 200 }, "{path}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn garbage_harms_nobody() {
+    let server = Server::plain().await;
+    for garbage in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"\0\0\0\0\0\0\0\0\r\n\r\n",
+        b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"GET / HTTP/1.1\r\n: x\r\n\r\n",
+        b"\xff\xfe\xfd\r\n\r\n",
+    ] {
+        let mut client = server.connect().await;
+        client.stream.write_all(garbage).await.unwrap();
+        client.stream.shutdown().await.unwrap();
+        if let Some(reply) = client.reply(false).await {
+            assert_eq!(reply.code, 400, "{garbage:?}");
+        }
+        client.is_cut().await;
+    }
+    assert_eq!(server.get("/-/healthy", "").await.code, 200);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_beyond_the_bound_wait_for_a_place() {
+    let server = Server::start(fake(), Limits { connections: 1, ..Limits::default() }).await;
+    let mut first = server.connect().await;
+    first.send("GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(first.reply(false).await.unwrap().code, 200);
+    let mut second = server.connect().await;
+    second.send("GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    // The first is still served, although the second asked before.
+    first.send("GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(first.reply(false).await.unwrap().code, 200);
+    let mut byte = [0];
+    let kind = second.stream.try_read(&mut byte).unwrap_err().kind();
+    assert_eq!(kind, std::io::ErrorKind::WouldBlock, "the second has to wait");
+    drop(first);
+    assert_eq!(second.reply(false).await.unwrap().code, 200);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shutdown_ends_every_connection() {
+    let server = Server::start(Fake { hangs: true, ..fake() }, patient()).await;
+    let mut idle = server.connect().await;
+    idle.send("GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(idle.reply(false).await.unwrap().code, 200);
+    let mut half = server.connect().await;
+    half.send("GET /-/heal").await;
+    let mut waiting = server.connect().await;
+    waiting.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    server.stop().await;
+    for mut client in [idle, half, waiting] {
+        client.is_cut().await;
+    }
+}

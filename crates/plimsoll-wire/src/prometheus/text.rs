@@ -1,0 +1,261 @@
+//! The two text formats. They differ in headers and in the last line; samples are the same.
+
+use plimsoll_model::catalog::Shape;
+use plimsoll_model::text::{MAX_TEXT, bounded};
+use plimsoll_model::{Family, Kind, Scale, Selection, Sink, Snapshot};
+
+use super::rows::{Identities, Seen, labels_of};
+use super::{base_name, unit_in_name};
+
+/// Which of the two text formats.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    Prometheus,
+    OpenMetrics { created: bool },
+}
+
+pub(super) fn encode(dialect: Dialect, snapshot: &Snapshot, selection: &Selection, out: &mut Vec<u8>) {
+    let identities = Identities::new(snapshot, |container, arena| {
+        arena.push(b'{');
+        write_labels(labels_of(container), arena);
+    });
+    let mut writer = Writer {
+        out,
+        identities,
+        dialect,
+        pending: None,
+        name: "",
+        created: Vec::new(),
+        of_container: false,
+        may_repeat: false,
+        scale: Scale::One,
+        tail: Vec::new(),
+        seen: Seen::default(),
+        digits: itoa::Buffer::new(),
+    };
+    snapshot.visit(selection, &mut writer);
+    if dialect != Dialect::Prometheus {
+        out.extend_from_slice(b"# EOF\n");
+    }
+}
+
+struct Writer<'a> {
+    out: &'a mut Vec<u8>,
+    /// Each container's labels, from the opening brace on and without a closing one.
+    identities: Identities,
+    dialect: Dialect,
+    /// The family, until its first sample: what may not be shown leaves no header behind.
+    pending: Option<&'static Family>,
+    /// The name of the family's samples.
+    name: &'static str,
+    /// The name of its `_created` samples; empty where there are none.
+    created: Vec<u8>,
+    of_container: bool,
+    /// Whether rows of this family could come out the same.
+    may_repeat: bool,
+    scale: Scale,
+    /// The family's own labels, and all that stands between a container's labels and the value.
+    tail: Vec<u8>,
+    seen: Seen,
+    digits: itoa::Buffer,
+}
+
+impl Sink for Writer<'_> {
+    fn family(&mut self, family: &'static Family) {
+        self.name = family.name;
+        self.of_container = family.is_of_container();
+        self.may_repeat = !matches!(family.shape, Shape::Container(_));
+        self.scale = family.scale;
+        self.seen.clear();
+        self.created.clear();
+        if self.dialect == (Dialect::OpenMetrics { created: true }) && family.kind == Kind::Counter {
+            self.created.extend_from_slice(base_name(family).as_bytes());
+            self.created.extend_from_slice(b"_created");
+        }
+        self.pending = Some(family);
+    }
+
+    fn labels(&mut self, names: &[&str], values: &[&str]) {
+        let tail = &mut self.tail;
+        tail.clear();
+        tail.push(if self.of_container { b',' } else { b'{' });
+        let has_labels = write_labels(names.iter().copied().zip(values.iter().copied()), tail);
+        if has_labels || self.of_container {
+            if !has_labels {
+                tail.clear();
+            }
+            tail.extend_from_slice(b"} ");
+        } else {
+            tail.clear();
+            tail.push(b' ');
+        }
+    }
+
+    #[inline]
+    fn sample(&mut self, container: Option<usize>, value: u64, start: Option<u64>) {
+        let identity = match container {
+            Some(row) => match self.identities.get(row) {
+                Some(identity) => identity,
+                None => return,
+            },
+            None => &[],
+        };
+        if self.may_repeat && !self.seen.is_new(container, &self.tail) {
+            return;
+        }
+        let out = &mut *self.out;
+        if let Some(family) = self.pending.take() {
+            write_header(family, self.dialect, out);
+        }
+        out.extend_from_slice(self.name.as_bytes());
+        out.extend_from_slice(identity);
+        out.extend_from_slice(&self.tail);
+        write_number(self.scale, value, &mut self.digits, out);
+        out.push(b'\n');
+        if let (false, Some(start)) = (self.created.is_empty(), start) {
+            out.extend_from_slice(&self.created);
+            out.extend_from_slice(identity);
+            out.extend_from_slice(&self.tail);
+            write_number(Scale::Nano, start, &mut self.digits, out);
+            out.push(b'\n');
+        }
+    }
+}
+
+fn write_header(family: &Family, dialect: Dialect, out: &mut Vec<u8>) {
+    let mut line = |keyword: &str, name: &str, rest: &str, quotes: bool| {
+        out.extend_from_slice(b"# ");
+        out.extend_from_slice(keyword.as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(name.as_bytes());
+        out.push(b' ');
+        write_escaped(rest, quotes, out);
+        out.push(b'\n');
+    };
+    match dialect {
+        Dialect::Prometheus => {
+            let kind = if family.kind == Kind::Counter { "counter" } else { "gauge" };
+            line("HELP", family.name, family.help, false);
+            line("TYPE", family.name, kind, false);
+        }
+        Dialect::OpenMetrics { .. } => {
+            let name = base_name(family);
+            let kind = match family.kind {
+                Kind::Counter => "counter",
+                Kind::Gauge => "gauge",
+                Kind::Info => "info",
+            };
+            line("TYPE", name, kind, false);
+            if let Some(unit) = unit_in_name(family) {
+                line("UNIT", name, unit, false);
+            }
+            line("HELP", name, family.help, true);
+        }
+    }
+}
+
+/// Writes `name="value"` for each label with a value, with commas between. Returns whether there was one.
+fn write_labels<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>, out: &mut Vec<u8>) -> bool {
+    let mut any = false;
+    for (name, value) in labels {
+        if value.is_empty() {
+            continue;
+        }
+        if any {
+            out.push(b',');
+        }
+        any = true;
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"=\"");
+        write_escaped(bounded(value, MAX_TEXT), true, out);
+        out.push(b'"');
+    }
+    any
+}
+
+/// Escapes backslash and line feed, and the double quote where it would end something.
+fn write_escaped(text: &str, quotes: bool, out: &mut Vec<u8>) {
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|b| matches!(b, b'\\' | b'\n') || (quotes && *b == b'"')) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(match rest[at] {
+            b'\n' => b"\\n",
+            b'"' => b"\\\"",
+            _ => b"\\\\",
+        });
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
+}
+
+const NANO: u64 = 1_000_000_000;
+
+/// Writes a number exactly: no floating point is on the way.
+#[inline]
+fn write_number(scale: Scale, value: u64, digits: &mut itoa::Buffer, out: &mut Vec<u8>) {
+    match scale {
+        Scale::One => out.extend_from_slice(digits.format(value).as_bytes()),
+        Scale::Nano => {
+            out.extend_from_slice(digits.format(value / NANO).as_bytes());
+            let fraction = value % NANO;
+            if fraction != 0 {
+                // The one in front keeps the zeros after the point; the point takes its place.
+                let all = digits.format(NANO + fraction).as_bytes();
+                let last = all.iter().rposition(|b| *b != b'0').unwrap_or(0);
+                out.push(b'.');
+                out.extend_from_slice(&all[1..=last]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn number(scale: Scale, value: u64) -> String {
+        let mut out = Vec::new();
+        write_number(scale, value, &mut itoa::Buffer::new(), &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn numbers_are_exact() {
+        for (value, expected) in [
+            (0, "0"),
+            (1, "0.000000001"),
+            (500_000_000, "0.5"),
+            (1_000_000_000, "1"),
+            (10_000_000_000, "10"),
+            (1_000_000_010, "1.00000001"),
+            (1_795_223_743_003_874_862, "1795223743.003874862"),
+            (u64::MAX, "18446744073.709551615"),
+        ] {
+            assert_eq!(number(Scale::Nano, value), expected);
+        }
+        assert_eq!(number(Scale::One, u64::MAX), "18446744073709551615");
+    }
+
+    proptest! {
+        #[test]
+        fn a_decimal_reads_back_as_the_same_nanoseconds(value: u64) {
+            let text = number(Scale::Nano, value);
+            let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+            prop_assert!(!text.contains('.') || !text.ends_with('0'));
+            let back = whole.parse::<u64>().unwrap() * NANO + format!("{fraction:0<9}").parse::<u64>().unwrap();
+            prop_assert_eq!(back, value);
+        }
+    }
+
+    #[test]
+    fn only_what_would_end_something_is_escaped() {
+        let escaped = |text, quotes| {
+            let mut out = Vec::new();
+            write_escaped(text, quotes, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(escaped("a\\b\"c\nd\te é 🚢", true), "a\\\\b\\\"c\\nd\te é 🚢");
+        assert_eq!(escaped("a\\b\"c\nd", false), "a\\\\b\"c\\nd");
+    }
+}

@@ -1,0 +1,176 @@
+//! A small snapshot made by hand, with everything in it that has broken exporters before.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use plimsoll_model::agent::{
+    Agent, Build, Capability, CollectorReport, Engine, EngineFacts, Machine, Process,
+};
+use plimsoll_model::catalog::Collector;
+use plimsoll_model::container::{ImageFacts, LabelChoice, LabelLoss};
+use plimsoll_model::{
+    Container, ContainerRow, DeviceRow, DeviceSlot, InterfaceRow, InterfaceSlot, Slot, Snapshot, State,
+    Values,
+};
+
+const START: u64 = 1_795_223_743_003_874_862;
+
+/// Five containers: a well-behaved one, one whose every text is hostile, one with a name of a megabyte,
+/// one without a name, and one that cannot be told from the first.
+pub(crate) fn snapshot() -> Snapshot {
+    let containers = vec![well_behaved(), hostile(), enormous(), nameless(), twin()];
+    Snapshot { at: START, sequence: 7, containers, agent: agent() }
+}
+
+fn well_behaved() -> ContainerRow {
+    let mut container = Container::new(&"0a1b2c3d4e5f".repeat(5), "docker".into());
+    container.name = "web".to_owned();
+    container.image = "nginx:1.29".to_owned();
+    container.state = State::Running;
+    container.runtime = "runc".to_owned();
+    container.restart_policy = "always".to_owned();
+    let labels = [
+        ("com.docker.compose.project", "shop"),
+        ("com.docker.compose.service", "web"),
+        ("team", "checkout"),
+        ("empty", ""),
+    ];
+    let labels: BTreeMap<_, _> = labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    container
+        .set_labels(labels, &LabelChoice { all: false, keys: vec!["team".to_owned(), "empty".to_owned()] });
+    container.image_facts =
+        Some(Arc::new(ImageFacts { version: "1.29".to_owned(), ..ImageFacts::default() }));
+    let mut row = ContainerRow::new(Arc::new(container));
+    for (slot, value) in [
+        (Slot::State, 1),
+        (Slot::Started, START),
+        (Slot::ExitsZero, 0),
+        (Slot::ExitsSignal, 2),
+        (Slot::CpuUsage, 1_500_000_000),
+        (Slot::CpuUser, 1_000_000_001),
+        (Slot::CpuLimit, 500_000_000),
+        (Slot::CpuPercent, 0),
+        (Slot::MemoryUsage, 4096),
+        (Slot::MemoryRss, u64::MAX),
+        (Slot::Restarts, 3),
+    ] {
+        row.values.set(slot, value);
+    }
+    row.interfaces = vec![interface("eth0", "shop_default", 1), interface("eth1", "", 2)];
+    row.devices = vec![device("/dev/vda", 1), device("253:0", 2)];
+    row.cgroup = Some("/system.slice/docker-0a1b.scope".into());
+    row.started = Some(START);
+    row.created = Some(START - 1_000_000_000);
+    row.seen = START + 1;
+    row
+}
+
+fn hostile() -> ContainerRow {
+    let nasty = "\"quotes\" \\back\\slash\\ new\nline \r\t 🚢 é {a=\"b\"} # HELP";
+    let mut container = Container::new("\"\n\\quoted-id-of-an-engine", "docker".into());
+    container.name = nasty.to_owned();
+    container.image = format!("\\{nasty}\\");
+    container.state = State::from_engine(nasty);
+    container.hostname = "\n".to_owned();
+    container.network_mode = "\\n".to_owned();
+    let labels =
+        [("com.docker.compose.project", nasty), ("bad-key\n\"{}🚢", nasty), ("bad.key\n\"{}🚢", "loses")];
+    let labels = labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    container.set_labels(labels, &LabelChoice { all: true, keys: vec![] });
+    let mut row = ContainerRow::new(Arc::new(container));
+    row.values.set(Slot::CpuUsage, 1);
+    row.values.set(Slot::State, 0);
+    row.interfaces = vec![interface("\"eth\\0\n", nasty, 1)];
+    row.devices = vec![device("/dev/\"\n", 1)];
+    row
+}
+
+fn enormous() -> ContainerRow {
+    let megabyte = "é🚢".repeat((1 << 20) / 6);
+    let mut container = Container::new("cccccccccccccccc", "docker".into());
+    container.name.clone_from(&megabyte);
+    container.image = format!("x{megabyte}");
+    container.state = State::Running;
+    container.hostname.clone_from(&megabyte);
+    let mut row = ContainerRow::new(Arc::new(container));
+    row.values.set(Slot::CpuUsage, 2);
+    // After the cut they are the same, and only the first may be shown.
+    row.interfaces =
+        vec![interface(&format!("{megabyte}a"), "one", 1), interface(&format!("{megabyte}b"), "two", 2)];
+    row.devices =
+        vec![device(&format!("{megabyte}a"), 1), device(&format!("{megabyte}b"), 2), device("last", 3)];
+    row
+}
+
+fn nameless() -> ContainerRow {
+    let mut row = ContainerRow::new(Arc::new(Container::new("dddddddddddddddd", "docker".into())));
+    row.values.set(Slot::CpuUsage, 3);
+    row
+}
+
+fn twin() -> ContainerRow {
+    let mut row = well_behaved();
+    row.values.set(Slot::CpuUsage, 4);
+    row
+}
+
+fn interface(name: &str, network: &str, value: u64) -> InterfaceRow {
+    let mut values = Values::default();
+    values.set(InterfaceSlot::RxBytes, value);
+    values.set(InterfaceSlot::TxDropped, value);
+    InterfaceRow { name: name.into(), network: network.into(), values }
+}
+
+fn device(name: &str, value: u64) -> DeviceRow {
+    let mut values = Values::default();
+    values.set(DeviceSlot::ReadBytes, value);
+    values.set(DeviceSlot::CostWait, value);
+    DeviceRow { name: name.into(), values }
+}
+
+fn agent() -> Agent {
+    let facts = EngineFacts {
+        version: "29.0.1\"".to_owned(),
+        api_version: "1.52".to_owned(),
+        cgroup_version: "2".to_owned(),
+        rootless: true,
+        ..EngineFacts::default()
+    };
+    let engine = Engine {
+        name: "docker".into(),
+        endpoint: r"npipe:////./pipe/docker_engine\n".into(),
+        up: true,
+        facts: Some(Arc::new(facts)),
+        trouble: "".into(),
+        requests: 5,
+        failures: 1,
+        timeouts: 0,
+        broken: 1,
+    };
+    // Told of twice: the second must not be shown.
+    let again = Engine { up: false, ..engine.clone() };
+    let mut agent = Agent {
+        started: START,
+        build: Build { version: "0.1.0", revision: "", rustc: "1.95.0", target: "x86_64-unknown-linux-musl" },
+        engines: vec![engine, again],
+        machine: Machine { cores: Some(2), memory: Some(1 << 33), swap: None },
+        process: Process { cpu: Some(12_345_678), open_fds: Some(9), ..Process::default() },
+        capabilities: vec![Capability {
+            feature: "psi",
+            available: false,
+            reason: "psi=1".to_owned(),
+            remedy: String::new(),
+        }]
+        .into(),
+        ticks: 10,
+        ticks_missed: 0,
+        pass_duration: Some(1_234_567),
+        containers_read: 3,
+        label_loss: LabelLoss { collision: 1, ..LabelLoss::default() },
+        read_errors: vec![("memory.current", 2)],
+        ..Agent::default()
+    };
+    agent.collectors[Collector::Cpu as usize] =
+        CollectorReport { duration: Some(5_000), success: Some(true), timeouts: None };
+    agent
+}

@@ -1,0 +1,108 @@
+//! `plimsoll agent`: measures every container, every interval, and serves the numbers.
+
+use std::io;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use plimsoll_collect::Samples;
+use plimsoll_model::{Snapshot, State};
+use plimsoll_web::{App, Backend, Limits, Status};
+use tracing::{info, warn};
+
+use crate::failure::Failure;
+use crate::pipeline::{self, BUILD, Pipeline};
+use crate::settings::Settings;
+
+/// Runs the agent until a signal ends it.
+pub(crate) fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
+    let began = Instant::now();
+    let runtime = pipeline::runtime()?;
+    let outcome = runtime.block_on(serve(settings, began));
+    // A request that is being encoded must not hold up the end.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn serve(settings: &Settings, began: Instant) -> anyhow::Result<ExitCode> {
+    // Listening for signals comes first, so that one that comes early ends the program in order.
+    let ended = std::pin::pin!(pipeline::ended());
+    let listener = bind(settings.listen)?;
+    let address = listener.local_addr().unwrap_or(settings.listen);
+    let selection = pipeline::selection(settings);
+    info!(
+        "plimsoll {} measures every {:?}, profile {}",
+        BUILD.version,
+        settings.interval,
+        settings.profile.name()
+    );
+    let kernel = pipeline::kernel(settings, &selection)?;
+    info!("cgroup {} under {}", kernel.layout().version, settings.cgroup_root.display());
+    drop(kernel);
+    let pipeline = Pipeline::start(settings, selection.clone())?;
+    let backend = Arc::new(Agent { samples: pipeline.samples.clone() });
+    let app = App { backend, selection, limits: Limits::default() };
+    info!("serving http://{address}/ (metrics at http://{address}/metrics)");
+    if !address.ip().is_loopback() {
+        warn!("{address} can be reached from other machines, and nobody is asked for a password");
+    }
+    let samples = pipeline.samples.clone();
+    let told = tokio::spawn(async move { tell(&*samples.ready().await, began) });
+    let served = plimsoll_web::serve(listener, app, ended).await;
+    told.abort();
+    served.with_context(|| format!("cannot serve {address}"))?;
+    info!("ended");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says what was found.
+fn tell(snapshot: &Snapshot, began: Instant) {
+    let running = snapshot.containers.iter().filter(|row| row.container.state == State::Running).count();
+    info!(
+        "{} containers, {running} of them running; first complete sample after {:.0?}",
+        snapshot.containers.len(),
+        began.elapsed()
+    );
+    for missing in snapshot.agent.capabilities.iter().filter(|capability| !capability.available) {
+        let remedy = if missing.remedy.is_empty() { String::new() } else { format!(" ({})", missing.remedy) };
+        info!("without {}: {}{remedy}", missing.feature, missing.reason);
+    }
+}
+
+fn bind(address: SocketAddr) -> Result<tokio::net::TcpListener, Failure> {
+    let bound = std::net::TcpListener::bind(address)
+        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+        .and_then(tokio::net::TcpListener::from_std);
+    bound.map_err(|error| {
+        let remedy = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                "another program listens there, maybe another agent: end it, or choose another port with --listen"
+            }
+            io::ErrorKind::PermissionDenied => "choose a port above 1023 with --listen, or run as root",
+            io::ErrorKind::AddrNotAvailable => "choose an address of this machine with --listen",
+            _ => "choose another address with --listen",
+        };
+        Failure::world(format!("cannot listen on {address}")).remedy(remedy).because(error)
+    })
+}
+
+/// What the web server asks.
+struct Agent {
+    samples: Samples,
+}
+
+impl Backend for Agent {
+    async fn snapshot(&self) -> Arc<Snapshot> {
+        self.samples.fresh().await
+    }
+
+    fn status(&self) -> Status {
+        let waiting = || "the first look at the engine's containers has not ended".to_owned();
+        Status {
+            waiting_for: (!self.samples.is_ready()).then(waiting),
+            docker_connected: self.samples.latest().agent.engines.iter().any(|engine| engine.up),
+        }
+    }
+}

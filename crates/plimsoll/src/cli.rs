@@ -1,0 +1,403 @@
+//! The command line: which commands there are, what they take, what their help teaches.
+//!
+//! Flags of settings come from the settings' table ([`flags::arguments`]); only what belongs to one command alone is
+//! written here.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::builder::PossibleValuesParser;
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
+use clap_complete::Shell;
+
+use crate::failure::{CALLER, Failure};
+use crate::settings::flags;
+use crate::settings::value::{self, Raw};
+use crate::stats::template::Template;
+use crate::{healthcheck, metrics, pipeline, stats};
+
+/// The commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sub {
+    /// Measure and serve.
+    Agent,
+    /// The live table.
+    Stats,
+    /// One exposition.
+    Metrics,
+    /// What can be read here.
+    Check,
+    /// Ask a running agent.
+    Healthcheck,
+    /// Completions for a shell.
+    Completions,
+    /// Man pages.
+    Man,
+}
+
+impl Sub {
+    const ALL: [Sub; 7] =
+        [Sub::Agent, Sub::Stats, Sub::Metrics, Sub::Check, Sub::Healthcheck, Sub::Completions, Sub::Man];
+
+    /// The command with a name.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|sub| sub.name() == name)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Sub::Agent => "agent",
+            Sub::Stats => "stats",
+            Sub::Metrics => "metrics",
+            Sub::Check => "check",
+            Sub::Healthcheck => "healthcheck",
+            Sub::Completions => "completions",
+            Sub::Man => "man",
+        }
+    }
+
+    /// Whether the command shows the merged settings on request.
+    fn prints_config(self) -> bool {
+        matches!(self, Sub::Agent | Sub::Stats | Sub::Metrics | Sub::Check)
+    }
+}
+
+const QUICK_START: &str = "\
+Quick start:
+  plimsoll check     what can be read on this machine, and what to do about the rest
+  plimsoll stats     the containers' use, live, as a table
+  plimsoll agent     measure every second; then open http://127.0.0.1:8003/
+                     and point Prometheus at http://127.0.0.1:8003/metrics
+
+`plimsoll COMMAND --help` has examples and explains every setting.";
+
+const AGENT_EXAMPLES: &str = "\
+Examples:
+  plimsoll agent
+      Measure every second, serve http://127.0.0.1:8003/metrics.
+
+  plimsoll agent --listen :8003 --interval 5s --profile minimal
+      Reachable from other machines, every five seconds, few series.
+
+  plimsoll agent --include-label com.example.team=web-* --label com.example.team
+      Only one team's containers, with their team as a label.
+
+  plimsoll agent --procfs /host/proc --sysfs /host/sys --cgroup-root /host/sys/fs/cgroup
+      Inside a container, with the host's folders mounted.
+
+  plimsoll agent --print-config > /etc/plimsoll/plimsoll.toml
+      Begin a configuration file with the settings in force.
+
+Settings: defaults < configuration file < environment < flags.
+Signals: SIGTERM and Ctrl-C end the agent. Exit code: 1 the world's fault, 2 yours.";
+
+const STATS_EXAMPLES: &str = "\
+Examples:
+  plimsoll stats
+      Every running container, live.
+
+  plimsoll stats --no-stream web db
+      Two containers, once.
+
+  plimsoll stats --format 'table {{.Name}}\\t{{.CPUPerc}}\\t{{.MemUsage}}'
+      Chosen columns.
+
+  plimsoll stats --no-stream --format json
+      One JSON object a line, with the keys of `docker stats`.
+
+Columns, units and options are those of `docker stats`; CPU % is 100 for one core. What cannot be read is `--`.";
+
+const METRICS_EXAMPLES: &str = "\
+Examples:
+  plimsoll metrics
+      What the agent would serve, now, in the Prometheus text format.
+
+  plimsoll metrics --format openmetrics --profile full
+      Everything, as OpenMetrics.
+
+  plimsoll metrics --describe
+      The catalog: every family with its kind, unit, labels and meaning.";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  plimsoll check
+      Engine, cgroups, pressure, network, permissions: what works, what does not, what to do.
+
+  plimsoll check --listen :8003 --engine /run/podman/podman.sock
+      The same for these settings.
+
+Exit code 0 if the agent would work, 1 if not.";
+
+const HEALTHCHECK_EXAMPLES: &str = "\
+Examples:
+  plimsoll healthcheck
+      Ask the agent on this machine.
+
+  HEALTHCHECK CMD [\"plimsoll\", \"healthcheck\"]
+      In a Dockerfile.
+
+Exit code 0 if the answer is 200, 1 if it is another or none.";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  plimsoll completions bash > /etc/bash_completion.d/plimsoll
+  plimsoll completions zsh > \"${fpath[1]}/_plimsoll\"
+  plimsoll completions fish > ~/.config/fish/completions/plimsoll.fish";
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  plimsoll man | man -l -
+      The page of the program.
+
+  plimsoll man agent | man -l -
+      The page of a command.
+
+  plimsoll man --dir /usr/local/share/man/man1
+      Every page, into a folder.";
+
+/// The whole command line.
+pub(crate) fn command() -> Command {
+    Command::new("plimsoll")
+        .version(version())
+        .about("Container metrics for Docker and Podman, read from the kernel")
+        .after_help(QUICK_START)
+        .disable_help_subcommand(true)
+        .max_term_width(110)
+        .subcommands(Sub::ALL.map(subcommand))
+}
+
+/// Version, and revision where the build knew it.
+fn version() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    match pipeline::BUILD.revision {
+        "" => version.into(),
+        revision => format!("{version} ({revision})"),
+    }
+}
+
+fn subcommand(sub: Sub) -> Command {
+    let command = Command::new(sub.name()).args(flags::arguments(sub));
+    let command = match sub {
+        Sub::Agent => command
+            .about("Measure every container and serve the numbers over HTTP")
+            .after_long_help(AGENT_EXAMPLES),
+        Sub::Stats => command
+            .about("Show what containers use, live, as `docker stats` does")
+            .after_long_help(STATS_EXAMPLES)
+            .args(stats_arguments()),
+        Sub::Metrics => command
+            .about("Print the metrics once, or explain them")
+            .after_long_help(METRICS_EXAMPLES)
+            .args(metrics_arguments()),
+        Sub::Check => command
+            .about("Tell what can and cannot be read here, and what to do about it")
+            .after_long_help(CHECK_EXAMPLES),
+        Sub::Healthcheck => command
+            .about("Ask a running agent whether it is well; for container health checks")
+            .after_long_help(HEALTHCHECK_EXAMPLES)
+            .args(healthcheck_arguments()),
+        Sub::Completions => {
+            command.about("Print completions for a shell").after_long_help(COMPLETIONS_EXAMPLES).arg(
+                Arg::new("shell")
+                    .value_name("SHELL")
+                    .required(true)
+                    .value_parser(value_parser!(Shell))
+                    .help("The shell"),
+            )
+        }
+        Sub::Man => command
+            .about("Print a man page, or write all of them")
+            .after_long_help(MAN_EXAMPLES)
+            .args(man_arguments()),
+    };
+    if !sub.prints_config() {
+        return command;
+    }
+    command.arg(
+        Arg::new("print-config")
+            .long("print-config")
+            .action(ArgAction::SetTrue)
+            .help("Print the settings in force as a configuration file, with where each came from, and stop")
+            .help_heading("Log and configuration"),
+    )
+}
+
+fn stats_arguments() -> Vec<Arg> {
+    vec![
+        Arg::new("containers")
+            .value_name("CONTAINER")
+            .num_args(0..)
+            .help("Names or identifiers of the containers to show; all running ones without"),
+        Arg::new("all").short('a').long("all").action(ArgAction::SetTrue).help("Stopped containers, too"),
+        Arg::new("no-stream").long("no-stream").action(ArgAction::SetTrue).help("Print once instead of following"),
+        Arg::new("no-trunc").long("no-trunc").action(ArgAction::SetTrue).help("Whole identifiers"),
+        Arg::new("format")
+            .long("format")
+            .value_name("FORMAT")
+            .help("`table`, `json`, `table TEMPLATE` or TEMPLATE")
+            .long_help(
+                "`table`, `json`, `table TEMPLATE` or TEMPLATE, as for `docker stats`. Placeholders are {{.Container}} \
+                 {{.Name}} {{.ID}} {{.CPUPerc}} {{.MemUsage}} {{.NetIO}} {{.BlockIO}} {{.MemPerc}} {{.PIDs}} and \
+                 {{json .}}; \\t separates columns.",
+            ),
+    ]
+}
+
+/// What `plimsoll stats` is asked for.
+pub(crate) fn stats_options(matches: &ArgMatches) -> Result<stats::Options, Failure> {
+    let template = match matches.get_one::<String>("format") {
+        // An empty format means the default, as for docker.
+        Some(format) if !format.is_empty() => Template::parse(format)?,
+        _ => Template::default(),
+    };
+    Ok(stats::Options {
+        all: matches.get_flag("all"),
+        no_stream: matches.get_flag("no-stream"),
+        no_trunc: matches.get_flag("no-trunc"),
+        template,
+        containers: matches.get_many("containers").into_iter().flatten().cloned().collect(),
+    })
+}
+
+fn metrics_arguments() -> Vec<Arg> {
+    vec![
+        Arg::new("describe")
+            .long("describe")
+            .action(ArgAction::SetTrue)
+            .help("Print the catalog of metrics instead of their values"),
+        Arg::new("format")
+            .long("format")
+            .value_name("FORMAT")
+            .value_parser(PossibleValuesParser::new(["text", "openmetrics"]))
+            .default_value("text")
+            .help("The exposition format"),
+    ]
+}
+
+/// What `plimsoll metrics` is asked for.
+pub(crate) fn metrics_options(matches: &ArgMatches) -> metrics::Options {
+    let format = match matches.get_one::<String>("format").map(String::as_str) {
+        Some("openmetrics") => metrics::Format::OpenMetrics,
+        _ => metrics::Format::Text,
+    };
+    metrics::Options { describe: matches.get_flag("describe"), format }
+}
+
+fn healthcheck_arguments() -> Vec<Arg> {
+    vec![
+        Arg::new("url")
+            .long("url")
+            .value_name("URL")
+            .value_hint(ValueHint::Url)
+            .help("What to ask [default: /health at the address of the setting `listen`]"),
+        Arg::new("timeout")
+            .long("timeout")
+            .value_name("DURATION")
+            .default_value("3s")
+            .help("How long to wait for the whole answer"),
+    ]
+}
+
+/// What `plimsoll healthcheck` is asked for.
+pub(crate) fn healthcheck_options(matches: &ArgMatches) -> Result<healthcheck::Options, Failure> {
+    let url = matches.get_one::<String>("url").map(|url| healthcheck::Url::parse(url)).transpose()?;
+    let timeout = match matches.get_one::<String>("timeout") {
+        Some(text) => value::timeout(&Raw::Text(text.clone())).map_err(|expected| {
+            Failure::caller(format!(
+                "--timeout: bad value {}: expected {expected}",
+                crate::text::quoted(text)
+            ))
+        })?,
+        None => Duration::from_secs(3),
+    };
+    Ok(healthcheck::Options { url, timeout })
+}
+
+fn man_arguments() -> Vec<Arg> {
+    vec![
+        Arg::new("command")
+            .value_name("COMMAND")
+            .help("The command whose page to print; the program's without"),
+        Arg::new("dir")
+            .long("dir")
+            .value_name("FOLDER")
+            .value_hint(ValueHint::DirPath)
+            .conflicts_with("command")
+            .help("Write every page into this folder instead"),
+    ]
+}
+
+/// Whether the merged settings are to be printed.
+pub(crate) fn print_config(sub: Sub, matches: &ArgMatches) -> bool {
+    sub.prints_config() && matches.get_flag("print-config")
+}
+
+/// Tells what the parser has to tell: help and version on standard output, a mistake on standard error.
+pub(crate) fn tell(told: &clap::Error) -> ExitCode {
+    // Whoever closed the pipe does not want the rest.
+    let _ = told.print();
+    ExitCode::from(code(told))
+}
+
+fn code(told: &clap::Error) -> u8 {
+    match told.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
+        _ => CALLER,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_help_teaches() {
+        let main = command().render_help().to_string();
+        for word in ["plimsoll agent", "http://127.0.0.1:8003/", "plimsoll stats", "plimsoll check"] {
+            assert!(main.contains(word), "{word} is missing:\n{main}");
+        }
+        for sub in Sub::ALL {
+            let mut whole = command();
+            let help = whole.find_subcommand_mut(sub.name()).unwrap().render_long_help().to_string();
+            assert!(help.contains("Examples:"), "{help}");
+        }
+    }
+
+    #[test]
+    fn options_of_stats() {
+        let matches = command()
+            .try_get_matches_from(["plimsoll", "stats", "-a", "--no-trunc", "--format", "json", "web", "db"])
+            .unwrap();
+        let options = stats_options(matches.subcommand_matches("stats").unwrap()).unwrap();
+        let expected = stats::Options {
+            all: true,
+            no_stream: false,
+            no_trunc: true,
+            template: Template::parse("json").unwrap(),
+            containers: vec!["web".into(), "db".into()],
+        };
+        assert_eq!(options, expected);
+    }
+
+    #[test]
+    fn mistakes_exit_with_two_and_help_with_zero() {
+        let cases = [
+            (&["plimsoll", "--help"][..], 0),
+            (&["plimsoll", "--version"], 0),
+            (&["plimsoll", "agnt"], CALLER),
+            (&["plimsoll", "agent", "--nope"], CALLER),
+            (&["plimsoll", "agent", "--profile=huge"], CALLER),
+            (&["plimsoll", "agent", "--collector.nope"], CALLER),
+        ];
+        for (arguments, expected) in cases {
+            let told = command().try_get_matches_from(arguments).unwrap_err();
+            assert_eq!(code(&told), expected, "{arguments:?}");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! `plimsoll`, the binary: command line, settings, logging, and the wiring of everything else.
+//!
+//! This file is the edge of the program, and the only place where three decisions are made: what a command line
+//! starts, how a failure is told (one message, the whole chain of causes, what to do about it), and the exit code.
+//! 0 is success, 1 the world's fault (no engine, no permission, a port in use), 2 the caller's (a bad setting, an
+//! unknown flag).
+//!
+//! [`cli`] builds the command line and [`settings`] the configuration, both from one table. The commands are one
+//! module each.
+
+mod agent;
+mod check;
+mod cli;
+mod failure;
+mod generate;
+mod healthcheck;
+mod logging;
+mod metrics;
+mod output;
+mod pipeline;
+mod settings;
+mod stats;
+mod text;
+
+use std::process::ExitCode;
+
+use clap::ArgMatches;
+
+use crate::cli::Sub;
+use crate::settings::environment::Environment;
+use crate::settings::value::LogLevel;
+use crate::settings::{Settings, flags};
+
+fn main() -> ExitCode {
+    let matches = match cli::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(told) => return cli::tell(&told),
+    };
+    match run(&matches) {
+        Ok(code) => code,
+        Err(error) => failure::report(&error),
+    }
+}
+
+/// Does what the command line asks for.
+fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let Some((name, arguments)) = matches.subcommand() else {
+        output::print(&cli::command().render_help().to_string())?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    match Sub::from_name(name) {
+        Some(Sub::Agent) => with_settings(Sub::Agent, arguments, agent::run),
+        Some(Sub::Stats) => {
+            let options = cli::stats_options(arguments)?;
+            with_settings(Sub::Stats, arguments, |settings| stats::run(settings, &options))
+        }
+        Some(Sub::Metrics) => {
+            let options = cli::metrics_options(arguments);
+            with_settings(Sub::Metrics, arguments, |settings| metrics::run(settings, &options))
+        }
+        Some(Sub::Check) => with_settings(Sub::Check, arguments, check::run),
+        Some(Sub::Healthcheck) => {
+            let options = cli::healthcheck_options(arguments)?;
+            with_settings(Sub::Healthcheck, arguments, |settings| healthcheck::run(settings, &options))
+        }
+        Some(Sub::Completions) => generate::completions(arguments),
+        Some(Sub::Man) => generate::man(arguments),
+        // Clap lets only known commands through; help is the honest answer should that ever change.
+        None => {
+            output::print(&cli::command().render_help().to_string())?;
+            Ok(ExitCode::from(failure::CALLER))
+        }
+    }
+}
+
+/// Merges the settings, starts the log, and runs a command, or prints the settings if that is what was asked.
+fn with_settings(
+    sub: Sub,
+    arguments: &ArgMatches,
+    command: impl FnOnce(&Settings) -> anyhow::Result<ExitCode>,
+) -> anyhow::Result<ExitCode> {
+    let given = flags::assignments(sub, arguments);
+    let merged = settings::load(given, &Environment::of_process(), settings::file::read)?;
+    if cli::print_config(sub, arguments) {
+        output::print(&merged.to_toml())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut level = merged.settings.log_level;
+    if sub != Sub::Agent && *merged.origin("log_level") == settings::Origin::Default {
+        // Commands that end by themselves say on their own what went wrong.
+        level = LogLevel::Error;
+    }
+    logging::start(level, merged.settings.log_format);
+    command(&merged.settings)
+}

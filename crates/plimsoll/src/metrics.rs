@@ -1,0 +1,48 @@
+//! `plimsoll metrics`: one exposition on standard output, or the catalog.
+
+use std::process::ExitCode;
+
+use plimsoll_wire::{describe, prometheus};
+
+use crate::output;
+use crate::pipeline::{self, Pipeline};
+use crate::settings::Settings;
+
+/// The formats of an exposition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// The Prometheus text format 0.0.4.
+    Text,
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+}
+
+/// What the command line of `plimsoll metrics` asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Options {
+    /// Print the catalog instead of values.
+    pub(crate) describe: bool,
+    /// The format of the exposition.
+    pub(crate) format: Format,
+}
+
+/// Prints one exposition, or the catalog.
+pub(crate) fn run(settings: &Settings, options: &Options) -> anyhow::Result<ExitCode> {
+    if options.describe {
+        output::print(&describe::markdown())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let selection = pipeline::selection(settings);
+    let format = match options.format {
+        Format::Text => prometheus::Format::Text,
+        Format::OpenMetrics => prometheus::Format::OpenMetrics { created: settings.openmetrics_created },
+    };
+    let snapshot = pipeline::runtime()?.block_on(async {
+        let pipeline = Pipeline::start(settings, selection.clone())?;
+        anyhow::Ok(pipeline.with_engine().await?)
+    })?;
+    let mut text = Vec::new();
+    prometheus::encode(format, &snapshot, &selection, &mut text);
+    output::bytes(&text)?;
+    Ok(ExitCode::SUCCESS)
+}

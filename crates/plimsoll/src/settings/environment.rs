@@ -1,0 +1,126 @@
+//! The environment: the only place that reads it, and what its variables mean.
+//!
+//! `PLIMSOLL_<KEY>` sets any setting. A `PLIMSOLL_` variable that is none of them is an error, because a mistyped
+//! variable is otherwise never noticed. An empty variable counts as unset, as compose files leave them.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use crate::failure::Failure;
+use crate::settings::table::{COLLECTORS, Kind, SETTINGS, Setting};
+use crate::settings::value::Raw;
+use crate::settings::{Assignment, Origin, bad_value, unknown};
+use crate::text;
+
+const PREFIX: &str = "PLIMSOLL_";
+
+/// Variables of the build and of the project's scripts, which are no settings.
+const FOREIGN: [&str; 2] = ["PLIMSOLL_DOCKER_ROOT", "PLIMSOLL_REVISION"];
+
+/// Beginnings of variables that are no settings: the tests', and those that Kubernetes and container links make for a
+/// service that is called `plimsoll`.
+const FOREIGN_PREFIXES: [&str; 5] =
+    ["PLIMSOLL_TEST_", "PLIMSOLL_SERVICE_HOST", "PLIMSOLL_SERVICE_PORT", "PLIMSOLL_PORT_", "PLIMSOLL_ENV_"];
+
+/// The variables that concern Plimsoll, by name. No other is kept: an environment is full of secrets.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Environment(BTreeMap<String, OsString>);
+
+impl Environment {
+    /// Those of this process.
+    // `vars` panics on variables that are not Unicode, hence `vars_os`.
+    #[expect(clippy::disallowed_methods, reason = "this is the one function that reads the environment")]
+    pub(crate) fn of_process() -> Self {
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect()
+    }
+}
+
+impl FromIterator<(String, OsString)> for Environment {
+    fn from_iter<T: IntoIterator<Item = (String, OsString)>>(variables: T) -> Self {
+        let aliases: Vec<&str> =
+            SETTINGS.iter().flat_map(|setting| setting.aliases).map(|alias| alias.env).collect();
+        let concerns = |name: &str| name.starts_with(PREFIX) || aliases.contains(&name);
+        let given = variables.into_iter().filter(|(name, value)| concerns(name) && !value.is_empty());
+        Self(given.collect())
+    }
+}
+
+/// What the environment says, aliases first.
+pub(super) fn assignments(environment: &Environment) -> Result<Vec<Assignment>, Failure> {
+    for (name, value) in &environment.0 {
+        let known = SETTINGS
+            .iter()
+            .any(|setting| setting.env == name || setting.aliases.iter().any(|a| a.env == name));
+        if !known && !foreign(name, value) {
+            return Err(unknown_variable(name));
+        }
+    }
+    let mut assignments = Vec::new();
+    for setting in SETTINGS {
+        // The strongest alias comes last.
+        for alias in setting.aliases.iter().rev() {
+            if let Some(value) = environment.0.get(alias.env) {
+                let raw = Raw::Text(unicode(setting, alias.env, value)?);
+                let origin = Origin::Environment(alias.env);
+                assignments.push(Assignment { setting, raw, origin, apply: alias.apply, alias: true });
+            }
+        }
+    }
+    for setting in SETTINGS {
+        let Some(value) = environment.0.get(setting.env) else { continue };
+        let text = unicode(setting, setting.env, value)?;
+        let origin = Origin::Environment(setting.env);
+        match setting.kind {
+            Kind::List => {
+                let entries = split(&text).collect();
+                assignments.push(Assignment::new(setting, Raw::List(entries), origin));
+            }
+            Kind::Collectors => {
+                for entry in split(&text) {
+                    assignments.push(Assignment::new(setting, collector(&entry)?, origin.clone()));
+                }
+            }
+            Kind::One | Kind::Choice(_) | Kind::Bool | Kind::Folder | Kind::ConfigFile => {
+                assignments.push(Assignment::new(setting, Raw::Text(text), origin));
+            }
+        }
+    }
+    Ok(assignments)
+}
+
+/// The prefix that all share says nothing about which one was meant, so only the rest is compared.
+fn unknown_variable(name: &str) -> Failure {
+    let failure = Failure::caller(format!("environment: unknown variable {}", text::quoted(name)));
+    let keys = SETTINGS.iter().map(|setting| setting.env.trim_start_matches(PREFIX));
+    match text::nearest(name.trim_start_matches(PREFIX), keys) {
+        Some(key) => failure.remedy(format!("the nearest known one is `{PREFIX}{key}`")),
+        None => failure.remedy("`plimsoll agent --help` names them all"),
+    }
+}
+
+fn foreign(name: &str, value: &OsString) -> bool {
+    FOREIGN.contains(&name)
+        || FOREIGN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        // Kubernetes and container links again: PLIMSOLL_PORT=tcp://10.0.0.1:8003.
+        || (name == "PLIMSOLL_PORT" && value.to_string_lossy().contains("://"))
+}
+
+fn unicode(setting: &Setting, name: &'static str, value: &OsString) -> Result<String, Failure> {
+    let text = value.to_str().map(str::to_owned);
+    text.ok_or_else(|| {
+        bad_value(&Origin::Environment(name), setting.key, &text::quoted(&value.to_string_lossy()), &"UTF-8")
+    })
+}
+
+fn split(text: &str) -> impl Iterator<Item = String> {
+    text.split(',').map(|entry| entry.trim().to_owned())
+}
+
+/// `NAME` switches a collector on, `-NAME` off.
+fn collector(entry: &str) -> Result<Raw, Failure> {
+    let (given, on) = entry.strip_prefix('-').map_or((entry, true), |name| (name, false));
+    match COLLECTORS.into_iter().find(|name| *name == given) {
+        Some(name) => Ok(Raw::Collector(name, on)),
+        None => Err(unknown("environment PLIMSOLL_COLLECTORS", "collector", given, &COLLECTORS)),
+    }
+}

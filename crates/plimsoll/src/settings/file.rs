@@ -1,0 +1,112 @@
+//! The configuration file: TOML whose keys are those of the table.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::ops::Range;
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::failure::Failure;
+use crate::settings::table::{COLLECTORS, Kind, SETTINGS, Setting, by_key};
+use crate::settings::value::Raw;
+use crate::settings::{Assignment, Origin, bad_value, unknown};
+use crate::text;
+
+/// The largest configuration file (bytes). A larger one is some other file.
+const FILE_MAX: u64 = 1 << 20;
+
+/// Reads a configuration file.
+pub(crate) fn read(path: &Path) -> io::Result<String> {
+    let mut contents = String::new();
+    File::open(path)?.take(FILE_MAX + 1).read_to_string(&mut contents)?;
+    if contents.len() as u64 > FILE_MAX {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("it is larger than {FILE_MAX} bytes"),
+        ));
+    }
+    Ok(contents)
+}
+
+/// What a configuration says, line by line. The path is for messages.
+pub(super) fn assignments(contents: &str, path: &Path) -> Result<Vec<Assignment>, Failure> {
+    let origin =
+        |span: Range<usize>| Origin::File { path: path.to_owned(), line: line(contents, span.start) };
+    let document = DeTable::parse(contents).map_err(|error| {
+        let place = origin(error.span().unwrap_or(0..0));
+        Failure::caller(format!("{place}: not valid TOML: {}", text::printable(error.message())))
+    })?;
+    let mut assignments = Vec::new();
+    for (key, value) in in_order(document.get_ref()) {
+        let place = origin(key.span());
+        let setting = setting(key.get_ref(), &place)?;
+        if !matches!(setting.kind, Kind::Collectors) {
+            assignments.push(Assignment::new(setting, raw(value.get_ref()), place));
+            continue;
+        }
+        let Some(table) = value.get_ref().as_table() else {
+            // The setting itself says what it expects.
+            assignments.push(Assignment::new(setting, raw(value.get_ref()), place));
+            continue;
+        };
+        for (key, value) in in_order(table) {
+            let place = origin(key.span());
+            let name = COLLECTORS
+                .into_iter()
+                .find(|name| *name == key.get_ref().as_ref())
+                .ok_or_else(|| unknown(&place.to_string(), "collector", key.get_ref(), &COLLECTORS))?;
+            let on = value.get_ref().as_bool().ok_or_else(|| {
+                let key = format!("{}.{name}", setting.key);
+                bad_value(&place, &key, &raw(value.get_ref()).quoted(), &"true or false")
+            })?;
+            assignments.push(Assignment::new(setting, Raw::Collector(name, on), place));
+        }
+    }
+    Ok(assignments)
+}
+
+fn setting(key: &str, place: &Origin) -> Result<&'static Setting, Failure> {
+    match by_key(key) {
+        Some(setting) if matches!(setting.kind, Kind::ConfigFile) => {
+            Err(Failure::caller(format!("{place}: a configuration cannot name the configuration file"))
+                .remedy(format!("give it as --{} or {}", setting.flag, setting.env)))
+        }
+        Some(setting) => Ok(setting),
+        None => {
+            let in_file = SETTINGS.iter().filter(|setting| !matches!(setting.kind, Kind::ConfigFile));
+            let known: Vec<&str> = in_file.map(|setting| setting.key).collect();
+            Err(unknown(&place.to_string(), "key", key, &known))
+        }
+    }
+}
+
+/// The entries of a table as they stand in the file, so that the first mistake is the one that is told.
+fn in_order<'a, 'i>(
+    table: &'a DeTable<'i>,
+) -> Vec<(&'a Spanned<std::borrow::Cow<'i, str>>, &'a Spanned<DeValue<'i>>)> {
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    entries
+}
+
+fn raw(value: &DeValue<'_>) -> Raw {
+    match value {
+        DeValue::String(text) => Raw::Text(text.to_string()),
+        DeValue::Integer(number) => Raw::Number(number.to_string()),
+        DeValue::Float(number) => Raw::Number(number.to_string()),
+        DeValue::Boolean(on) => Raw::Bool(*on),
+        DeValue::Array(entries) => {
+            let texts: Option<Vec<String>> =
+                entries.iter().map(|entry| entry.get_ref().as_str().map(str::to_owned)).collect();
+            texts.map_or_else(|| Raw::Other("an array of other things than strings".into()), Raw::List)
+        }
+        DeValue::Datetime(time) => Raw::Other(time.to_string()),
+        DeValue::Table(_) => Raw::Other("a table".into()),
+    }
+}
+
+fn line(contents: &str, position: usize) -> usize {
+    contents.bytes().take(position).filter(|byte| *byte == b'\n').count() + 1
+}

@@ -1,0 +1,469 @@
+//! The one table of settings.
+//!
+//! Flags, environment variables, configuration keys, `--help`, `--print-config`, the table in the README, completions
+//! and the man page all derive from [`SETTINGS`]. A setting is added here, and as a field of [`Settings`], and nowhere
+//! else.
+
+use plimsoll_model::{Collector, Profile};
+use toml::Value;
+
+use crate::cli::Sub;
+use crate::settings::Settings;
+use crate::settings::value::{self, Choice as _, Expected, LogFormat, LogLevel, Raw};
+
+/// The collectors that can be switched on and off: all of the catalog's but the last, the agent's account of
+/// itself.
+pub(crate) const COLLECTORS: [&str; Collector::COUNT - 1] = {
+    let mut names = [""; Collector::COUNT - 1];
+    let mut index = 0;
+    while index < names.len() {
+        names[index] = Collector::ALL[index].name();
+        index += 1;
+    }
+    names
+};
+
+/// Reads a value into its field, or says what was expected.
+pub(crate) type Apply = fn(&mut Settings, &Raw) -> Result<(), Expected>;
+
+/// One setting.
+pub(crate) struct Setting {
+    /// The key in a configuration file.
+    pub(crate) key: &'static str,
+    /// The flag, without its dashes.
+    pub(crate) flag: &'static str,
+    /// The environment variable.
+    pub(crate) env: &'static str,
+    /// Other environment variables that set it, the strongest first. All are weaker than `env`.
+    pub(crate) aliases: &'static [Alias],
+    /// What it takes, for the command line and completions.
+    pub(crate) kind: Kind,
+    /// What stands for its value in help, with the unit where it has one.
+    pub(crate) value_name: &'static str,
+    /// One line.
+    pub(crate) help: &'static str,
+    /// What one line cannot say; may be empty.
+    pub(crate) long: &'static str,
+    /// The heading under which help lists it.
+    pub(crate) group: &'static str,
+    /// The commands that take it as a flag. File and environment hold for every command.
+    pub(crate) on: &'static [Sub],
+    /// Reads a value.
+    pub(crate) apply: Apply,
+    /// The value as it stands in a configuration file.
+    pub(crate) show: fn(&Settings) -> Value,
+}
+
+/// An environment variable of another program, or of the exporter that Plimsoll replaces.
+pub(crate) struct Alias {
+    /// Its name.
+    pub(crate) env: &'static str,
+    /// Reads a value.
+    pub(crate) apply: Apply,
+    /// How it differs from the setting's own variable.
+    pub(crate) help: &'static str,
+}
+
+/// What a setting takes.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    /// One value.
+    One,
+    /// One of these names.
+    Choice(fn() -> Vec<&'static str>),
+    /// Yes or no; the flag alone means yes.
+    Bool,
+    /// A folder.
+    Folder,
+    /// The configuration file itself, which cannot be named in one.
+    ConfigFile,
+    /// Any number of values: a repeatable flag, an array, a variable with commas.
+    List,
+    /// Collectors on and off: two flags each, a table, a variable with commas.
+    Collectors,
+}
+
+impl Setting {
+    /// The default as text; empty for none.
+    pub(crate) fn default_text(&self) -> String {
+        match (self.show)(&Settings::default()) {
+            Value::String(text) => text,
+            Value::Array(entries) if entries.is_empty() => String::new(),
+            Value::Table(entries) if entries.is_empty() => String::new(),
+            other => other.to_string(),
+        }
+    }
+}
+
+/// The setting with a key.
+pub(crate) fn by_key(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}
+
+const SERVING: &str = "Serving";
+const SOURCES: &str = "Where to read";
+const MEASURED: &str = "What to measure";
+const CONTAINERS: &str = "Which containers";
+const PROGRAM: &str = "Log and configuration";
+
+const READERS: &[Sub] = &[Sub::Agent, Sub::Stats, Sub::Metrics, Sub::Check];
+const EXPOSERS: &[Sub] = &[Sub::Agent, Sub::Metrics, Sub::Check];
+const CHOOSERS: &[Sub] = &[Sub::Agent, Sub::Stats, Sub::Metrics];
+const EVERY: &[Sub] = &[Sub::Agent, Sub::Stats, Sub::Metrics, Sub::Check, Sub::Healthcheck];
+
+/// Every setting, in the order of help.
+pub(crate) static SETTINGS: &[Setting] = &[
+    Setting {
+        key: "listen",
+        flag: "listen",
+        env: "PLIMSOLL_LISTEN",
+        aliases: &[Alias {
+            env: "EXPORTER_PORT",
+            apply: |settings, raw| value::port(raw).map(|port| settings.listen.set_port(port)),
+            help: "only the port",
+        }],
+        kind: Kind::One,
+        value_name: "ADDRESS:PORT",
+        help: "Address and port of the HTTP server",
+        long: "Only this machine can reach the default. To publish the metrics, for instance from inside a container, \
+               listen on 0.0.0.0:8003 or, shorter, :8003.",
+        group: SERVING,
+        on: &[Sub::Agent, Sub::Check, Sub::Healthcheck],
+        apply: |settings, raw| value::address(raw).map(|address| settings.listen = address),
+        show: |settings| settings.listen.to_string().into(),
+    },
+    Setting {
+        key: "openmetrics_created",
+        flag: "openmetrics-created",
+        env: "PLIMSOLL_OPENMETRICS_CREATED",
+        aliases: &[],
+        kind: Kind::Bool,
+        value_name: "BOOL",
+        help: "Also write `_created` samples in OpenMetrics",
+        long: "They carry the start time of each counter and nearly double the number of series; Prometheus needs its \
+               feature `created-timestamp-zero-ingestion` to make use of them.",
+        group: SERVING,
+        on: &[Sub::Agent, Sub::Metrics],
+        apply: |settings, raw| value::bool(raw).map(|on| settings.openmetrics_created = on),
+        show: |settings| settings.openmetrics_created.into(),
+    },
+    Setting {
+        key: "engine",
+        flag: "engine",
+        env: "PLIMSOLL_ENGINE",
+        aliases: &[
+            Alias {
+                env: "DOCKER_SOCKET_PATH",
+                apply: |settings, raw| value::engine(raw).map(|engine| settings.engine = engine),
+                help: "a path",
+            },
+            Alias {
+                env: "DOCKER_HOST",
+                apply: |settings, raw| value::engine(raw).map(|engine| settings.engine = engine),
+                help: "as for `docker`",
+            },
+        ],
+        kind: Kind::One,
+        value_name: "URL",
+        help: "The container engine",
+        long: "Containers are listed and followed there, and only ever read: nothing is started, stopped or changed. A \
+               plain path means a unix socket.",
+        group: SOURCES,
+        on: READERS,
+        apply: |settings, raw| value::engine(raw).map(|engine| settings.engine = engine),
+        show: |settings| settings.engine.clone().into(),
+    },
+    Setting {
+        key: "procfs",
+        flag: "procfs",
+        env: "PLIMSOLL_PROCFS",
+        aliases: &[],
+        kind: Kind::Folder,
+        value_name: "FOLDER",
+        help: "Where the host's /proc is",
+        long: "Inside a container, mount the host's /proc and name the place.",
+        group: SOURCES,
+        on: READERS,
+        apply: |settings, raw| value::path(raw).map(|path| settings.procfs = path),
+        show: |settings| settings.procfs.display().to_string().into(),
+    },
+    Setting {
+        key: "sysfs",
+        flag: "sysfs",
+        env: "PLIMSOLL_SYSFS",
+        aliases: &[],
+        kind: Kind::Folder,
+        value_name: "FOLDER",
+        help: "Where the host's /sys is",
+        long: "Names of block devices come from there.",
+        group: SOURCES,
+        on: READERS,
+        apply: |settings, raw| value::path(raw).map(|path| settings.sysfs = path),
+        show: |settings| settings.sysfs.display().to_string().into(),
+    },
+    Setting {
+        key: "cgroup_root",
+        flag: "cgroup-root",
+        env: "PLIMSOLL_CGROUP_ROOT",
+        aliases: &[],
+        kind: Kind::Folder,
+        value_name: "FOLDER",
+        help: "Where the host's cgroups are",
+        long: "Versions 1 and 2 and the hybrid of both are recognised by what is mounted there.",
+        group: SOURCES,
+        on: READERS,
+        apply: |settings, raw| value::path(raw).map(|path| settings.cgroup_root = path),
+        show: |settings| settings.cgroup_root.display().to_string().into(),
+    },
+    Setting {
+        key: "interval",
+        flag: "interval",
+        env: "PLIMSOLL_INTERVAL",
+        aliases: &[Alias {
+            env: "POLL_INTERVAL",
+            apply: |settings, raw| value::interval(raw).map(|interval| settings.interval = interval),
+            help: "seconds",
+        }],
+        kind: Kind::One,
+        value_name: "DURATION",
+        help: "Time between two samples, 100ms to 1h",
+        long: "As 500ms, 1s, 15 (seconds) or 1m. A scrape never waits for it: it gets numbers that are at most 100 ms old.",
+        group: MEASURED,
+        on: &[Sub::Agent, Sub::Stats],
+        apply: |settings, raw| value::interval(raw).map(|interval| settings.interval = interval),
+        show: |settings| value::show_duration(settings.interval).into(),
+    },
+    Setting {
+        key: "profile",
+        flag: "profile",
+        env: "PLIMSOLL_PROFILE",
+        aliases: &[],
+        kind: Kind::Choice(value::names::<Profile>),
+        value_name: "PROFILE",
+        help: "How many metric families are exposed",
+        long: "`minimal` is about thirty series a container, `default` what one needs to run containers well, `full` \
+               everything that this machine can tell.",
+        group: MEASURED,
+        on: EXPOSERS,
+        apply: |settings, raw| value::choice(raw).map(|profile| settings.profile = profile),
+        show: |settings| settings.profile.name().into(),
+    },
+    Setting {
+        key: "collectors",
+        flag: "collector.NAME",
+        env: "PLIMSOLL_COLLECTORS",
+        aliases: &[],
+        kind: Kind::Collectors,
+        value_name: "NAME",
+        help: "Collectors on and off, one by one",
+        long: "What is not named here is as the profile has it. Flags are --collector.NAME and --no-collector.NAME, in \
+               the environment a list such as `cpu,-network`, in a file a table with NAME = true or false.",
+        group: MEASURED,
+        on: EXPOSERS,
+        apply: |settings, raw| match raw {
+            Raw::Collector(name, on) => {
+                settings.collectors.insert(name, *on);
+                Ok(())
+            }
+            _ => Err("a table of collectors, each true or false".into()),
+        },
+        show: |settings| {
+            Value::Table(
+                settings.collectors.iter().map(|(name, on)| ((*name).to_owned(), (*on).into())).collect(),
+            )
+        },
+    },
+    Setting {
+        key: "labels",
+        flag: "label",
+        env: "PLIMSOLL_LABELS",
+        aliases: &[],
+        kind: Kind::List,
+        value_name: "KEY",
+        help: "Engine label to export on container_labels_info; `*` for all",
+        long: "None is exported unless named: labels can hold anything, and each is a series' worth of text.",
+        group: MEASURED,
+        on: &[Sub::Agent, Sub::Metrics],
+        apply: |settings, raw| value::label_keys(raw).map(|keys| settings.labels = keys),
+        show: |settings| settings.labels.clone().into(),
+    },
+    Setting {
+        key: "include_name",
+        flag: "include-name",
+        env: "PLIMSOLL_INCLUDE_NAME",
+        aliases: &[],
+        kind: Kind::List,
+        value_name: "GLOB",
+        help: "Only containers whose name matches",
+        long: "Several patterns: any of them. Of name, image and label every one that is given must match, and what is \
+               excluded stays out even if it is included.",
+        group: CONTAINERS,
+        on: CHOOSERS,
+        apply: |settings, raw| value::patterns(raw).map(|patterns| settings.include_name = patterns),
+        show: |settings| settings.include_name.clone().into(),
+    },
+    Setting {
+        key: "exclude_name",
+        flag: "exclude-name",
+        env: "PLIMSOLL_EXCLUDE_NAME",
+        aliases: &[],
+        kind: Kind::List,
+        value_name: "GLOB",
+        help: "No containers whose name matches",
+        long: "",
+        group: CONTAINERS,
+        on: CHOOSERS,
+        apply: |settings, raw| value::patterns(raw).map(|patterns| settings.exclude_name = patterns),
+        show: |settings| settings.exclude_name.clone().into(),
+    },
+    Setting {
+        key: "include_image",
+        flag: "include-image",
+        env: "PLIMSOLL_INCLUDE_IMAGE",
+        aliases: &[],
+        kind: Kind::List,
+        value_name: "GLOB",
+        help: "Only containers whose image matches",
+        long: "",
+        group: CONTAINERS,
+        on: CHOOSERS,
+        apply: |settings, raw| value::patterns(raw).map(|patterns| settings.include_image = patterns),
+        show: |settings| settings.include_image.clone().into(),
+    },
+    Setting {
+        key: "exclude_image",
+        flag: "exclude-image",
+        env: "PLIMSOLL_EXCLUDE_IMAGE",
+        aliases: &[],
+        kind: Kind::List,
+        value_name: "GLOB",
+        help: "No containers whose image matches",
+        long: "",
+        group: CONTAINERS,
+        on: CHOOSERS,
+        apply: |settings, raw| value::patterns(raw).map(|patterns| settings.exclude_image = patterns),
+        show: |settings| settings.exclude_image.clone().into(),
+    },
+    Setting {
+        key: "include_label",
+        flag: "include-label",
+        env: "PLIMSOLL_INCLUDE_LABEL",
+        aliases: &[],
+        kind: Kind::List,
+        value_name: "KEY[=GLOB]",
+        help: "Only containers with a matching label",
+        long: "KEY alone means any value.",
+        group: CONTAINERS,
+        on: CHOOSERS,
+        apply: |settings, raw| value::label_patterns(raw).map(|patterns| settings.include_label = patterns),
+        show: |settings| settings.include_label.clone().into(),
+    },
+    Setting {
+        key: "exclude_label",
+        flag: "exclude-label",
+        env: "PLIMSOLL_EXCLUDE_LABEL",
+        aliases: &[],
+        kind: Kind::List,
+        value_name: "KEY[=GLOB]",
+        help: "No containers with a matching label",
+        long: "KEY alone means any value.",
+        group: CONTAINERS,
+        on: CHOOSERS,
+        apply: |settings, raw| value::label_patterns(raw).map(|patterns| settings.exclude_label = patterns),
+        show: |settings| settings.exclude_label.clone().into(),
+    },
+    Setting {
+        key: "log_level",
+        flag: "log-level",
+        env: "PLIMSOLL_LOG_LEVEL",
+        aliases: &[],
+        kind: Kind::Choice(value::names::<LogLevel>),
+        value_name: "LEVEL",
+        help: "How much the log says",
+        long: "The log is on standard error.",
+        group: PROGRAM,
+        on: READERS,
+        apply: |settings, raw| value::choice(raw).map(|level| settings.log_level = level),
+        show: |settings| settings.log_level.name().into(),
+    },
+    Setting {
+        key: "log_format",
+        flag: "log-format",
+        env: "PLIMSOLL_LOG_FORMAT",
+        aliases: &[],
+        kind: Kind::Choice(value::names::<LogFormat>),
+        value_name: "FORMAT",
+        help: "The log as text or as JSON",
+        long: "",
+        group: PROGRAM,
+        on: READERS,
+        apply: |settings, raw| value::choice(raw).map(|format| settings.log_format = format),
+        show: |settings| settings.log_format.name().into(),
+    },
+    Setting {
+        key: "config",
+        flag: "config",
+        env: "PLIMSOLL_CONFIG",
+        aliases: &[],
+        kind: Kind::ConfigFile,
+        value_name: "FILE",
+        help: "The configuration file (TOML)",
+        long: "Without it, /etc/plimsoll/plimsoll.toml is read if it exists. Settings there are weaker than those of the \
+               environment, and these weaker than flags.",
+        group: PROGRAM,
+        on: EVERY,
+        apply: |settings, raw| value::path(raw).map(|path| settings.config = Some(path)),
+        show: |settings| {
+            settings.config.as_ref().map_or_else(String::new, |path| path.display().to_string()).into()
+        },
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_follow_one_rule() {
+        let mut names = BTreeSet::new();
+        for setting in SETTINGS {
+            assert_eq!(setting.env, format!("PLIMSOLL_{}", setting.key.to_uppercase()));
+            match setting.key {
+                // Flags that are given many times are singular.
+                "labels" => assert_eq!(setting.flag, "label"),
+                "collectors" => assert_eq!(setting.flag, "collector.NAME"),
+                key => assert_eq!(setting.flag, key.replace('_', "-")),
+            }
+            for name in
+                [setting.key, setting.env].into_iter().chain(setting.aliases.iter().map(|alias| alias.env))
+            {
+                assert!(names.insert(name), "{name} twice");
+            }
+            assert!(!setting.help.ends_with('.') && setting.help.len() <= 70, "{}", setting.help);
+            assert!(setting.long.is_empty() || setting.long.ends_with('.'), "{}", setting.long);
+            assert!(!setting.on.is_empty(), "{}", setting.key);
+        }
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_product() {
+        let expected = [
+            ("listen", "127.0.0.1:8003"),
+            ("openmetrics_created", "false"),
+            ("engine", "unix:///var/run/docker.sock"),
+            ("procfs", "/proc"),
+            ("sysfs", "/sys"),
+            ("cgroup_root", "/sys/fs/cgroup"),
+            ("interval", "1s"),
+            ("profile", "default"),
+            ("log_level", "info"),
+            ("log_format", "text"),
+        ];
+        for setting in SETTINGS {
+            let text = expected.iter().find(|(key, _)| *key == setting.key).map_or("", |(_, text)| text);
+            assert_eq!(setting.default_text(), text, "{}", setting.key);
+        }
+    }
+}

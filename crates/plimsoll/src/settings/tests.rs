@@ -1,0 +1,443 @@
+//! The merge as tables: what each place says, what comes out, and from where.
+
+use std::ffi::OsString;
+
+use clap::ArgMatches;
+
+use super::*;
+use crate::cli::{self, Sub};
+
+const PATH: &str = "/etc/plimsoll/plimsoll.toml";
+
+/// Merges a file, variables and the arguments of `plimsoll agent`.
+fn merge(file: Option<&str>, variables: &[(&str, &str)], arguments: &[&str]) -> Result<Merged, String> {
+    let environment: Environment =
+        variables.iter().map(|(name, value)| ((*name).to_owned(), OsString::from(value))).collect();
+    let matches = agent(arguments);
+    let flags = flags::assignments(Sub::Agent, &matches);
+    load(flags, &environment, |path| match file {
+        Some(contents) if path == Path::new(PATH) => Ok(contents.to_owned()),
+        _ => Err(io::ErrorKind::NotFound.into()),
+    })
+    .map_err(told)
+}
+
+fn agent(arguments: &[&str]) -> ArgMatches {
+    let matches = cli::command().get_matches_from(["plimsoll", "agent"].iter().chain(arguments));
+    matches.subcommand_matches("agent").unwrap().clone()
+}
+
+/// What the user reads, on one line.
+fn told(failure: Failure) -> String {
+    failure.told().replace("\n  to do: ", " | ")
+}
+
+/// The value and the origin of a key, as `--print-config` shows them.
+fn line(merged: &Merged, key: &str) -> String {
+    let begin = format!("{} = ", key.rsplit('.').next().unwrap_or(key));
+    let toml = merged.to_toml();
+    toml.lines().find(|line| line.starts_with(&begin)).unwrap_or("absent").to_owned()
+}
+
+#[test]
+fn the_stronger_place_wins_and_is_remembered() {
+    type Case<'a> = (Option<&'a str>, &'a [(&'a str, &'a str)], &'a [&'a str], &'a str, &'a str);
+    let cases: &[Case<'_>] = &[
+        (None, &[], &[], "interval", "interval = \"1s\" # default"),
+        (
+            Some("# a comment\ninterval = \"5s\"\n"),
+            &[],
+            &[],
+            "interval",
+            "interval = \"5s\" # /etc/plimsoll/plimsoll.toml:2",
+        ),
+        (
+            Some("interval = 5"),
+            &[("POLL_INTERVAL", "15")],
+            &[],
+            "interval",
+            "interval = \"15s\" # environment POLL_INTERVAL",
+        ),
+        (
+            Some("interval = 5"),
+            &[("POLL_INTERVAL", "15"), ("PLIMSOLL_INTERVAL", "20")],
+            &[],
+            "interval",
+            "interval = \"20s\" # environment PLIMSOLL_INTERVAL",
+        ),
+        (
+            Some("interval = 5"),
+            &[("POLL_INTERVAL", "15"), ("PLIMSOLL_INTERVAL", "20")],
+            &["--interval", "500ms"],
+            "interval",
+            "interval = \"500ms\" # flag --interval",
+        ),
+        (None, &[("POLL_INTERVAL", "")], &[], "interval", "interval = \"1s\" # default"),
+        (
+            None,
+            &[("EXPORTER_PORT", "9000")],
+            &[],
+            "listen",
+            "listen = \"127.0.0.1:9000\" # environment EXPORTER_PORT",
+        ),
+        (
+            Some("listen = ':1'"),
+            &[("EXPORTER_PORT", "9000")],
+            &[],
+            "listen",
+            "listen = \"0.0.0.0:9000\" # environment EXPORTER_PORT",
+        ),
+        (
+            None,
+            &[("EXPORTER_PORT", "9000"), ("PLIMSOLL_LISTEN", "[::1]:1")],
+            &[],
+            "listen",
+            "listen = \"[::1]:1\" # environment PLIMSOLL_LISTEN",
+        ),
+        (
+            None,
+            &[("DOCKER_HOST", "tcp://10.0.0.1:2375")],
+            &[],
+            "engine",
+            "engine = \"tcp://10.0.0.1:2375\" # environment DOCKER_HOST",
+        ),
+        (
+            None,
+            &[("DOCKER_HOST", "tcp://10.0.0.1:2375"), ("DOCKER_SOCKET_PATH", "/run/d.sock")],
+            &[],
+            "engine",
+            "engine = \"unix:///run/d.sock\" # environment DOCKER_SOCKET_PATH",
+        ),
+        // A bad value in another program's variable does no harm once the setting is given.
+        (
+            None,
+            &[("DOCKER_HOST", "nonsense"), ("PLIMSOLL_ENGINE", "/run/d.sock")],
+            &[],
+            "engine",
+            "engine = \"unix:///run/d.sock\" # environment PLIMSOLL_ENGINE",
+        ),
+        (
+            None,
+            &[("DOCKER_HOST", "nonsense")],
+            &["--engine=/run/d.sock"],
+            "engine",
+            "engine = \"unix:///run/d.sock\" # flag --engine",
+        ),
+        (
+            Some("include_name = ['a,b']"),
+            &[],
+            &[],
+            "include_name",
+            "include_name = [\"a,b\"] # /etc/plimsoll/plimsoll.toml:1",
+        ),
+        (
+            Some("include_name = ['a']"),
+            &[("PLIMSOLL_INCLUDE_NAME", "b*, c")],
+            &[],
+            "include_name",
+            "include_name = [\"b*\", \"c\"] # environment PLIMSOLL_INCLUDE_NAME",
+        ),
+        (
+            Some("include_name = ['a']"),
+            &[("PLIMSOLL_INCLUDE_NAME", "b")],
+            &["--include-name", "c,d", "--include-name=e"],
+            "include_name",
+            "include_name = [\"c,d\", \"e\"] # flag --include-name",
+        ),
+        (None, &[], &["--label", "*"], "labels", "labels = [\"*\"] # flag --label"),
+        (
+            Some("[collectors]\ncpu = false\nio = true"),
+            &[],
+            &[],
+            "collectors.io",
+            "io = true # /etc/plimsoll/plimsoll.toml:3",
+        ),
+        (
+            Some("[collectors]\ncpu = false\nio = true"),
+            &[("PLIMSOLL_COLLECTORS", "cpu, -io")],
+            &[],
+            "collectors.io",
+            "io = false # environment PLIMSOLL_COLLECTORS",
+        ),
+        (
+            None,
+            &[("PLIMSOLL_COLLECTORS", "cpu,-io")],
+            &["--collector.io"],
+            "collectors.io",
+            "io = true # flag --collector.io",
+        ),
+        (
+            None,
+            &[],
+            &["--collector.io", "--no-collector.io"],
+            "collectors.io",
+            "io = false # flag --no-collector.io",
+        ),
+        (None, &[], &[], "collectors.io", "absent"),
+        (
+            Some("openmetrics_created = true"),
+            &[],
+            &["--openmetrics-created=false"],
+            "openmetrics_created",
+            "openmetrics_created = false # flag --openmetrics-created",
+        ),
+        (
+            None,
+            &[("PLIMSOLL_OPENMETRICS_CREATED", "1")],
+            &[],
+            "openmetrics_created",
+            "openmetrics_created = true # environment PLIMSOLL_OPENMETRICS_CREATED",
+        ),
+        (
+            None,
+            &[],
+            &["--openmetrics-created"],
+            "openmetrics_created",
+            "openmetrics_created = true # flag --openmetrics-created",
+        ),
+        // The scripts' variables, and those that Kubernetes makes for a service of this name.
+        (
+            None,
+            &[
+                ("PLIMSOLL_DOCKER_ROOT", "/x"),
+                ("PLIMSOLL_TEST_ANY", "1"),
+                ("PLIMSOLL_REVISION", "abc"),
+                ("PLIMSOLL_PORT", "tcp://10.0.0.1:8003"),
+                ("PLIMSOLL_PORT_8003_TCP_ADDR", "10.0.0.1"),
+                ("PLIMSOLL_SERVICE_HOST", "10.0.0.1"),
+                ("HOME", "/root"),
+            ],
+            &[],
+            "profile",
+            "profile = \"default\" # default",
+        ),
+    ];
+    for (file, variables, arguments, key, expected) in cases {
+        let merged = merge(*file, variables, arguments).unwrap_or_else(|told| panic!("{expected}: {told}"));
+        assert_eq!(line(&merged, key), *expected);
+    }
+}
+
+#[test]
+fn what_is_wrong_is_named_with_its_place() {
+    type Case<'a> = (Option<&'a str>, &'a [(&'a str, &'a str)], &'a [&'a str], &'a str);
+    let cases: &[Case<'_>] = &[
+        (
+            Some("\n\nintervall = 5"),
+            &[],
+            &[],
+            "/etc/plimsoll/plimsoll.toml:3: unknown key `intervall` | the nearest known one is `interval`",
+        ),
+        (
+            // The first mistake of the file is told, whatever its key.
+            Some("zzz = 1\nabc = 2"),
+            &[],
+            &[],
+            "/etc/plimsoll/plimsoll.toml:1: unknown key `zzz` | known are listen, openmetrics_created, engine, procfs, \
+             sysfs, cgroup_root, interval, profile, collectors, labels, include_name, exclude_name, include_image, \
+             exclude_image, include_label, exclude_label, log_level, log_format",
+        ),
+        (
+            Some("[colectors]\ncpu = true"),
+            &[],
+            &[],
+            "/etc/plimsoll/plimsoll.toml:1: unknown key `colectors` | the nearest known one is `collectors`",
+        ),
+        (
+            Some("[collectors]\ncpus = true"),
+            &[],
+            &[],
+            "/etc/plimsoll/plimsoll.toml:2: unknown collector `cpus` | the nearest known one is `cpu`",
+        ),
+        (
+            Some("[collectors]\ncpu = 'yes'"),
+            &[],
+            &[],
+            "/etc/plimsoll/plimsoll.toml:2: bad value `yes` for collectors.cpu: expected true or false",
+        ),
+        (
+            Some("collectors = ['cpu']"),
+            &[],
+            &[],
+            "/etc/plimsoll/plimsoll.toml:1: bad value `[cpu]` for collectors: expected a table of collectors, each true \
+             or false",
+        ),
+        (
+            Some("listen = 8003"),
+            &[],
+            &[],
+            "/etc/plimsoll/plimsoll.toml:1: bad value `8003` for listen: expected an address with a port, such as \
+             127.0.0.1:8003, [::1]:8003 or :8003",
+        ),
+        (
+            Some("interval = 5\ninclude_name = 'web'"),
+            &[],
+            &[],
+            "/etc/plimsoll/plimsoll.toml:2: bad value `web` for include_name: expected a list of glob patterns, such as \
+             [\"web-*\", \"db\"]",
+        ),
+        (
+            Some("include_name = [1]"),
+            &[],
+            &[],
+            "/etc/plimsoll/plimsoll.toml:1: bad value `an array of other things than strings` for include_name: expected \
+             a list of glob patterns, such as [\"web-*\", \"db\"]",
+        ),
+        (
+            Some("include_name = ['a[']"),
+            &[],
+            &[],
+            "/etc/plimsoll/plimsoll.toml:1: bad value `[a[]` for include_name: expected a glob pattern (`a[` has invalid \
+             range pattern)",
+        ),
+        (
+            Some("profile = \"\\u001b[2J\""),
+            &[],
+            &[],
+            "/etc/plimsoll/plimsoll.toml:1: bad value `\\u{1b}[2J` for profile: expected one of minimal, default, full",
+        ),
+        (
+            Some("config = 'x'"),
+            &[],
+            &[],
+            "/etc/plimsoll/plimsoll.toml:1: a configuration cannot name the configuration file | give it as --config or \
+             PLIMSOLL_CONFIG",
+        ),
+        (
+            Some("interval = \n"),
+            &[],
+            &[],
+            "/etc/plimsoll/plimsoll.toml:1: not valid TOML: string values must be quoted, expected literal string",
+        ),
+        // A mistake in a file is told even where a flag overrides it.
+        (
+            Some("interval = '1ms'"),
+            &[],
+            &["--interval=1s"],
+            "/etc/plimsoll/plimsoll.toml:1: bad value `1ms` for interval: expected a duration from 100ms to 1h, such as \
+             500ms, 1s, 15 (seconds) or 1m",
+        ),
+        (
+            None,
+            &[("PLIMSOLL_INTERVALL", "1s")],
+            &[],
+            "environment: unknown variable `PLIMSOLL_INTERVALL` | the nearest known one is `PLIMSOLL_INTERVAL`",
+        ),
+        (
+            None,
+            &[("PLIMSOLL_X", "1")],
+            &[],
+            "environment: unknown variable `PLIMSOLL_X` | `plimsoll agent --help` names them all",
+        ),
+        (
+            None,
+            &[("PLIMSOLL_INTERVAL", "soon")],
+            &[],
+            "environment PLIMSOLL_INTERVAL: bad value `soon` for interval: expected a duration from 100ms to 1h, such as \
+             500ms, 1s, 15 (seconds) or 1m",
+        ),
+        (
+            None,
+            &[("EXPORTER_PORT", "http")],
+            &[],
+            "environment EXPORTER_PORT: bad value `http` for listen: expected a port, 0 to 65535",
+        ),
+        (
+            None,
+            &[("PLIMSOLL_COLLECTORS", "cpu,-netwrk")],
+            &[],
+            "environment PLIMSOLL_COLLECTORS: unknown collector `netwrk` | the nearest known one is `network`",
+        ),
+        (
+            None,
+            &[("PLIMSOLL_INCLUDE_NAME", "a,,b")],
+            &[],
+            "environment PLIMSOLL_INCLUDE_NAME: bad value `[a, , b]` for include_name: expected a list of glob patterns, \
+             such as [\"web-*\", \"db\"], without empty entries",
+        ),
+        (
+            None,
+            &[],
+            &["--listen=here"],
+            "flag --listen: bad value `here` for listen: expected an address with a port, such as 127.0.0.1:8003, \
+             [::1]:8003 or :8003",
+        ),
+        (
+            None,
+            &[],
+            &["--config=/nowhere.toml"],
+            "cannot read the configuration /nowhere.toml (flag --config): entity not found | make it readable for this \
+             user, or name another file with --config",
+        ),
+        (
+            None,
+            &[("PLIMSOLL_CONFIG", "/nowhere.toml")],
+            &[],
+            "cannot read the configuration /nowhere.toml (environment PLIMSOLL_CONFIG): entity not found | make it \
+             readable for this user, or name another file with --config",
+        ),
+    ];
+    for (file, variables, arguments, expected) in cases {
+        assert_eq!(merge(*file, variables, arguments).unwrap_err(), *expected);
+    }
+}
+
+#[test]
+fn the_default_file_may_be_missing_but_not_unreadable() {
+    let load = |kind: io::ErrorKind| load(Vec::new(), &Environment::default(), |_| Err(kind.into()));
+    assert_eq!(load(io::ErrorKind::NotFound).unwrap().settings, Settings::default());
+    assert_eq!(
+        told(load(io::ErrorKind::PermissionDenied).unwrap_err()),
+        "cannot read the configuration /etc/plimsoll/plimsoll.toml: permission denied | make it readable for this user, \
+         or name another file with --config"
+    );
+}
+
+#[test]
+fn a_printed_configuration_gives_the_same_settings() {
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
+    let cases: &[Case<'_>] = &[
+        ("", &[], &[]),
+        ("interval = 0.25\nlisten = '[::]:0'\n[collectors]\ncpu = false\nprocess = true", &[], &[]),
+        (
+            "procfs = \"/a \\\"b\\\" # c\\n\\u001b\\\\ü\"",
+            &[("PLIMSOLL_SYSFS", "/x'''\"\"\"\ty")],
+            &["--cgroup-root=/#"],
+        ),
+        (
+            "include_label = ['a=\"b\"', 'c']\nexclude_label = [\"x\\n=y\"]",
+            &[],
+            &["--include-name", "a,b\nc", "--label=*"],
+        ),
+        (
+            "profile = 'full'\nlog_level = 'trace'\nlog_format = 'json'",
+            &[],
+            &["--interval", "1m 30s 5ms", "--openmetrics-created"],
+        ),
+        (
+            "exclude_name=['*']\ninclude_image=['a']\nexclude_image=['b']",
+            &[("DOCKER_HOST", "tcp://h:1/\u{202e}x")],
+            &["--no-collector.io"],
+        ),
+    ];
+    for (file, variables, arguments) in cases {
+        let merged = merge(Some(file), variables, arguments).unwrap();
+        let printed = merged.to_toml();
+        let again = merge(Some(&printed), &[], &[]).unwrap_or_else(|told| panic!("{told}\n{printed}"));
+        assert_eq!(again.settings, merged.settings, "{printed}");
+        assert!(again.origins.values().all(|origin| matches!(origin, Origin::File { .. })));
+    }
+}
+
+#[test]
+fn the_table_for_the_readme_has_every_setting() {
+    let markdown = print::markdown();
+    assert_eq!(markdown.lines().count(), table::SETTINGS.len() + 2);
+    assert!(markdown.contains(
+        "| `interval` | `--interval DURATION` | `PLIMSOLL_INTERVAL`, `POLL_INTERVAL` (seconds) | `1s` | Time between two \
+         samples, 100ms to 1h. As 500ms"
+    ));
+    for row in markdown.lines() {
+        assert_eq!(row.replace("\\|", "").matches('|').count(), 6, "{row}");
+    }
+}

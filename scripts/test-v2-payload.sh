@@ -1,0 +1,238 @@
+#!/usr/bin/env bash
+# Runs inside user-mode Linux, started by test-v2.sh: three containers, the agent, and each number twice.
+#
+#   test-v2-payload.sh BINARY      (with $OUT for what it writes)
+#
+# Every wait is for a condition with a bound; the bounds are generous, because the guest is slow and its clocks are not
+# for timing. A check that fails is printed, and the others still run.
+set -euo pipefail
+
+binary=$1
+AGENT=127.0.0.1:8003
+IMAGE=plimsoll-test:busybox
+WAIT_SECONDS=60 # for whatever has to happen at all
+failures=0
+
+ok() { echo "  ok    $*"; }
+bad() {
+  echo "  FAIL  $*"
+  failures=$((failures + 1))
+}
+give_up() {
+  echo "  FAIL  $*; giving up"
+  exit 1
+}
+
+within() { # SECONDS WHAT COMMAND…: waits until the command succeeds
+  local bound=$1 what=$2 until
+  shift 2
+  until=$((SECONDS + bound))
+  while ! "$@"; do
+    if [ "$SECONDS" -ge "$until" ]; then
+      bad "$what (not within $bound s)"
+      return 1
+    fi
+    sleep 0.2
+  done
+  ok "$what"
+}
+
+# === The three sources: the agent, the kernel, the engine
+
+scrape() { # to $OUT/NAME.prom
+  curl -sSf --max-time 20 "http://$AGENT/metrics" -o "$OUT/$1.prom"
+}
+
+value() { # SCRAPE FAMILY CONTAINER: the number of a family without labels of its own; nothing where it is absent
+  awk -v family="$2{" -v name="name=\"$3\"" '
+    index($0, family) == 1 && index($0, name) { sub(/^.*} /, ""); print $1; exit }' "$OUT/$1.prom"
+}
+
+kernel() { # CONTAINER FILE [KEY]
+  local content
+  content=$(cat "/sys/fs/cgroup/docker/${id[$1]}/$2")
+  if [ $# -lt 3 ]; then echo "$content"; else awk -v key="$3" '$1 == key { print $2 }' <<<"$content"; fi
+}
+
+engine() { # CONTAINER KEY: the first number with that name in the engine's statistics
+  curl -sS --max-time 20 --unix-socket /var/run/docker.sock "http://engine/containers/$1/stats?stream=false&one-shot=true" |
+    grep -o "\"$2\":[0-9]*" | head -n 1 | cut -d: -f2
+}
+
+holds() { awk "BEGIN { exit !($1) }"; } # an arithmetic condition, with fractions
+
+same() { # A B: both are there and equal as numbers
+  [ -n "$1" ] && [ -n "$2" ] && holds "($1) == ($2)"
+}
+
+# === The containers
+
+declare -A id
+for name in busy idle oom; do
+  case $name in
+    # Burns CPU until it is told to stop, then sleeps, so that its counters stand still.
+    busy) limits=(--cpus 0.5 --memory 64m) script='trap "stop=1" USR1; while [ -z "$stop" ]; do :; done; echo done; exec sleep 100000' ;;
+    idle) limits=() script='exec sleep 100000' ;;
+    oom) limits=(--memory 16m) script='sh -c "x=0123456789; while :; do x=\$x\$x; done"; echo "child ended with $?"; exec sleep 100000' ;;
+  esac
+  id[$name]=$(docker run -d --name "v2-$name" --network none "${limits[@]}" "$IMAGE" sh -c "$script" 2>>"$OUT/docker.log") ||
+    give_up "cannot start the container v2-$name; see docker.log"
+done
+said() { docker logs "v2-$1" 2>/dev/null | grep -qx "$2"; }
+within "$WAIT_SECONDS" "a child in v2-oom was killed" said oom 'child ended with 137' || give_up "no OOM kill to look at"
+
+# === The agent comes up
+
+"$binary" agent --listen "$AGENT" >"$OUT/agent.log" 2>&1 &
+agent=$!
+ready() {
+  kill -0 "$agent" 2>/dev/null || give_up "the agent ended before it was ready; see agent.log"
+  curl -sf --max-time 5 -o /dev/null "http://$AGENT/-/ready"
+}
+within "$WAIT_SECONDS" "/-/ready answers" ready || give_up "the agent is not ready"
+sees_all() { scrape first && for name in busy idle oom; do [ "$(value first container_state "v2-$name")" = 1 ] || return 1; done; }
+within "$WAIT_SECONDS" "container_state is 1 for all three" sees_all || give_up "the agent does not see the containers"
+
+# === CPU while it is being used: the value lies between the kernel's before and after
+
+cpu() { kernel busy cpu.stat usage_usec; }
+# A scrape may get a snapshot that is 100 ms old, which at half a core is 50 ms of CPU; as much again for the slow guest.
+SLACK=0.1
+before=$(cpu)
+scrape loaded1
+after=$(cpu)
+first=$(value loaded1 container_cpu_usage_seconds_total v2-busy)
+load_started=$before
+enough() { [ $(($(cpu) - load_started)) -ge 2000000 ]; }
+within "$WAIT_SECONDS" "v2-busy used two more seconds of CPU" enough || true
+again_before=$(cpu)
+scrape loaded2
+again_after=$(cpu)
+second=$(value loaded2 container_cpu_usage_seconds_total v2-busy)
+between() { # VALUE BEFORE AFTER, the latter two in microseconds
+  if [ -n "$1" ] && holds "$1 >= $2 / 1e6 * 0.99 - $SLACK && $1 <= $3 / 1e6 * 1.01"; then
+    ok "CPU seconds $1 between the kernel's $2 and $3 us"
+  else
+    bad "CPU seconds '$1' not between the kernel's $2 and $3 us"
+  fi
+}
+between "$first" "$before" "$after"
+between "$second" "$again_before" "$again_after"
+if [ -n "$first" ] && [ -n "$second" ] &&
+  holds "$second - $first >= (($again_before - $after) / 1e6) * 0.99 - $SLACK && $second - $first <= (($again_after - $before) / 1e6) * 1.01 + $SLACK"; then
+  ok "CPU over the loaded interval: $first to $second s"
+else
+  bad "CPU over the loaded interval: '$first' to '$second' s, the kernel says $before..$after to $again_before..$again_after us"
+fi
+
+# === Numbers that stand still: equal to the kernel's, where the kernel says the same before and after the scrape
+
+steady() { # FAMILY CONTAINER EXPECTED-COMMAND…: EXPECTED prints the kernel's number
+  local family=$1 name=$2 low high got
+  shift 2
+  for _ in $(seq 20); do
+    low=$("$@")
+    scrape steady
+    high=$("$@")
+    got=$(value steady "$family" "v2-$name")
+    if same "$low" "$high" && same "$got" "$low"; then
+      ok "$family of v2-$name is the kernel's $low"
+      return
+    fi
+    sleep 0.2
+  done
+  bad "$family of v2-$name is '$got', the kernel says $low before and $high after"
+}
+
+absent() { # SCRAPE FAMILY CONTAINER WHY: what cannot be told is absent, never a number
+  local got
+  got=$(value "$1" "$2" "$3")
+  if [ -z "$got" ]; then ok "no $2 of $3, $4"; else bad "$2 of $3, $4, is $got"; fi
+}
+
+working_set() { echo $(($(kernel "$1" memory.current) - $(kernel "$1" memory.stat inactive_file))); }
+seconds() { awk '{ printf "%.6f\n", $1 / 1e6 }' <<<"$(kernel "$@")"; }
+
+for name in idle oom; do
+  steady container_memory_usage_bytes "$name" kernel "$name" memory.current
+  steady container_memory_working_set_bytes "$name" working_set "$name"
+  steady container_memory_rss "$name" kernel "$name" memory.stat anon
+  steady container_threads "$name" kernel "$name" pids.current
+done
+steady container_memory_limit_bytes busy kernel busy memory.max
+steady container_memory_limit_bytes oom kernel oom memory.max
+steady container_cpu_limit_cores busy echo 0.5
+steady container_oom_events_total oom kernel oom memory.events oom_kill
+absent steady container_memory_limit_bytes v2-idle "which has no limit"
+absent steady container_cpu_limit_cores v2-idle "which has no limit"
+oom_kills=$(value steady container_oom_events_total v2-oom)
+if [ -n "$oom_kills" ] && holds "$oom_kills >= 1"; then
+  ok "OOM kills of v2-oom: $oom_kills"
+else
+  bad "OOM kills of v2-oom: '$oom_kills', expected at least 1"
+fi
+docker kill --signal USR1 v2-busy >/dev/null
+if within "$WAIT_SECONDS" "v2-busy has come to rest" said busy done; then
+  steady container_cpu_usage_seconds_total busy seconds busy cpu.stat usage_usec
+  steady container_cpu_cfs_throttled_periods_total busy kernel busy cpu.stat nr_throttled
+  steady container_cpu_cfs_throttled_seconds_total busy seconds busy cpu.stat throttled_usec
+fi
+if grep -q '^container_pressure_' "$OUT/steady.prom"; then bad "this kernel has no PSI, and the agent shows pressure"; else ok "no pressure where the kernel has no PSI"; fi
+
+engine_agrees() {
+  scrape engine
+  same "$(engine v2-idle usage)" "$(value engine container_memory_usage_bytes v2-idle)" 2>/dev/null
+}
+# The first "usage" of the reply is the memory's: CPU has total_usage and cpu_usage.
+within 20 "the engine's statistics say the same memory of v2-idle" engine_agrees || true
+
+for label in name=\"v2-idle\" "image=\"$IMAGE\"" "id=\"${id[idle]:0:12}\""; do
+  if grep -F 'container_memory_usage_bytes{' "$OUT/steady.prom" | grep -F 'name="v2-idle"' | grep -qF "$label"; then ok "label $label"; else bad "label $label is missing"; fi
+done
+
+# === Stop, start again
+
+stopped() {
+  scrape stopped && [ "$(value stopped container_state v2-idle)" = 0 ] && same "$(value stopped container_exit_code v2-idle)" 137
+}
+# sleep is process 1 there and ignores TERM, so the engine kills it: 128 + 9.
+docker stop -t 1 v2-idle >/dev/null
+# Two seconds by the clock of a real machine; here as much again for the guest.
+within 4 "a stopped container has container_state 0 and its exit code" stopped || true
+absent stopped container_memory_usage_bytes v2-idle "which is stopped"
+started() {
+  scrape started && [ "$(value started container_state v2-idle)" = 1 ] && same "$(value started container_restarts_total v2-idle)" 1
+}
+docker start v2-idle >/dev/null
+within 4 "started again, it has container_state 1 and container_restarts_total 1" started || true
+steady container_memory_usage_bytes idle kernel idle memory.current
+
+# === The other commands, while the agent runs
+
+command_ok() { # WHAT FILE COMMAND…
+  local what=$1 file=$2 status=0
+  shift 2
+  timeout 60 "$@" >"$OUT/$file" 2>&1 || status=$?
+  if [ "$status" = 0 ]; then ok "$what"; else
+    bad "$what ended with $status:"
+    tail -n 5 "$OUT/$file" | sed 's/^/          /'
+  fi
+}
+command_ok "plimsoll check" check.txt "$binary" check
+command_ok "plimsoll stats --no-stream" stats.txt "$binary" stats --no-stream
+for name in busy idle oom; do
+  if grep -q "v2-$name" "$OUT/stats.txt"; then ok "stats shows v2-$name"; else bad "stats does not show v2-$name"; fi
+done
+
+# === The end
+
+kill -TERM "$agent"
+ended() { ! kill -0 "$agent" 2>/dev/null; }
+if within 5 "SIGTERM ends the agent" ended; then
+  status=0
+  wait "$agent" || status=$?
+  if [ "$status" = 0 ]; then ok "its exit status is 0"; else bad "its exit status is $status, expected 0"; fi
+fi
+
+echo "test-v2: $failures failed checks on $(uname -r), Docker $(docker version --format '{{.Server.Version}}')"
+[ "$failures" = 0 ]

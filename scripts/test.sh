@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Everything that has to hold before a change goes in. Runs on a fresh Debian machine with cargo on it: what else it
+# takes is installed first. Nothing is skipped: what cannot run is a failure that says what it lacks.
+#
+# The tests of the workspace meet the engine at /var/run/docker.sock; cgroup v2 is met in user-mode Linux.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+
+step() {
+  printf '\n== %s (after %d s)\n' "$*" "$SECONDS"
+}
+
+command -v cargo >/dev/null 2>&1 || {
+  echo "test: cargo is missing; install Rust (https://rustup.rs) with the version in Cargo.toml or newer" >&2
+  exit 1
+}
+
+step "what the tests need"
+scripts/need.sh docker=docker.io dockerd=docker.io iptables=iptables promtool=prometheus linux.uml=user-mode-linux \
+  busybox=busybox-static mkfs.ext4=e2fsprogs curl=curl
+scripts/engine-up.sh
+
+step "format"
+cargo fmt --all --check
+
+step "lints"
+cargo clippy --workspace --all-targets --locked -- -D warnings
+
+step "tests"
+cargo test --workspace --locked
+
+step "the release binary"
+cargo build --release --locked
+
+step "the release binary on cgroup v2"
+scripts/test-v2.sh
+
+step "all passed"
