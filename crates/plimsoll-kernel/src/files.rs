@@ -1,8 +1,8 @@
 //! Which files are read for a container in each pass, and into which slots.
 //!
-//! One table a layout. Files of a collector stand together, so that the collector can be timed.
+//! One table a layout.
 
-use plimsoll_model::{Collector, DeviceSlot, Profile, Slot};
+use plimsoll_model::{Collector, DeviceSlot, Profile, Selection, Slot};
 
 use crate::devices::Devices;
 use crate::layout::{Controller, Version};
@@ -18,7 +18,28 @@ pub(crate) struct File {
     pub(crate) keep: Keep,
     /// The smallest profile that has a use for it.
     pub(crate) profile: Profile,
+    pub(crate) when: When,
     pub(crate) parse: Parse,
+}
+
+/// The list of a cgroup's processes.
+pub(crate) const CGROUP_PROCS: &str = "cgroup.procs";
+
+/// In which passes a file has to be read.
+///
+/// Most containers sleep most of the time, and most files of a container in which nothing ran cannot have
+/// changed. A few files tell whether anything did: those are its pulse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// In each, and a change of one of its numbers means that the container is active.
+    Pulse(&'static [Slot]),
+    /// In each: others can change it too, such as reclaim, writeback, the network, a timer.
+    Always,
+    /// While the container is active: only its own tasks can change it.
+    Active,
+    /// While it is active, and for as long as it changes itself: a task that stalls does not run, and the
+    /// stall goes on.
+    Stalling(&'static [Slot]),
 }
 
 /// Where a file is.
@@ -61,6 +82,7 @@ const fn cgroup(controller: Controller, name: &'static str, collector: Collector
         collector,
         keep: Keep::IfPlenty,
         profile: Profile::Minimal,
+        when: When::Always,
         parse,
     }
 }
@@ -79,6 +101,15 @@ impl File {
     const fn from(self, profile: Profile) -> Self {
         Self { profile, ..self }
     }
+    const fn pulse(self, slots: &'static [Slot]) -> Self {
+        Self { when: When::Pulse(slots), ..self }
+    }
+    const fn active(self) -> Self {
+        Self { when: When::Active, ..self }
+    }
+    const fn stalling(self, slots: &'static [Slot]) -> Self {
+        Self { when: When::Stalling(slots), ..self }
+    }
 }
 
 use Collector as C;
@@ -86,53 +117,73 @@ use Controller::{Blkio, Cpu, CpuAcct, CpuSet, Memory, Pids, Unified};
 use Parse::{Numbers as N, Single};
 use Profile::{Default as D, Full};
 
+/// The pulse comes first, so that it is known when the rest is due.
 static V1: &[File] = &[
-    cgroup(CpuAcct, "cpuacct.usage", C::Cpu, Single(Slot::CpuUsage)).always(),
-    cgroup(CpuAcct, "cpuacct.stat", C::Cpu, Parse::Ticks(cpu::v1_acct_stat)),
-    cgroup(Cpu, "cpu.stat", C::Cpu, N(cpu::v1_stat)),
+    cgroup(CpuAcct, "cpuacct.usage", C::Cpu, Single(Slot::CpuUsage)).always().pulse(&[Slot::CpuUsage]),
+    cgroup(Memory, "memory.usage_in_bytes", C::Memory, Single(Slot::MemoryUsage))
+        .always()
+        .pulse(&[Slot::MemoryUsage]),
+    cgroup(Pids, "pids.current", C::Processes, Single(Slot::Threads)).always().pulse(&[Slot::Threads]),
+    cgroup(CpuAcct, "cpuacct.stat", C::Cpu, Parse::Ticks(cpu::v1_acct_stat)).active(),
+    cgroup(Cpu, "cpu.stat", C::Cpu, N(cpu::v1_stat)).active(),
     cgroup(CpuSet, "cpuset.effective_cpus", C::Cpu, N(cpuset)).from(Full).seldom_kept(),
-    cgroup(Memory, "memory.usage_in_bytes", C::Memory, Single(Slot::MemoryUsage)).always(),
     cgroup(Memory, "memory.stat", C::Memory, N(memory::v1_stat)).always(),
-    cgroup(Memory, "memory.kmem.usage_in_bytes", C::Memory, Single(Slot::MemoryKernel)).from(D).seldom_kept(),
+    cgroup(Memory, "memory.kmem.usage_in_bytes", C::Memory, Single(Slot::MemoryKernel))
+        .from(D)
+        .seldom_kept()
+        .active(),
     cgroup(Memory, "memory.max_usage_in_bytes", C::Memory, Single(Slot::MemoryMaxUsage))
         .from(D)
-        .seldom_kept(),
-    cgroup(Memory, "memory.failcnt", C::Memory, Single(Slot::MemoryEventMax)).from(D).seldom_kept(),
-    cgroup(Memory, "memory.oom_control", C::Memory, N(memory::v1_oom_control)),
-    cgroup(Blkio, "blkio.throttle.io_service_bytes_recursive", C::Io, Parse::Devices(v1_bytes)),
-    cgroup(Blkio, "blkio.throttle.io_serviced_recursive", C::Io, Parse::Devices(v1_operations)).from(D),
-    cgroup(Pids, "cgroup.procs", C::Processes, N(processes)).from(D).seldom_kept(),
-    cgroup(Pids, "pids.current", C::Processes, Single(Slot::Threads)).always(),
-    cgroup(Pids, "pids.peak", C::Processes, Single(Slot::ThreadsPeak)).from(D).seldom_kept(),
-    cgroup(Pids, "pids.events", C::Processes, N(pids_events)).from(D).seldom_kept(),
+        .seldom_kept()
+        .active(),
+    cgroup(Memory, "memory.failcnt", C::Memory, Single(Slot::MemoryEventMax)).from(D).seldom_kept().active(),
+    cgroup(Memory, "memory.oom_control", C::Memory, N(memory::v1_oom_control)).active(),
+    cgroup(Blkio, "blkio.throttle.io_service_bytes_recursive", C::Io, Parse::Devices(v1_bytes)).active(),
+    cgroup(Blkio, "blkio.throttle.io_serviced_recursive", C::Io, Parse::Devices(v1_operations))
+        .from(D)
+        .active(),
+    cgroup(Pids, CGROUP_PROCS, C::Processes, N(processes)).from(D).seldom_kept().active(),
+    cgroup(Pids, "pids.peak", C::Processes, Single(Slot::ThreadsPeak)).from(D).seldom_kept().active(),
+    cgroup(Pids, "pids.events", C::Processes, N(pids_events)).from(D).seldom_kept().active(),
 ];
 
 static V2: &[File] = &[
-    cgroup(Unified, "cpu.stat", C::Cpu, N(cpu::v2_stat)).always(),
+    cgroup(Unified, "cpu.stat", C::Cpu, N(cpu::v2_stat)).always().pulse(&[Slot::CpuUsage, Slot::CfsPeriods]),
+    cgroup(Unified, "memory.current", C::Memory, Single(Slot::MemoryUsage))
+        .always()
+        .pulse(&[Slot::MemoryUsage]),
+    cgroup(Unified, "pids.current", C::Processes, Single(Slot::Threads)).always().pulse(&[Slot::Threads]),
     cgroup(Unified, "cpuset.cpus.effective", C::Cpu, N(cpuset)).from(Full).seldom_kept(),
-    cgroup(Unified, "memory.current", C::Memory, Single(Slot::MemoryUsage)).always(),
     cgroup(Unified, "memory.stat", C::Memory, N(memory::v2_stat)).always(),
     cgroup(Unified, "memory.swap.current", C::Memory, Single(Slot::MemorySwap)).from(D),
-    cgroup(Unified, "memory.peak", C::Memory, Single(Slot::MemoryMaxUsage)).from(D).seldom_kept(),
+    cgroup(Unified, "memory.peak", C::Memory, Single(Slot::MemoryMaxUsage)).from(D).seldom_kept().active(),
     cgroup(Unified, "memory.events", C::Memory, N(memory::v2_events)),
     cgroup(Unified, "memory.swap.events", C::Memory, N(memory::v2_swap_events)).from(D).seldom_kept(),
     cgroup(Unified, "io.stat", C::Io, Parse::Devices(v2_io)),
-    cgroup(Unified, "cgroup.procs", C::Processes, N(processes)).from(D).seldom_kept(),
+    cgroup(Unified, CGROUP_PROCS, C::Processes, N(processes)).from(D).seldom_kept().active(),
     cgroup(Unified, "cgroup.stat", C::Processes, N(descendants)).from(Full).seldom_kept(),
-    cgroup(Unified, "pids.current", C::Processes, Single(Slot::Threads)).always(),
-    cgroup(Unified, "pids.peak", C::Processes, Single(Slot::ThreadsPeak)).from(D).seldom_kept(),
-    cgroup(Unified, "pids.events", C::Processes, N(pids_events)).from(D).seldom_kept(),
+    cgroup(Unified, "pids.peak", C::Processes, Single(Slot::ThreadsPeak)).from(D).seldom_kept().active(),
+    cgroup(Unified, "pids.events", C::Processes, N(pids_events)).from(D).seldom_kept().active(),
 ];
+
+const CPU_STALLS: &[Slot] = &[Slot::PressureCpuWaiting, Slot::PressureCpuStalled];
+const MEMORY_STALLS: &[Slot] = &[Slot::PressureMemoryWaiting, Slot::PressureMemoryStalled];
+const IO_STALLS: &[Slot] = &[Slot::PressureIoWaiting, Slot::PressureIoStalled];
 
 /// On v2, and on hybrid in the v2 hierarchy.
 static PRESSURE: &[File] = &[
     cgroup(Unified, "cpu.pressure", C::Pressure, N(|b, out| pressure::pressure(b, Resource::Cpu, out)))
-        .from(D),
+        .from(D)
+        .stalling(CPU_STALLS),
     cgroup(Unified, "memory.pressure", C::Pressure, N(|b, out| pressure::pressure(b, Resource::Memory, out)))
-        .from(D),
-    cgroup(Unified, "io.pressure", C::Pressure, N(|b, out| pressure::pressure(b, Resource::Io, out))).from(D),
+        .from(D)
+        .stalling(MEMORY_STALLS),
+    cgroup(Unified, "io.pressure", C::Pressure, N(|b, out| pressure::pressure(b, Resource::Io, out)))
+        .from(D)
+        .stalling(IO_STALLS),
     cgroup(Unified, "irq.pressure", C::Pressure, N(|b, out| pressure::pressure(b, Resource::Irq, out)))
-        .from(D),
+        .from(D)
+        .active(),
 ];
 
 static NETWORK: &[File] = &[
@@ -141,15 +192,27 @@ static NETWORK: &[File] = &[
     process("net/sockstat6", C::Sockets, N(net::sockstat)).from(D).seldom_kept(),
 ];
 
-/// The files of a layout, in the order in which they are read: cgroup files first, so that a cgroup that
-/// is gone is noticed before its network namespace is looked at.
-pub(crate) fn of(version: Version) -> Vec<File> {
+/// The files of a layout that a selection asks for, in the order in which they are read: the pulse first,
+/// and cgroup files before those of the network namespace, so that a cgroup that is gone is noticed before
+/// its namespace is looked at.
+pub(crate) fn of(version: Version, selection: &Selection) -> Vec<File> {
     let tables: &[&[File]] = match version {
         Version::V1 => &[V1, NETWORK],
         Version::Hybrid => &[V1, PRESSURE, NETWORK],
         Version::V2 => &[V2, PRESSURE, NETWORK],
     };
-    tables.concat()
+    let mut files = tables.concat();
+    files.retain(|file| selection.has_collector(file.collector) && file.profile <= selection.profile());
+    // Without a processor time there is no telling whether anything ran. The averages of pressure fall
+    // while nothing happens, so who wants them has to read them.
+    let has_pulse =
+        files.iter().any(|file| matches!(file.when, When::Pulse(slots) if slots.contains(&Slot::CpuUsage)));
+    for file in &mut files {
+        if !has_pulse || (file.collector == C::Pressure && selection.profile() >= Full) {
+            file.when = When::Always;
+        }
+    }
+    files
 }
 
 fn cpuset(bytes: &[u8], out: &mut Numbers) {
@@ -205,14 +268,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_of_a_collector_stand_together() {
+    fn the_pulse_is_felt_before_anything_depends_on_it() {
         for version in [Version::V1, Version::Hybrid, Version::V2] {
-            let mut order: Vec<_> = of(version).iter().map(|file| file.collector).collect();
-            order.dedup();
-            let mut once = order.clone();
-            once.sort_by_key(|collector| *collector as usize);
-            once.dedup();
-            assert_eq!(order.len(), once.len(), "{version}: {order:?}");
+            let files = of(version, &Selection::default());
+            let is_pulse = |file: &File| matches!(file.when, When::Pulse(_));
+            let pulse = files.iter().take_while(|file| is_pulse(file)).count();
+            assert_eq!(pulse, files.iter().filter(|file| is_pulse(file)).count(), "{version}");
         }
+    }
+
+    #[test]
+    fn without_a_pulse_everything_is_read_each_time() {
+        let mut selection = Selection::default();
+        selection.switch(Collector::Cpu, false);
+        assert!(of(Version::V2, &selection).iter().all(|file| file.when == When::Always));
+    }
+
+    #[test]
+    fn averages_of_pressure_are_never_old() {
+        let files = of(Version::V2, &Selection::of_profile(Profile::Full));
+        assert!(files.iter().filter(|f| f.collector == C::Pressure).all(|f| f.when == When::Always));
     }
 }

@@ -78,8 +78,7 @@ impl Kernel {
     /// If there is no cgroup hierarchy under the root.
     pub fn probe(roots: Roots, selection: &Selection) -> Result<Self, Error> {
         let layout = Layout::probe(&roots.cgroup)?;
-        let mut files = files::of(layout.version);
-        files.retain(|file| selection.has_collector(file.collector) && file.profile <= selection.profile());
+        let files = files::of(layout.version, selection);
         let boot_time = std::fs::read(roots.procfs.join("stat")).ok();
         Ok(Self {
             budget: descriptors::Budget::raise(),

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use plimsoll_model::container::Network;
-use plimsoll_model::{Collector, ContainerRow, InterfaceRow, Slot};
+use plimsoll_model::{Collector, ContainerRow, DeviceRow, InterfaceRow, Slot};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::Kernel;
 use crate::devices::Devices;
 use crate::error::Error;
-use crate::files::{File, Parse, Place};
+use crate::files::{CGROUP_PROCS, File, Parse, Place, When};
 use crate::layout::Controller;
 use crate::locate::{self, Target};
 use crate::parse::net::{Route, routes};
@@ -28,6 +28,10 @@ const ONE_READ: usize = 3072;
 /// The longest file that is read.
 const MAX_FILE: usize = 1 << 20;
 
+/// For how long after the last sign of life everything is read. The kernel's own book-keeping for what
+/// ran (an enforcement period, a batch of statistics) is over well before.
+const WAKEFUL: u64 = 2_000_000_000;
+
 /// The most cgroups below a container's own in which processes are counted.
 const MAX_NESTED: usize = 1024;
 
@@ -42,12 +46,23 @@ pub struct Reader {
     /// By position in [`Kernel`]'s table of files.
     files: Vec<Open>,
     limits: Numbers,
+    /// What stays true while nothing runs in the container.
+    lasting: Lasting,
     namespace: Option<u64>,
     interfaces: Vec<Interface>,
     routes: Vec<Route>,
     networks: Vec<Network>,
     /// Whether there are cgroups below, whose processes count too.
     nested: bool,
+}
+
+/// Numbers that only the container's own tasks can change, as they were last read, and when it was last
+/// active, in monotonic nanoseconds.
+#[derive(Debug)]
+struct Lasting {
+    numbers: Numbers,
+    devices: Vec<DeviceRow>,
+    active_at: u64,
 }
 
 #[derive(Debug)]
@@ -140,6 +155,35 @@ impl Reader {
     }
 }
 
+impl Lasting {
+    /// Whether a file may have changed since it was read.
+    fn is_due(&self, file: &File, now: u64) -> bool {
+        match file.when {
+            When::Pulse(_) | When::Always => true,
+            When::Active | When::Stalling(_) => now.saturating_sub(self.active_at) < WAKEFUL,
+        }
+    }
+
+    /// A read failed: what was read before is no longer shown as if it were true.
+    fn distrust(&mut self, file: &File, now: u64) {
+        if file.when != When::Always {
+            self.numbers.clear();
+            self.devices.clear();
+            self.active_at = now;
+        }
+    }
+
+    /// The numbers whose change is a sign of life.
+    fn watched(&self, when: When) -> [Option<u64>; 2] {
+        match when {
+            When::Pulse(slots) | When::Stalling(slots) => {
+                [0, 1].map(|at| slots.get(at).and_then(|slot| self.numbers.get(*slot)))
+            }
+            When::Always | When::Active => [None; 2],
+        }
+    }
+}
+
 impl Kernel {
     /// Finds a container's cgroup and opens its files.
     ///
@@ -154,6 +198,11 @@ impl Kernel {
             process_started: None,
             files: Vec::with_capacity(self.files.len()),
             limits: Numbers::default(),
+            lasting: Lasting {
+                numbers: Numbers::default(),
+                devices: Vec::new(),
+                active_at: crate::monotonic(),
+            },
             namespace: None,
             interfaces: Vec::new(),
             routes: Vec::new(),
@@ -227,8 +276,10 @@ impl Kernel {
         }
     }
 
-    /// Reads limits again, and looks whether there are cgroups below the container's own.
+    /// Reads limits again, and looks whether there are cgroups below the container's own. The next pass
+    /// reads every file.
     pub fn refresh(&mut self, reader: &mut Reader) {
+        reader.lasting.active_at = crate::monotonic();
         self.limits.read(&self.layout, &reader.directories, &mut reader.limits);
         let own = reader.directories[Controller::Unified as usize].as_ref();
         let own = reader.directories[Controller::Pids as usize].as_ref().or(own);
@@ -237,7 +288,8 @@ impl Kernel {
     }
 
     /// Reads everything that is wanted of the container into `row`, which keeps what its life cycle has
-    /// put there.
+    /// put there. What only the container's own tasks can change is read while they run, and for two
+    /// seconds after; otherwise it is as it was.
     pub fn read(&mut self, reader: &mut Reader, row: &mut ContainerRow, spent: &mut Spent) -> Reading {
         row.interfaces.clear();
         row.devices.clear();
@@ -246,7 +298,7 @@ impl Kernel {
         let (mut since, mut collector) = (began, None);
         for position in 0..self.files.len() {
             let file = self.files[position];
-            if matches!(reader.files[position], Open::Absent) {
+            if matches!(reader.files[position], Open::Absent) || !reader.lasting.is_due(&file, began) {
                 continue;
             }
             if let Some(before) = collector.replace(file.collector).filter(|before| *before != file.collector)
@@ -256,7 +308,7 @@ impl Kernel {
                 since = now;
             }
             match self.fill(&file, position, reader) {
-                Ok(length) => self.parse(&file, length, reader, row),
+                Ok(length) => self.parse(&file, length, began, reader, row),
                 Err(Errno::NODEV | Errno::NOENT) if matches!(file.place, Place::Cgroup(_)) => {
                     return Reading::Gone;
                 }
@@ -264,12 +316,15 @@ impl Kernel {
                 Err(_) => {
                     spent.failures[file.collector as usize] += 1;
                     self.count_error(file.name);
+                    reader.lasting.distrust(&file, began);
                 }
             }
         }
         if let Some(last) = collector {
             spent.nanos[last as usize] += crate::monotonic() - since;
         }
+        row.values.merge(&reader.lasting.numbers);
+        row.devices.extend_from_slice(&reader.lasting.devices);
         row.cgroup = Some(Arc::clone(&reader.cgroup));
         derive(row);
         Reading::Done { at: began }
@@ -298,28 +353,41 @@ impl Kernel {
         Some(&self.buffer[..length])
     }
 
-    fn parse(&mut self, file: &File, length: usize, reader: &mut Reader, row: &mut ContainerRow) {
+    fn parse(&mut self, file: &File, length: usize, now: u64, reader: &mut Reader, row: &mut ContainerRow) {
+        let nested =
+            if file.name == CGROUP_PROCS && reader.nested { self.count_nested(file, reader) } else { 0 };
         let bytes = &self.buffer[..length];
+        let lasting = &mut reader.lasting;
+        let before = lasting.watched(file.when);
+        let lasts = file.when != When::Always;
+        let numbers = if lasts { &mut lasting.numbers } else { &mut row.values };
         match file.parse {
-            Parse::Single(slot) => row.values.set_option(slot, single(bytes)),
-            Parse::Numbers(parse) => parse(bytes, &mut row.values),
-            Parse::Ticks(parse) => parse(bytes, self.ticks, &mut row.values),
+            Parse::Single(slot) => numbers.set_option(slot, single(bytes)),
+            Parse::Numbers(parse) => parse(bytes, numbers),
+            Parse::Ticks(parse) => parse(bytes, self.ticks, numbers),
             Parse::Devices(parse) => {
-                let names = &mut self.devices;
-                parse(bytes, &mut Devices { names, rows: &mut row.devices, dropped: &mut self.rows_dropped });
+                let rows = if lasts { &mut lasting.devices } else { &mut row.devices };
+                parse(
+                    bytes,
+                    &mut Devices { names: &mut self.devices, rows, dropped: &mut self.rows_dropped },
+                );
             }
             Parse::Interfaces => self.rows_dropped += interfaces(bytes, reader, row),
         }
-        if file.name == "cgroup.procs" && reader.nested {
-            self.count_nested(file, reader, row);
+        if nested > 0 {
+            let numbers = if lasts { &mut reader.lasting.numbers } else { &mut row.values };
+            numbers.set(Slot::Processes, numbers.get(Slot::Processes).unwrap_or(0) + nested);
+        }
+        if before != reader.lasting.watched(file.when) {
+            reader.lasting.active_at = now;
         }
     }
 
-    /// Adds the processes of the cgroups below.
-    fn count_nested(&self, file: &File, reader: &Reader, row: &mut ContainerRow) {
-        let Some(own) = reader.path_of(file, &self.roots.procfs) else { return };
+    /// Counts the processes of the cgroups below.
+    fn count_nested(&self, file: &File, reader: &Reader) -> u64 {
+        let Some(own) = reader.path_of(file, &self.roots.procfs) else { return 0 };
         let mut waiting: Vec<PathBuf> = own.parent().map(Path::to_owned).into_iter().collect();
-        let (mut processes, mut visited) = (row.values.get(Slot::Processes).unwrap_or(0), 0);
+        let (mut processes, mut visited) = (0, 0);
         while let Some(directory) = waiting.pop() {
             visited += 1;
             if visited > MAX_NESTED {
@@ -335,7 +403,7 @@ impl Kernel {
                 entries.filter(|entry| entry.file_type().is_ok_and(|t| t.is_dir())).map(|entry| entry.path()),
             );
         }
-        row.values.set(Slot::Processes, processes);
+        processes
     }
 
     /// A file that turned out not to be there is not asked for again.
