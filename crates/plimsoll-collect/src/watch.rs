@@ -338,6 +338,7 @@ impl Watcher {
         self.status.trouble = "".into();
         self.status.facts = Some(Arc::new(facts));
         self.tell_engine().await;
+        self.inbox.want_pass();
     }
 
     async fn is_down(&mut self, lost: &Lost) {
@@ -356,6 +357,8 @@ impl Watcher {
         self.status.trouble = trouble.into();
         self.tell_engine().await;
         self.synchronise().await;
+        // However long the interval is, that the engine is away shows at once.
+        self.inbox.want_pass();
     }
 
     async fn synchronise(&mut self) {

@@ -30,7 +30,8 @@
 //! # #[tokio::main]
 //! # async fn main() -> std::io::Result<()> {
 //! let backend = Arc::new(Fixed(Arc::default()));
-//! let app = App { backend, selection: Selection::default(), limits: Limits::default() };
+//! let selection = Selection::default();
+//! let app = App { backend, selection, openmetrics_created: false, limits: Limits::default() };
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:8003").await?;
 //! serve(listener, app, async { tokio::signal::ctrl_c().await.unwrap() }).await
 //! # }
@@ -77,12 +78,19 @@ pub struct App<B> {
     pub backend: Arc<B>,
     /// The families that are shown. A request can only narrow them.
     pub selection: Selection,
+    /// Whether OpenMetrics carries `_created` samples too, which nearly doubles the series of counters.
+    pub openmetrics_created: bool,
     /// The bounds.
     pub limits: Limits,
 }
 
 impl<B> Clone for App<B> {
     fn clone(&self) -> Self {
-        Self { backend: Arc::clone(&self.backend), selection: self.selection.clone(), limits: self.limits }
+        Self {
+            backend: Arc::clone(&self.backend),
+            selection: self.selection.clone(),
+            openmetrics_created: self.openmetrics_created,
+            limits: self.limits,
+        }
     }
 }

@@ -9,13 +9,13 @@ use axum::http::header::{
     ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_SECURITY_POLICY,
     CONTENT_TYPE, HOST, REFERRER_POLICY, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use plimsoll_model::Collector;
 use plimsoll_model::text::bounded;
-use plimsoll_wire::prometheus::negotiate;
+use plimsoll_wire::prometheus::{Format, negotiate};
 
 use crate::exposition::{Expositions, accepts_gzip};
 use crate::{App, Backend, page};
@@ -54,12 +54,17 @@ pub(crate) fn router<B: Backend>(app: App<B>) -> Router {
 
 /// Refuses bodies, which no path wants, and adds the headers that every response has.
 async fn guard(request: Request, next: Next) -> Response {
-    let mut response = if request.body().is_end_stream() {
-        next.run(request).await
+    let has_body = !request.body().is_end_stream();
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let mut response = if has_body && reads {
+        say(StatusCode::PAYLOAD_TOO_LARGE, "Requests with a body are not taken.\n")
     } else {
-        let refusal = say(StatusCode::PAYLOAD_TOO_LARGE, "Requests with a body are not taken.\n");
-        ([(CONNECTION, "close")], refusal).into_response()
+        next.run(request).await
     };
+    if has_body {
+        // The body is not read, so nothing that follows it on this connection could be understood.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     let headers = response.headers_mut();
     for (name, value) in [
         (
@@ -93,7 +98,10 @@ async fn metrics<B: Backend>(
             None => return unknown_collector(value),
         }
     }
-    let format = negotiate(all(&headers, &ACCEPT).as_deref());
+    let format = match negotiate(all(&headers, &ACCEPT).as_deref()) {
+        Format::OpenMetrics { .. } => Format::OpenMetrics { created: site.app.openmetrics_created },
+        other => other,
+    };
     let compress = accepts_gzip(all(&headers, &ACCEPT_ENCODING).as_deref());
     let selection = site.app.selection.narrowed(&only, &without);
     // The turn first, so that the numbers are fresh when they are written.

@@ -99,7 +99,8 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let backend = Arc::new(backend);
-        let app = App { backend: Arc::clone(&backend), selection: Selection::default(), limits };
+        let selection = Selection::default();
+        let app = App { backend: Arc::clone(&backend), selection, openmetrics_created: true, limits };
         let task = tokio::spawn(serve(listener, app, async {
             let _ = stopped.await;
         }));
@@ -259,6 +260,7 @@ async fn the_format_is_what_the_scraper_accepts() {
     let accept = "Accept: text/plain;q=0.3\r\nAccept: application/openmetrics-text;version=1.0.0;q=0.6\r\n";
     let open = server.get("/metrics", accept).await;
     assert_eq!(open.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert!(String::from_utf8_lossy(&open.body).contains("_created{"), "it was asked for in the settings");
     assert!(open.text().ends_with("\n# EOF\n"));
     let accept = "Accept: application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited\r\n";
     let protobuf = server.get("/metrics", accept).await;
@@ -337,11 +339,11 @@ async fn other_methods_and_bodies_are_refused() {
         }
     }
     for headers in ["Content-Length: 1000000000\r\n", "Transfer-Encoding: chunked\r\n"] {
-        for method in ["GET", "POST"] {
+        for (method, code) in [("GET", 413), ("POST", 405)] {
             let mut client = server.connect().await;
             client.send(&format!("{method} /metrics HTTP/1.1\r\nHost: a\r\n{headers}\r\n")).await;
             let reply = client.reply(false).await.unwrap();
-            assert_eq!(reply.code, 413);
+            assert_eq!(reply.code, code, "{method}");
             assert_eq!(reply.header("connection"), "close");
             client.is_cut().await;
         }

@@ -43,7 +43,8 @@ async fn serve(settings: &Settings, began: Instant) -> anyhow::Result<ExitCode> 
     drop(kernel);
     let pipeline = Pipeline::start(settings, selection.clone())?;
     let backend = Arc::new(Agent { samples: pipeline.samples.clone() });
-    let app = App { backend, selection, limits: Limits::default() };
+    let openmetrics_created = settings.openmetrics_created;
+    let app = App { backend, selection, openmetrics_created, limits: Limits::default() };
     info!("serving http://{address}/ (metrics at http://{address}/metrics)");
     if !address.ip().is_loopback() {
         warn!("{address} can be reached from other machines, and nobody is asked for a password");
