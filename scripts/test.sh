@@ -33,6 +33,9 @@ cargo test --workspace --locked
 step "the release binary"
 cargo build --release --locked
 
+step "the commands of the README"
+scripts/test-readme.sh
+
 step "the release binary on cgroup v2"
 scripts/test-v2.sh
 

@@ -1,11 +1,11 @@
 //! The calls, and what the paths to them look like.
 
-use std::fmt::{self, Write};
-use std::str::FromStr;
+use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Deserialize;
 
+use crate::api_version::{ApiVersion, NEWEST, OLDEST};
 use crate::error::excerpt;
 use crate::events::{self, EventStream};
 use crate::lenient::Object;
@@ -18,34 +18,6 @@ pub const MAX_LISTING: usize = 32 * 1024 * 1024;
 
 /// The largest other answer that is read, in bytes.
 pub const MAX_ANSWER: usize = 4 * 1024 * 1024;
-
-/// The newest API version this client asks for.
-pub(crate) const NEWEST: ApiVersion = ApiVersion { major: 1, minor: 56 };
-
-/// The oldest one it asks for: Docker 1.12 of 2016. Before it, events and listings lacked what this client needs.
-pub(crate) const OLDEST: ApiVersion = ApiVersion { major: 1, minor: 24 };
-
-/// A version of the Engine API, as in `/v1.41/`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct ApiVersion {
-    major: u16,
-    minor: u16,
-}
-
-impl fmt::Display for ApiVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.major, self.minor)
-    }
-}
-
-impl FromStr for ApiVersion {
-    type Err = ();
-
-    fn from_str(text: &str) -> std::result::Result<Self, ()> {
-        let (major, minor) = text.split_once('.').ok_or(())?;
-        Ok(Self { major: major.parse().map_err(drop)?, minor: minor.parse().map_err(drop)? })
-    }
-}
 
 /// A client of one engine. Clones share connections and the negotiated API version.
 ///
@@ -225,16 +197,5 @@ mod tests {
         assert_eq!(encode("web-1_x.y~", ""), "web-1_x.y~");
         assert_eq!(encode("../a?b=c#d e/ü", ""), "..%2Fa%3Fb%3Dc%23d%20e%2F%C3%BC");
         assert_eq!(encode("reg:5000/a/b@sha256:0", "/:@"), "reg:5000/a/b@sha256:0");
-    }
-
-    #[test]
-    fn versions_are_ordered_as_numbers() {
-        let parse = |text: &str| text.parse::<ApiVersion>();
-        assert!(parse("1.9").unwrap() < parse("1.24").unwrap());
-        assert!(parse("1.100").unwrap() < parse("2.0").unwrap());
-        assert_eq!(parse("1.40").unwrap().to_string(), "1.40");
-        for text in ["", "1", "1.", ".1", "1.x", "1.2.3", "v1.2", "-1.2"] {
-            assert!(parse(text).is_err(), "{text}");
-        }
     }
 }

@@ -110,8 +110,8 @@ pub enum Error {
     #[error(
         "{endpoint} and this client have no API version in common: {message}; \
          this client speaks {} to {}",
-        crate::client::OLDEST,
-        crate::client::NEWEST
+        crate::api_version::OLDEST,
+        crate::api_version::NEWEST
     )]
     ApiVersion {
         /// The engine that was called.

@@ -35,6 +35,7 @@
 //!
 //! [`Error`] says what was being done, to which endpoint, and what to try.
 
+mod api_version;
 mod client;
 mod endpoint;
 mod error;

@@ -43,6 +43,7 @@ mod connection;
 pub mod exposition;
 mod limits;
 mod page;
+mod paths;
 mod routes;
 mod serve;
 

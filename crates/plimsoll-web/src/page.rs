@@ -6,7 +6,7 @@ use plimsoll_model::text::{MAX_TEXT, bounded};
 use plimsoll_model::{Snapshot, State};
 
 use crate::Status;
-use crate::routes::PATHS;
+use crate::paths::PATHS;
 
 const HEAD: &str = r#"<!doctype html>
 <html lang="en">
@@ -27,7 +27,7 @@ header span, .soft { color: var(--soft); }
 a { color: var(--sea); }
 table { border-collapse: collapse; width: 100%; font-size: .93rem; }
 th, td { text-align: left; vertical-align: top; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
-th { color: var(--soft); font-weight: 500; }
+th { color: var(--soft); font-weight: 500; white-space: nowrap; }
 td:first-child { white-space: nowrap; }
 .good { color: var(--good); } .bad { color: var(--bad); }
 code, pre { font: .88rem/1.5 ui-monospace, monospace; }

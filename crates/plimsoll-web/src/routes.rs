@@ -18,16 +18,8 @@ use plimsoll_model::text::bounded;
 use plimsoll_wire::prometheus::{Format, negotiate};
 
 use crate::exposition::{Expositions, accepts_gzip};
+use crate::paths::PATHS;
 use crate::{App, Backend, page};
-
-/// The paths with one line each, as the page and the answer to unknown paths list them.
-pub(crate) const PATHS: &[(&str, &str)] = &[
-    ("/", "this page"),
-    ("/metrics", "every number, for Prometheus; ?collect[]=NAME and ?exclude[]=NAME narrow it"),
-    ("/health", "whether the engine is connected"),
-    ("/-/healthy", "whether the agent lives"),
-    ("/-/ready", "whether it has numbers to show"),
-];
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 

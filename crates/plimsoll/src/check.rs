@@ -63,9 +63,9 @@ fn report(layout: &str, snapshot: &Snapshot, listen: &Capability) -> Report {
     let works = containers.available;
     for found in snapshot.agent.capabilities.iter().chain([&containers, listen]) {
         let word = if found.available { "ok" } else { "missing" };
-        let _ = writeln!(text, "  {word:<8}{:<14}{}", found.feature, printable(&found.reason));
+        let _ = writeln!(text, "  {word:<8}{:<15}{}", found.feature, printable(&found.reason));
         if !found.remedy.is_empty() {
-            let _ = writeln!(text, "  {:<22}to do: {}", "", printable(&found.remedy));
+            let _ = writeln!(text, "  {:<23}to do: {}", "", printable(&found.remedy));
         }
     }
     Report { text, works }

@@ -20,16 +20,17 @@ mod output;
 mod pipeline;
 mod settings;
 mod stats;
+mod sub;
 mod text;
 
 use std::process::ExitCode;
 
 use clap::ArgMatches;
 
-use crate::cli::Sub;
 use crate::settings::environment::Environment;
 use crate::settings::value::LogLevel;
 use crate::settings::{Settings, flags};
+use crate::sub::Sub;
 
 fn main() -> ExitCode {
     let matches = match cli::command().try_get_matches() {

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use crate::failure::Failure;
+use crate::settings::assignment::{Assignment, Origin, bad_value, unknown};
 use crate::settings::table::{COLLECTORS, Kind, SETTINGS, Setting};
 use crate::settings::value::Raw;
-use crate::settings::{Assignment, Origin, bad_value, unknown};
 use crate::text;
 
 const PREFIX: &str = "PLIMSOLL_";

@@ -9,9 +9,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::failure::Failure;
+use crate::settings::assignment::{Assignment, Origin, bad_value, unknown};
 use crate::settings::table::{COLLECTORS, Kind, SETTINGS, Setting, by_key};
 use crate::settings::value::Raw;
-use crate::settings::{Assignment, Origin, bad_value, unknown};
 use crate::text;
 
 /// The largest configuration file (bytes). A larger one is some other file.

@@ -3,10 +3,10 @@
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, ValueHint};
 
-use crate::cli::Sub;
+use crate::settings::assignment::{Assignment, Origin};
 use crate::settings::table::{COLLECTORS, Kind, SETTINGS, Setting};
 use crate::settings::value::Raw;
-use crate::settings::{Assignment, Origin};
+use crate::sub::Sub;
 
 /// The arguments of the settings that a command takes.
 pub(crate) fn arguments(sub: Sub) -> Vec<Arg> {

@@ -7,9 +7,9 @@
 use plimsoll_model::{Collector, Profile};
 use toml::Value;
 
-use crate::cli::Sub;
-use crate::settings::Settings;
+use crate::settings::schema::Settings;
 use crate::settings::value::{self, Choice as _, Expected, LogFormat, LogLevel, Raw};
+use crate::sub::Sub;
 
 /// The collectors that can be switched on and off: all of the catalog's but the last, the agent's account of
 /// itself.

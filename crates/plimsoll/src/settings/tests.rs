@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use clap::ArgMatches;
 
 use super::*;
-use crate::cli::{self, Sub};
+use crate::cli;
+use crate::sub::Sub;
 
 const PATH: &str = "/etc/plimsoll/plimsoll.toml";
 
@@ -416,7 +417,7 @@ fn a_printed_configuration_gives_the_same_settings() {
         ),
         (
             "exclude_name=['*']\ninclude_image=['a']\nexclude_image=['b']",
-            &[("DOCKER_HOST", "tcp://h:1/\u{202e}x")],
+            &[("DOCKER_HOST", "unix:///a\u{202e}x")],
             &["--no-collector.io"],
         ),
     ];
@@ -439,5 +440,25 @@ fn the_table_for_the_readme_has_every_setting() {
     ));
     for row in markdown.lines() {
         assert_eq!(row.replace("\\|", "").matches('|').count(), 6, "{row}");
+    }
+}
+
+#[test]
+fn the_readme_has_the_table() {
+    const BEGIN: &str = "<!-- settings: generated";
+    const END: &str = "<!-- settings end -->";
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
+    let readme = std::fs::read_to_string(path).unwrap();
+    let begin = readme.find(BEGIN).map(|at| at + readme[at..].find('\n').unwrap() + 1).unwrap();
+    let end = readme.find(END).unwrap();
+    let table = format!("\n{}\n", print::markdown());
+    #[expect(clippy::disallowed_methods, reason = "whoever changed a setting says so by hand")]
+    if std::env::var_os("PLIMSOLL_BLESS").is_some() {
+        std::fs::write(path, format!("{}{table}{}", &readme[..begin], &readme[end..])).unwrap();
+    } else {
+        assert!(
+            readme[begin..end] == table,
+            "README.md has another table of settings; PLIMSOLL_BLESS=1 cargo test -p plimsoll writes it anew"
+        );
     }
 }

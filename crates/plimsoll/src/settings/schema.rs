@@ -1,0 +1,79 @@
+//! The settings as the program uses them.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use plimsoll_model::Profile;
+
+use crate::settings::value::{LogFormat, LogLevel};
+
+/// The settings in force. The fields are explained in [`table::SETTINGS`].
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Settings {
+    /// Where the HTTP server listens.
+    pub(crate) listen: SocketAddr,
+    /// Also `_created` samples in OpenMetrics.
+    pub(crate) openmetrics_created: bool,
+    /// The engine's address, `unix:///var/run/docker.sock`.
+    pub(crate) engine: String,
+    /// The host's `/proc`.
+    pub(crate) procfs: PathBuf,
+    /// The host's `/sys`.
+    pub(crate) sysfs: PathBuf,
+    /// The host's cgroups.
+    pub(crate) cgroup_root: PathBuf,
+    /// Time between two samples.
+    pub(crate) interval: Duration,
+    /// Which families are exposed.
+    pub(crate) profile: Profile,
+    /// Collectors that were switched on or off; the others are as the profile has them.
+    pub(crate) collectors: BTreeMap<&'static str, bool>,
+    /// Keys of engine labels to export; `*` for all.
+    pub(crate) labels: Vec<String>,
+    /// Glob patterns of names.
+    pub(crate) include_name: Vec<String>,
+    /// Glob patterns of names.
+    pub(crate) exclude_name: Vec<String>,
+    /// Glob patterns of images.
+    pub(crate) include_image: Vec<String>,
+    /// Glob patterns of images.
+    pub(crate) exclude_image: Vec<String>,
+    /// Labels, `KEY` or `KEY=GLOB`.
+    pub(crate) include_label: Vec<String>,
+    /// Labels, `KEY` or `KEY=GLOB`.
+    pub(crate) exclude_label: Vec<String>,
+    /// How much the log says.
+    pub(crate) log_level: LogLevel,
+    /// For whom the log is written.
+    pub(crate) log_format: LogFormat,
+    /// The configuration file that was read, if one was.
+    pub(crate) config: Option<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8003)),
+            openmetrics_created: false,
+            engine: "unix:///var/run/docker.sock".into(),
+            procfs: "/proc".into(),
+            sysfs: "/sys".into(),
+            cgroup_root: "/sys/fs/cgroup".into(),
+            interval: Duration::from_secs(1),
+            profile: Profile::default(),
+            collectors: BTreeMap::new(),
+            labels: Vec::new(),
+            include_name: Vec::new(),
+            exclude_name: Vec::new(),
+            include_image: Vec::new(),
+            exclude_image: Vec::new(),
+            include_label: Vec::new(),
+            exclude_label: Vec::new(),
+            log_level: LogLevel::default(),
+            log_format: LogFormat::default(),
+            config: None,
+        }
+    }
+}

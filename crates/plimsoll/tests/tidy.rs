@@ -1,0 +1,175 @@
+//! Holds the house to its plan: the arrows of ARCHITECTURE.md, and those invariants that the source shows.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use plimsoll_model::catalog::CATALOG;
+
+/// What each crate may import of the others. `dev` dependencies are free, except that nobody ships the
+/// test kit.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("plimsoll-model", &[]),
+    ("plimsoll-kernel", &["plimsoll-model"]),
+    ("plimsoll-engine", &["plimsoll-model"]),
+    ("plimsoll-collect", &["plimsoll-kernel", "plimsoll-engine", "plimsoll-model"]),
+    ("plimsoll-wire", &["plimsoll-model"]),
+    ("plimsoll-web", &["plimsoll-wire", "plimsoll-model"]),
+    (
+        "plimsoll",
+        &[
+            "plimsoll-collect",
+            "plimsoll-engine",
+            "plimsoll-kernel",
+            "plimsoll-model",
+            "plimsoll-web",
+            "plimsoll-wire",
+        ],
+    ),
+    ("plimsoll-testkit", &[]),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the workspace is there")
+}
+
+/// The ordinary dependencies of each crate of the workspace, by name.
+fn dependencies() -> BTreeMap<String, Vec<String>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("cargo prints JSON");
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let list = |value: &serde_json::Value| value.as_array().cloned().unwrap_or_default();
+    let ordinary = |package: &serde_json::Value| {
+        let all = list(&package["dependencies"]);
+        all.iter().filter(|dependency| dependency["kind"].is_null()).map(|d| text(&d["name"])).collect()
+    };
+    list(&metadata["packages"]).iter().map(|package| (text(&package["name"]), ordinary(package))).collect()
+}
+
+#[test]
+fn arrows_have_one_direction() {
+    let found = dependencies();
+    let planned: Vec<_> = ARROWS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    for name in found.keys() {
+        assert!(planned.contains(name), "{name} has no place in the plan of ARCHITECTURE.md");
+    }
+    for (name, allowed) in ARROWS {
+        for dependency in found[*name].iter().filter(|dependency| dependency.starts_with("plimsoll")) {
+            assert!(allowed.contains(&&**dependency), "{name} must not import {dependency}");
+        }
+    }
+    assert_eq!(found["plimsoll-model"], Vec::<String>::new(), "the model is pure");
+}
+
+/// The source files of a crate, without their tests.
+fn sources(name: &str) -> Vec<(PathBuf, String)> {
+    let mut waiting = vec![root().join("crates").join(name).join("src")];
+    let mut found = Vec::new();
+    while let Some(path) = waiting.pop() {
+        if path.is_dir() {
+            waiting.extend(std::fs::read_dir(&path).expect("readable").flatten().map(|entry| entry.path()));
+        } else if path.extension().is_some_and(|end| end == "rs") && !path.ends_with("tests.rs") {
+            let text = std::fs::read_to_string(&path).expect("source is text");
+            let shipped = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+            let code = shipped.lines().filter(|line| !line.trim_start().starts_with("//"));
+            found.push((path, code.collect::<Vec<_>>().join("\n")));
+        }
+    }
+    assert!(!found.is_empty(), "no source of {name}");
+    found
+}
+
+fn forbid(name: &str, below: &str, words: &[&str], why: &str) {
+    for (path, code) in sources(name) {
+        if path.to_string_lossy().contains(below) {
+            for word in words {
+                assert!(!code.contains(word), "{} has {word}: {why}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_model_does_nothing_but_compute() {
+    let words =
+        ["std::fs", "std::net", "std::env", "std::process", "std::thread", "Instant", "SystemTime", "async "];
+    forbid("plimsoll-model", "", &words, "the model does no I/O and knows no clock");
+}
+
+#[test]
+fn parsers_do_not_read() {
+    forbid("plimsoll-kernel", "/parse", &["std::fs", "rustix", "File::"], "parsing is a function of bytes");
+    forbid("plimsoll-engine", "/lenient", &["tokio", "hyper", "std::fs"], "parsing is a function of bytes");
+}
+
+#[test]
+fn the_engine_is_only_asked_to_tell() {
+    let words =
+        ["Method::POST", "Method::PUT", "Method::DELETE", "\"POST\"", "\"PUT\"", "\"DELETE\"", ".method("];
+    forbid("plimsoll-engine", "", &words, "the agent asks an engine for GETs alone");
+}
+
+#[test]
+fn wire_does_no_io() {
+    forbid("plimsoll-wire", "", &["std::fs", "std::net", "tokio", "std::env"], "encoders make bytes");
+}
+
+#[test]
+fn queues_are_bounded() {
+    for (name, _) in ARROWS.iter().filter(|(name, _)| *name != "plimsoll-testkit") {
+        let words = ["unbounded_channel", "mpsc::channel()", "std::process::exit"];
+        forbid(name, "", &words, "queues have bounds, and only main ends the program");
+    }
+}
+
+#[test]
+fn metrics_have_their_names_in_the_catalog_alone() {
+    for (name, _) in ARROWS.iter().filter(|(name, _)| !["plimsoll-model", "plimsoll-testkit"].contains(name))
+    {
+        for (path, code) in sources(name) {
+            for family in CATALOG {
+                assert!(
+                    !code.contains(&format!("\"{}\"", family.name)),
+                    "{} names {}",
+                    path.display(),
+                    family.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_documentation_has_every_metric() {
+    let path = root().join("docs/metrics.md");
+    let page = plimsoll_wire::describe::markdown();
+    #[expect(clippy::disallowed_methods, reason = "whoever changed the catalog says so by hand")]
+    if std::env::var_os("PLIMSOLL_BLESS").is_some() {
+        std::fs::write(&path, page).expect("docs/metrics.md can be written");
+        return;
+    }
+    let known = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        known == page,
+        "docs/metrics.md is not what the catalog says; PLIMSOLL_BLESS=1 cargo test -p plimsoll --test tidy writes it anew"
+    );
+}
+
+#[test]
+fn every_example_of_the_readme_is_marked_for_its_test() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("there is a README");
+    let lines: Vec<_> = readme.lines().collect();
+    for (at, line) in lines.iter().enumerate().filter(|(_, line)| **line == "```sh") {
+        let marker = lines[at - 1];
+        assert!(
+            marker.starts_with("<!-- tested"),
+            "line {}: {line} is not run by scripts/test-readme.sh",
+            at + 1
+        );
+    }
+}
