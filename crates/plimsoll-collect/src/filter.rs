@@ -98,6 +98,11 @@ builders! {
 }
 
 impl Filter {
+    /// Whether there are patterns of labels.
+    pub(crate) fn has_labels(&self) -> bool {
+        !(self.include.labels.is_empty() && self.exclude.labels.is_empty())
+    }
+
     /// Whether a container is measured.
     #[must_use]
     pub fn allows(&self, name: &str, image: &str, labels: &BTreeMap<String, String>) -> bool {

@@ -1,7 +1,7 @@
 //! What is known of the engine's containers, and how listings, inspections and events change it. No I/O:
 //! the watcher asks, and tells what it heard.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use plimsoll_engine::{Action, Details, Event, Image, Kind, Summary};
@@ -39,6 +39,31 @@ struct Entry {
     shown: bool,
     /// Whether the last listing had it.
     listed: bool,
+    /// Whether its labels were told; they never change.
+    has_labels: bool,
+    /// Whether it was inspected, which tells more than a listing.
+    inspected: bool,
+}
+
+impl Entry {
+    fn new(id: &str, engine: Arc<str>, now: u64) -> Self {
+        Self {
+            container: Container::new(id, engine),
+            life: Lifecycle::first_seen(now),
+            whereabouts: Whereabouts::default(),
+            shown: false,
+            listed: true,
+            has_labels: false,
+            inspected: false,
+        }
+    }
+
+    fn set_labels(&mut self, labels: &BTreeMap<String, String>, choice: &LabelChoice) -> LabelLoss {
+        if std::mem::replace(&mut self.has_labels, true) {
+            return LabelLoss::default();
+        }
+        self.container.set_labels(labels.clone(), choice)
+    }
 }
 
 impl Known {
@@ -53,12 +78,20 @@ impl Known {
         }
     }
 
-    /// A full listing. Returns the changes, and the containers that have to be inspected: all of them, or
-    /// those that are new or in another state than was thought.
+    /// A new stream of events begins.
+    pub(crate) fn heard_since(&mut self, now: u64) {
+        for entry in self.containers.values_mut() {
+            entry.life.heard_since(now);
+        }
+    }
+
+    /// A full listing. Returns the changes, and the containers that have to be inspected: all of them if it
+    /// is the `first` of a stream of events, else those that are new, in another state than was thought, or
+    /// not in it: they may be newer than the listing, as events came in while it was made.
     pub(crate) fn listed(
         &mut self,
         listing: &[Summary],
-        inspect_all: bool,
+        first: bool,
         now: u64,
     ) -> (Vec<Change>, Vec<String>) {
         let (mut changes, mut inspect) = (Vec::new(), Vec::new());
@@ -71,25 +104,20 @@ impl Known {
                 continue;
             }
             let state = State::from_engine(&summary.state);
-            let labels = &self.labels;
-            let entry = self.containers.entry(summary.id.clone()).or_insert_with(|| Entry {
-                container: Container::new(&summary.id, Arc::clone(&self.engine)),
-                life: Lifecycle::first_seen(now),
-                whereabouts: Whereabouts::default(),
-                shown: false,
-                listed: true,
-            });
+            let entry = self
+                .containers
+                .entry(summary.id.clone())
+                .or_insert_with(|| Entry::new(&summary.id, Arc::clone(&self.engine), now));
             entry.listed = true;
             let before = entry.container.clone();
+            self.loss += entry.set_labels(&summary.labels, &self.labels);
             let container = &mut entry.container;
             set_text(&mut container.name, &summary.name);
-            set_text(&mut container.image, &summary.image);
-            set_text(&mut container.image_id, &summary.image_id);
-            if let Some(mode) = &summary.network_mode {
-                set_text(&mut container.network_mode, mode);
-            }
-            if is_new {
-                self.loss += container.set_labels(summary.labels.clone(), labels);
+            // An inspection tells the image as it was asked for, a listing an id once its name has moved on.
+            if !entry.inspected {
+                set_text(&mut container.image, &summary.image);
+                set_text(&mut container.image_id, &summary.image_id);
+                set_text(&mut container.network_mode, summary.network_mode.as_deref().unwrap_or_default());
             }
             if let Some(health) = &summary.health {
                 container.health = Health::from_engine(&health.status).unwrap_or(container.health);
@@ -101,13 +129,17 @@ impl Known {
             if differs || *container != before {
                 changes.extend(entry.change(&self.filter, false));
             }
-            if is_new || differs || inspect_all {
+            if is_new || differs || first {
                 inspect.push(summary.id.clone());
             }
         }
-        let gone: Vec<_> =
+        let missing: Vec<_> =
             self.containers.iter().filter(|(_, entry)| !entry.listed).map(|(id, _)| id.clone()).collect();
-        changes.extend(gone.into_iter().filter_map(|id| self.removed(&id)));
+        if first {
+            changes.extend(missing.into_iter().filter_map(|id| self.removed(&id)));
+        } else {
+            inspect.extend(missing);
+        }
         (changes, inspect)
     }
 
@@ -118,6 +150,8 @@ impl Known {
         limits_changed: bool,
     ) -> (Option<Change>, Option<String>) {
         let Some(entry) = self.containers.get_mut(&details.id) else { return (None, None) };
+        self.loss += entry.set_labels(&details.labels, &self.labels);
+        entry.inspected = true;
         let container = &mut entry.container;
         set_text(&mut container.name, &details.name);
         set_text(&mut container.image, &details.image);
@@ -133,11 +167,6 @@ impl Known {
         container.state = State::from_engine(&details.status);
         let health = details.health.as_ref();
         container.health = health.and_then(|health| Health::from_engine(&health.status)).unwrap_or_default();
-        if container.labels.len() != details.labels.len()
-            || container.labels.iter().any(|(key, value)| details.labels.get(key) != Some(value))
-        {
-            self.loss += container.set_labels(details.labels.clone(), &self.labels);
-        }
         container.networks = details
             .networks
             .iter()
@@ -156,6 +185,7 @@ impl Known {
         let running = matches!(entry.container.state, State::Running | State::Paused);
         entry.life.inspected(&Inspection {
             running,
+            restarting: entry.container.state == State::Restarting,
             created: details.created,
             started: details.started_at,
             finished: details.finished_at,
@@ -211,16 +241,9 @@ impl Known {
             if self.containers.len() >= MAX_CONTAINERS {
                 return (None, false);
             }
-            let mut container = Container::new(id, Arc::clone(&self.engine));
-            set_text(&mut container.name, event.name.as_deref().unwrap_or_default());
-            set_text(&mut container.image, event.image.as_deref().unwrap_or_default());
-            let entry = Entry {
-                container,
-                life: Lifecycle::first_seen(now),
-                whereabouts: Whereabouts::default(),
-                shown: false,
-                listed: true,
-            };
+            let mut entry = Entry::new(id, Arc::clone(&self.engine), now);
+            set_text(&mut entry.container.name, event.name.as_deref().unwrap_or_default());
+            set_text(&mut entry.container.image, event.image.as_deref().unwrap_or_default());
             self.containers.insert(id.to_owned(), entry);
         }
         let Some(entry) = self.containers.get_mut(id) else { return (None, false) };
@@ -263,7 +286,9 @@ impl Entry {
     /// What the sampler has to be told.
     fn change(&mut self, filter: &Filter, limits_changed: bool) -> Option<Change> {
         let container = &self.container;
-        let allowed = filter.allows(&container.name, &container.image, &container.labels);
+        // An event does not tell labels: who goes by them waits for the inspection.
+        let allowed = (self.has_labels || !filter.has_labels())
+            && filter.allows(&container.name, &container.image, &container.labels);
         let was_shown = std::mem::replace(&mut self.shown, allowed);
         if allowed {
             Some(Change::Container {

@@ -41,7 +41,7 @@ mod watch;
 
 pub use filter::{Filter, PatternError};
 pub use inbox::{Change, Inbox, Whereabouts};
-pub use sampler::Sampler;
+pub use sampler::{Ages, Sampler};
 pub use thread::{MAX_AGE, SamplerThread, Samples};
 pub use watch::{Pace, Watcher};
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use plimsoll_kernel::{Kernel, OwnProcess, Reader, Reading, Spent, Target, monotonic};
 use plimsoll_model::agent::{Agent, Capability, CollectorReport};
@@ -12,11 +13,20 @@ use plimsoll_model::{Collector, Container, ContainerRow, Lifecycle, Slot, Snapsh
 use crate::inbox::{Change, Inbox, Whereabouts};
 use crate::{Options, unix_now};
 
-/// Limits of each container are read again after this many nanoseconds.
-const LIMITS_AGE: u64 = 30_000_000_000;
+/// After which time what changes seldom is looked at again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ages {
+    /// Limits of a container.
+    pub limits: Duration,
+    /// The machine's size and the agent's descriptors.
+    pub machine: Duration,
+}
 
-/// The machine's size and the agent's descriptors are looked at again after this many nanoseconds.
-const MACHINE_AGE: u64 = 30_000_000_000;
+impl Default for Ages {
+    fn default() -> Self {
+        Self { limits: Duration::from_secs(30), machine: Duration::from_secs(30) }
+    }
+}
 
 /// A container whose cgroup was not found is looked for in every pass for this long, then seldom.
 const EAGER_SEARCH: u32 = 10;
@@ -24,8 +34,9 @@ const EAGER_SEARCH: u32 = 10;
 /// Every how many passes it is looked for after that.
 const SEARCH_EVERY: u32 = 10;
 
-/// Snapshots that are reused in turn: one published, one before it still being read, one to write to.
-const BUFFERS: usize = 3;
+/// Snapshots that are reused in turn: the last one and the last tick, one before them that is still being
+/// read, and one to write to.
+const BUFFERS: usize = 4;
 
 /// Reads all containers into snapshots.
 #[derive(Debug)]
@@ -36,9 +47,12 @@ pub struct Sampler {
     /// An emptied list of changes, to be exchanged for a full one.
     spare: Vec<Change>,
     tracked: Vec<Tracked>,
+    /// Positions in `tracked`, by id.
+    positions: HashMap<String, usize>,
     buffers: Vec<Arc<Snapshot>>,
     agent: Agent,
     process: OwnProcess,
+    ages: Ages,
     machine_read: Option<u64>,
     sequence: u64,
     synchronised: bool,
@@ -52,6 +66,8 @@ struct Tracked {
     container: Arc<Container>,
     life: Box<Lifecycle>,
     whereabouts: Whereabouts,
+    /// It is gone, and is taken out of the list when all changes were taken in.
+    removed: bool,
     reader: Option<Reader>,
     /// Passes in which its cgroup was looked for in vain.
     searched: u32,
@@ -79,14 +95,22 @@ impl Sampler {
             inbox,
             spare: Vec::new(),
             tracked: Vec::new(),
+            positions: HashMap::new(),
             buffers: Vec::new(),
             agent,
             process: OwnProcess::open(),
+            ages: Ages::default(),
             machine_read: None,
             sequence: 0,
             synchronised: false,
             namespaces_changed: false,
         }
+    }
+
+    /// As [`Sampler::new`], looking at what changes seldom at other intervals.
+    #[must_use]
+    pub fn with_ages(self, ages: Ages) -> Self {
+        Self { ages, ..self }
     }
 
     /// Where changes come from.
@@ -148,6 +172,7 @@ impl Sampler {
     fn read_containers(&mut self, snapshot: &mut Snapshot, now: u64, mono: u64, periodic: bool) {
         let mut spent = Spent::default();
         let mut read = 0;
+        let limits_age = nanos(self.ages.limits);
         if self.namespaces_changed {
             self.share_namespaces();
         }
@@ -157,14 +182,14 @@ impl Sampler {
             }
             let row = &mut snapshot.containers[position];
             tracked.begin(row, now);
-            if tracked.reader.is_none() && tracked.search(&mut self.kernel, mono) {
+            if tracked.reader.is_none() && tracked.search(&mut self.kernel, mono, limits_age) {
                 self.namespaces_changed = true;
             }
             let Some(reader) = &mut tracked.reader else {
                 tracked.count_kills(row);
                 continue;
             };
-            if mono.saturating_sub(tracked.limits_read) > LIMITS_AGE {
+            if mono.saturating_sub(tracked.limits_read) >= limits_age {
                 self.kernel.refresh(reader);
                 tracked.limits_read = mono;
             }
@@ -191,6 +216,9 @@ impl Sampler {
             }
         }
         self.agent.containers_read = read;
+        // What is left of the pass went into identities and life cycles.
+        let all = monotonic() - mono;
+        spent.nanos[Collector::Container as usize] = all.saturating_sub(spent.nanos.iter().sum()).max(1);
         for collector in Collector::ALL {
             let index = *collector as usize;
             if self.options.selection.has_collector(*collector) && spent.nanos[index] > 0 {
@@ -204,7 +232,8 @@ impl Sampler {
 
     /// What the agent tells of itself.
     fn report(&mut self, began: u64) {
-        if self.machine_read.is_none_or(|at| began.saturating_sub(at) > MACHINE_AGE) {
+        let start = monotonic();
+        if self.machine_read.is_none_or(|at| began.saturating_sub(at) >= nanos(self.ages.machine)) {
             self.machine_read = Some(began);
             self.agent.machine = self.kernel.machine();
             self.process.count_descriptors();
@@ -213,7 +242,17 @@ impl Sampler {
                 self.set_capabilities();
             }
         }
+        let machine_done = monotonic();
         self.agent.process = self.process.usage();
+        for (collector, nanos) in
+            [(Collector::Machine, machine_done - start), (Collector::Process, monotonic() - machine_done)]
+        {
+            if self.options.selection.has_collector(collector) {
+                let (duration, success) = (Some(nanos), Some(true));
+                self.agent.collectors[collector as usize] =
+                    CollectorReport { duration, success, timeouts: None };
+            }
+        }
         self.agent.read_errors.clear();
         self.agent.read_errors.extend_from_slice(self.kernel.read_errors());
         self.agent.label_loss.rows = self.kernel.rows_dropped();
@@ -229,7 +268,7 @@ impl Sampler {
             remedy: if engine.up {
                 String::new()
             } else {
-                "start the engine, or name its socket with --engine".into()
+                "start the engine, let this user use it, or name another socket with --engine".into()
             },
         }));
         self.agent.capabilities = capabilities.into();
@@ -237,16 +276,18 @@ impl Sampler {
 
     fn take_changes(&mut self) {
         let mut changes = self.inbox.take(std::mem::take(&mut self.spare));
+        let mut removed = false;
         for change in changes.drain(..) {
             match change {
                 Change::Container { container, life, whereabouts, limits_changed } => {
                     self.update(container, life, whereabouts, limits_changed);
                 }
                 Change::Removed { id } => {
-                    if let Some(position) = self.tracked.iter().position(|tracked| tracked.container.id == id)
-                    {
-                        self.tracked.remove(position).lose(&mut self.kernel);
+                    if let Some(position) = self.positions.remove(&id) {
+                        self.tracked[position].lose(&mut self.kernel);
+                        self.tracked[position].removed = true;
                         self.namespaces_changed = true;
+                        removed = true;
                     }
                 }
                 Change::Engine { engine, label_loss, duration } => {
@@ -267,6 +308,12 @@ impl Sampler {
             }
         }
         self.spare = changes;
+        if removed {
+            self.tracked.retain(|tracked| !tracked.removed);
+            let ids = self.tracked.iter().enumerate();
+            self.positions =
+                ids.map(|(position, tracked)| (tracked.container.id.clone(), position)).collect();
+        }
     }
 
     fn update(
@@ -276,31 +323,28 @@ impl Sampler {
         whereabouts: Whereabouts,
         limits_changed: bool,
     ) {
-        let Some(tracked) = self.tracked.iter_mut().find(|tracked| tracked.container.id == container.id)
-        else {
-            self.tracked.push(Tracked {
-                container,
-                life,
-                whereabouts,
-                reader: None,
-                searched: 0,
-                limits_read: 0,
-                shows_network: true,
-                oom: OomLedger::default(),
-                cpu: Rate::default(),
-                cpu_percent: None,
-            });
-            return;
-        };
-        let same_process = tracked
-            .reader
-            .as_ref()
-            .is_some_and(|reader| reader.pid().is_some() && reader.pid() == whereabouts.pid);
+        let position = *self.positions.entry(container.id.clone()).or_insert_with(|| {
+            self.tracked.push(Tracked::new(Arc::clone(&container), life.clone(), whereabouts.clone()));
+            self.tracked.len() - 1
+        });
+        let tracked = &mut self.tracked[position];
+        let told = whereabouts.pid;
+        let found = tracked.reader.as_ref().and_then(Reader::pid);
+        let same_process = told.is_some() && told == found;
         let another_life = life.life() > tracked.life.life();
-        let elsewhere = whereabouts.pid.is_some() && !same_process;
-        if another_life || elsewhere || !container.state.may_have_processes() {
-            if !(same_process && container.state.may_have_processes()) {
-                tracked.lose(&mut self.kernel);
+        let another_process = told.is_some() && !same_process && tracked.whereabouts.pid != told;
+        if (another_life && !same_process)
+            || (another_process && tracked.whereabouts.pid.is_some())
+            || !container.state.may_have_processes()
+        {
+            tracked.lose(&mut self.kernel);
+            self.namespaces_changed = true;
+            tracked.searched = 0;
+        } else if another_process {
+            // Now that the engine names the process, the same cgroup is found with its network. Nothing is
+            // counted anew.
+            if let Some(reader) = tracked.reader.take() {
+                self.kernel.detach(reader);
                 self.namespaces_changed = true;
             }
             tracked.searched = 0;
@@ -309,7 +353,7 @@ impl Sampler {
         tracked.oom.engine(life.ooms_in_life());
         if let Some(reader) = &mut tracked.reader {
             if container.networks != tracked.container.networks {
-                reader.set_networks(&container.networks);
+                self.kernel.set_networks(reader, &container.networks);
             }
             if limits_changed {
                 self.kernel.refresh(reader);
@@ -353,13 +397,33 @@ impl Sampler {
     }
 }
 
-/// A time below [`LIMITS_AGE`] that follows from the id.
-fn moment(id: &str) -> u64 {
+fn nanos(age: Duration) -> u64 {
+    u64::try_from(age.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// A time below `age` that follows from the id.
+fn moment(id: &str, age: u64) -> u64 {
     let mixed = id.bytes().fold(0u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)));
-    mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) % LIMITS_AGE
+    mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) % age.max(1)
 }
 
 impl Tracked {
+    fn new(container: Arc<Container>, life: Box<Lifecycle>, whereabouts: Whereabouts) -> Self {
+        Self {
+            container,
+            life,
+            whereabouts,
+            removed: false,
+            reader: None,
+            searched: 0,
+            limits_read: 0,
+            shows_network: true,
+            oom: OomLedger::default(),
+            cpu: Rate::default(),
+            cpu_percent: None,
+        }
+    }
+
     /// Starts a row with what the container's life tells.
     fn begin(&self, row: &mut ContainerRow, now: u64) {
         if !Arc::ptr_eq(&row.container, &self.container) {
@@ -394,7 +458,7 @@ impl Tracked {
 
     /// Looks for the container's cgroup, if it may have one and it is time to. Returns whether it was
     /// found.
-    fn search(&mut self, kernel: &mut Kernel, mono: u64) -> bool {
+    fn search(&mut self, kernel: &mut Kernel, mono: u64, limits_age: u64) -> bool {
         if !self.container.state.may_have_processes() {
             return false;
         }
@@ -404,14 +468,14 @@ impl Tracked {
         }
         self.open(kernel);
         // Each container has its own moment, so that no pass has to read the limits of all.
-        self.limits_read = mono.saturating_sub(moment(&self.container.id));
+        self.limits_read = mono.saturating_sub(moment(&self.container.id, limits_age));
         self.shows_network = true;
         self.reader.is_some()
     }
 
     fn open(&mut self, kernel: &mut Kernel) {
         if let Ok(mut reader) = kernel.attach(&self.target()) {
-            reader.set_networks(&self.container.networks);
+            kernel.set_networks(&mut reader, &self.container.networks);
             self.reader = Some(reader);
             self.searched = 0;
         }

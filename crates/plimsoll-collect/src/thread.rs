@@ -27,7 +27,8 @@ struct Published {
     snapshot: Arc<Snapshot>,
     /// When the pass began.
     began: Instant,
-    periodic: bool,
+    /// The last periodic pass: this one, or one before it that somebody may still be waiting for.
+    tick: Option<Arc<Snapshot>>,
     synchronised: bool,
 }
 
@@ -45,13 +46,13 @@ impl SamplerThread {
     /// If the system gives no thread.
     pub fn start(mut sampler: Sampler, interval: Duration) -> io::Result<(Self, Samples)> {
         let inbox = Arc::clone(sampler.inbox());
-        let first = publish(&mut sampler, false);
+        let first = publish(&mut sampler, Pass::First);
         let (sender, receiver) = watch::channel(first);
         let thread = std::thread::Builder::new().name("sampler".to_owned()).spawn({
             let inbox = Arc::clone(&inbox);
             move || run(&mut sampler, &inbox, interval, &sender)
         })?;
-        let samples = Samples { inbox: Arc::clone(&inbox), receiver };
+        let samples = Samples { inbox: Arc::clone(&inbox), receiver, last_tick: 0 };
         Ok((Self { inbox, thread: Some(thread) }, samples))
     }
 
@@ -72,23 +73,38 @@ impl Drop for SamplerThread {
     }
 }
 
-fn publish(sampler: &mut Sampler, periodic: bool) -> Published {
+/// Why a pass is made.
+#[derive(Clone, Copy)]
+enum Pass<'a> {
+    First,
+    Periodic,
+    Wanted(&'a watch::Sender<Published>),
+}
+
+fn publish(sampler: &mut Sampler, kind: Pass<'_>) -> Published {
     let began = Instant::now();
-    let snapshot = sampler.pass(periodic);
-    Published { snapshot, began, periodic, synchronised: sampler.is_synchronised() }
+    let snapshot = sampler.pass(matches!(kind, Pass::Periodic));
+    let tick = match kind {
+        Pass::Periodic => Some(Arc::clone(&snapshot)),
+        Pass::Wanted(sender) => sender.borrow().tick.clone(),
+        Pass::First => None,
+    };
+    Published { snapshot, began, tick, synchronised: sampler.is_synchronised() }
 }
 
 fn run(sampler: &mut Sampler, inbox: &Inbox, interval: Duration, sender: &watch::Sender<Published>) {
     let mut deadline = Instant::now() + until_next(interval, unix_now());
     loop {
-        match inbox.wait(deadline.saturating_duration_since(Instant::now())) {
+        let wake = inbox.wait(deadline.saturating_duration_since(Instant::now()));
+        match wake {
             Wake::Stop => return,
-            Wake::PassWanted => {
-                // Several may have asked at once; the first pass serves them all.
-                sender.send_replace(publish(sampler, false));
+            // However often somebody wants a pass, the periodic ones come, and serve them too.
+            Wake::PassWanted if Instant::now() < deadline => {
+                let published = publish(sampler, Pass::Wanted(sender));
+                sender.send_replace(published);
             }
-            Wake::Deadline => {
-                sender.send_replace(publish(sampler, true));
+            Wake::PassWanted | Wake::Deadline => {
+                sender.send_replace(publish(sampler, Pass::Periodic));
                 let (next, missed) = next_deadline(deadline, Instant::now(), unix_now(), interval);
                 deadline = next;
                 sampler.missed(missed);
@@ -121,6 +137,8 @@ fn next_deadline(last: Instant, now: Instant, wall: u64, interval: Duration) -> 
 pub struct Samples {
     inbox: Arc<Inbox>,
     receiver: watch::Receiver<Published>,
+    /// The number of the last periodic snapshot that was handed out.
+    last_tick: u64,
 }
 
 impl Samples {
@@ -143,16 +161,17 @@ impl Samples {
         self.latest()
     }
 
-    /// Waits for the next periodic snapshot.
+    /// Waits for the next periodic snapshot. One that is not fetched before the one after it is lost.
     pub async fn tick(&mut self) -> Arc<Snapshot> {
         loop {
             if self.receiver.changed().await.is_err() {
                 // The thread has ended; nothing new will come.
                 std::future::pending::<()>().await;
             }
-            let published = self.receiver.borrow_and_update();
-            if published.periodic {
-                return Arc::clone(&published.snapshot);
+            let tick = self.receiver.borrow_and_update().tick.clone();
+            if let Some(tick) = tick.filter(|tick| tick.sequence > self.last_tick) {
+                self.last_tick = tick.sequence;
+                return tick;
             }
         }
     }

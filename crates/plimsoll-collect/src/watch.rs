@@ -11,7 +11,7 @@ use std::time::Duration;
 use plimsoll_engine::{Client, Details, Error, Event, EventStream, Image, Info, Listing, Version};
 use plimsoll_model::agent::{Engine, EngineFacts};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::inbox::{Change, Inbox};
 use crate::known::Known;
@@ -60,8 +60,8 @@ pub struct Watcher {
     status: Engine,
     synchronised: bool,
     last_look: Option<u64>,
-    /// Garbage in event streams that have ended.
-    skipped_before: u64,
+    /// Parts of listings and of event streams that have ended which could not be understood.
+    broken_before: u64,
 }
 
 /// Why a session ended.
@@ -90,6 +90,8 @@ struct Work {
     queued: HashSet<String>,
     /// Containers being inspected; `true` if something happened since the request was sent.
     asked: HashMap<String, bool>,
+    /// Containers whose inspection failed, and when it is tried again, the first to come first.
+    later: VecDeque<(Instant, String)>,
     /// Containers whose limits may have changed.
     updated: HashSet<String>,
     images: HashSet<String>,
@@ -118,7 +120,7 @@ impl Watcher {
             pace: Pace::default(),
             synchronised: false,
             last_look: None,
-            skipped_before: 0,
+            broken_before: 0,
         }
     }
 
@@ -146,10 +148,14 @@ impl Watcher {
     /// One connection, from the first word to the last.
     async fn session(&mut self) -> Result<std::convert::Infallible, Lost> {
         let began = Instant::now();
-        self.status.requests += 4;
+        self.status.requests += 1;
         let version = self.client.version().await?;
         // First the stream, then the listing: what happens in between is told by one or the other.
+        self.status.requests += 1;
+        let since = unix_now();
         let mut events = self.client.events().await?;
+        self.known.heard_since(since);
+        self.status.requests += 2;
         let (info, listing) = tokio::join!(self.client.info(), self.client.containers());
         let (info, listing) = (info?, listing?);
         let mut work = Work::default();
@@ -157,7 +163,7 @@ impl Watcher {
         self.take_listing(&listing, true, &mut work).await;
         self.is_up(&version, info, count).await;
         let outcome = self.listen(&mut events, work, began).await;
-        self.skipped_before += events.skipped();
+        self.broken_before += events.skipped();
         outcome
     }
 
@@ -171,10 +177,11 @@ impl Watcher {
         tokio::pin!(settled);
         let mut check = tokio::time::interval_at(Instant::now() + self.pace.check, self.pace.check);
         check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let (mut checks, mut settling) = (0, true);
+        let (mut checks, mut skipped, mut settling) = (0u32, 0, true);
         loop {
             self.ask(&mut work);
-            if settling && work.asked.is_empty() && work.queue.is_empty() {
+            let again = work.later.front().map(|(at, _)| *at);
+            if settling && work.jobs.is_empty() && work.queue.is_empty() {
                 settling = false;
                 self.last_look = u64::try_from(began.elapsed().as_nanos()).ok();
                 self.tell_engine().await;
@@ -186,17 +193,26 @@ impl Watcher {
                     self.take_event(&event, &mut work).await;
                 }
                 Some(answer) = work.jobs.join_next() => {
+                    let failures = self.status.failures;
                     if let Ok(answer) = answer {
                         self.take_answer(answer, &mut work).await?;
                     }
-                    if work.jobs.is_empty() {
-                        self.status.broken = self.status.broken.max(self.skipped_before + events.skipped());
+                    if work.jobs.is_empty() || self.status.failures > failures {
+                        self.status.broken = self.broken_before + events.skipped();
                         self.tell_engine().await;
+                    }
+                }
+                () = sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => {
+                    if let Some((_, id)) = work.later.pop_front() {
+                        work.inspect(&id);
                     }
                 }
                 _ = check.tick() => {
                     checks += 1;
-                    self.check(checks, &mut work);
+                    // What could not be understood may have told of a change.
+                    let has_holes = events.skipped() > std::mem::replace(&mut skipped, events.skipped());
+                    let listing = has_holes || checks % self.pace.listing_every.max(1) == 0;
+                    self.check(listing, &mut work);
                 }
                 () = &mut settled, if settling => {
                     settling = false;
@@ -222,10 +238,10 @@ impl Watcher {
         }
     }
 
-    fn check(&mut self, checks: u32, work: &mut Work) {
+    fn check(&mut self, listing: bool, work: &mut Work) {
         self.status.requests += 1;
         let client = self.client.clone();
-        if checks.is_multiple_of(self.pace.listing_every.max(1)) {
+        if listing {
             work.jobs.spawn(async move { Answer::Listed(client.containers().await) });
         } else {
             work.jobs.spawn(async move { Answer::Pinged(client.ping().await) });
@@ -269,15 +285,8 @@ impl Watcher {
                 } else {
                     self.count(&error);
                     tracing::debug!("{}", chain(&error));
-                    let (client, wait) = (self.client.clone(), self.pace.inspect_again);
-                    if self.known.contains(&id) && !work.queued.contains(&id) {
-                        work.asked.insert(id.clone(), false);
-                        self.status.requests += 1;
-                        work.jobs.spawn(async move {
-                            sleep(wait).await;
-                            let details = client.inspect(&id).await.map(Box::new);
-                            Answer::Inspected(id, details)
-                        });
+                    if self.known.contains(&id) {
+                        work.later.push_back((Instant::now() + self.pace.inspect_again, id));
                     }
                 }
             }
@@ -294,17 +303,18 @@ impl Watcher {
                 }
             }
             Answer::Listed(listing) => {
-                let listing = listing.inspect_err(|error| self.count(error))?;
+                let listing = listing?;
                 self.take_listing(&listing, false, work).await;
             }
-            Answer::Pinged(pong) => pong.inspect_err(|error| self.count(error))?,
+            Answer::Pinged(pong) => pong?,
         }
         Ok(())
     }
 
-    async fn take_listing(&mut self, listing: &Listing, inspect_all: bool, work: &mut Work) {
-        self.status.broken += listing.broken as u64;
-        let (changes, inspect) = self.known.listed(&listing.containers, inspect_all, unix_now());
+    async fn take_listing(&mut self, listing: &Listing, first: bool, work: &mut Work) {
+        self.broken_before += listing.broken as u64;
+        self.status.broken = self.status.broken.max(self.broken_before);
+        let (changes, inspect) = self.known.listed(&listing.containers, first, unix_now());
         for change in changes {
             self.tell(Some(change)).await;
         }
@@ -343,8 +353,7 @@ impl Watcher {
 
     async fn is_down(&mut self, lost: &Lost) {
         if let Lost::Engine(error) = lost {
-            self.status.failures += 1;
-            self.status.timeouts += u64::from(error.is_timeout());
+            self.count(error);
         }
         let trouble = chain(lost);
         if self.status.up || *self.status.trouble != *trouble {

@@ -121,7 +121,7 @@ impl Probe<'_> {
             };
         }
         let memory = self.kernel.layout.hierarchy(Controller::Memory);
-        match memory.map(|path| path.join("memory.memsw.usage_in_bytes").exists()) {
+        match memory.map(|path| path.join("memory.memsw.limit_in_bytes").exists()) {
             Some(true) => available(FEATURE, "memory.stat total_swap".to_owned()),
             _ => missing(FEATURE, "the memory hierarchy does not account for swap", REMEDY),
         }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use plimsoll_model::{DeviceRow, DeviceSlot, Values};
 
+use crate::parse::block::DeviceNumbers;
+
 /// The most devices of one container that are shown.
 pub const MAX_DEVICES: usize = 64;
 
@@ -47,6 +49,8 @@ impl DeviceNames {
 pub(crate) struct Devices<'a> {
     pub(crate) names: &'a mut DeviceNames,
     pub(crate) rows: &'a mut Vec<DeviceRow>,
+    /// Collects which numbers there are.
+    pub(crate) said: &'a mut DeviceNumbers,
     /// Counts devices beyond [`MAX_DEVICES`].
     pub(crate) dropped: &'a mut u64,
 }
@@ -54,6 +58,7 @@ pub(crate) struct Devices<'a> {
 impl Devices<'_> {
     pub(crate) fn set(&mut self, major: u32, minor: u32, slot: DeviceSlot, value: u64) {
         let name = self.names.of(major, minor);
+        self.said.set(slot, 0);
         if let Some(row) = self.rows.iter_mut().find(|row| row.name == name) {
             row.values.set(slot, value);
         } else if self.rows.len() < MAX_DEVICES {
@@ -88,7 +93,9 @@ mod tests {
     fn a_container_with_too_many_devices_is_cut_and_counted() {
         let mut names = DeviceNames::new(Path::new("/nowhere"));
         let (mut rows, mut dropped) = (vec![], 0);
-        let mut devices = Devices { names: &mut names, rows: &mut rows, dropped: &mut dropped };
+        let mut said = DeviceNumbers::default();
+        let mut devices =
+            Devices { names: &mut names, rows: &mut rows, said: &mut said, dropped: &mut dropped };
         for minor in 0..MAX_DEVICES as u32 + 3 {
             devices.set(8, minor, DeviceSlot::Reads, 1);
         }

@@ -202,13 +202,13 @@ pub(crate) fn of(version: Version, selection: &Selection) -> Vec<File> {
         Version::V2 => &[V2, PRESSURE, NETWORK],
     };
     let mut files = tables.concat();
-    files.retain(|file| selection.has_collector(file.collector) && file.profile <= selection.profile());
+    files.retain(|file| selection.shows(file.collector, file.profile));
     // Without a processor time there is no telling whether anything ran. The averages of pressure fall
     // while nothing happens, so who wants them has to read them.
     let has_pulse =
         files.iter().any(|file| matches!(file.when, When::Pulse(slots) if slots.contains(&Slot::CpuUsage)));
     for file in &mut files {
-        if !has_pulse || (file.collector == C::Pressure && selection.profile() >= Full) {
+        if !has_pulse || (file.collector == C::Pressure && selection.shows(C::Pressure, Full)) {
             file.when = When::Always;
         }
     }

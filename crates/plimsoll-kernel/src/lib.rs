@@ -65,9 +65,14 @@ pub struct Kernel {
     /// When the machine was booted, in Unix seconds.
     boot_time: Option<u64>,
     buffer: Vec<u8>,
+    /// Space for a path.
+    path: std::path::PathBuf,
     limits: limits::Limits,
     read_errors: Vec<(&'static str, u64)>,
     rows_dropped: u64,
+    scratch: parse::Numbers,
+    /// By position in `files`: which numbers the file has ever held.
+    said: Vec<(parse::Numbers, parse::block::DeviceNumbers)>,
 }
 
 impl Kernel {
@@ -87,9 +92,12 @@ impl Kernel {
             ticks: rustix::param::clock_ticks_per_second(),
             boot_time: boot_time.and_then(|bytes| parse::proc::stat(&bytes).boot_time),
             buffer: vec![0; 16 * 1024],
-            limits: limits::Limits::default(),
+            path: std::path::PathBuf::new(),
+            limits: limits::Limits::new(selection),
             read_errors: Vec::new(),
             rows_dropped: 0,
+            scratch: parse::Numbers::default(),
+            said: vec![Default::default(); files.len()],
             roots,
             layout,
             files,

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use plimsoll_model::Slot;
+use plimsoll_model::{Collector, Profile, Selection, Slot};
 use rustix::fs::{Mode, OFlags};
 
 use crate::layout::{Controller, Layout, Version};
@@ -12,16 +12,42 @@ use crate::parse::{Numbers, number, single};
 
 type Directories = [Option<PathBuf>; Controller::COUNT];
 
-/// Reads limits without allocating: the path and the contents of a file stand in reused space.
-#[derive(Debug, Default)]
+/// Reads the limits that a selection asks for, without allocating: the path and the contents of a file
+/// stand in reused space.
+#[derive(Debug)]
 pub(crate) struct Limits {
     path: PathBuf,
+    cpu: Wanted,
+    memory: Wanted,
+    processes: Wanted,
+}
+
+/// What is wanted of a collector.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    /// The effective limits.
+    limits: bool,
+    /// And what stands behind them.
+    details: bool,
 }
 
 /// Longer than any limit is written.
 type Contents = [u8; 32];
 
 impl Limits {
+    pub(crate) fn new(selection: &Selection) -> Self {
+        let wanted = |collector| Wanted {
+            limits: selection.has_collector(collector),
+            details: selection.shows(collector, Profile::Default),
+        };
+        Self {
+            path: PathBuf::new(),
+            cpu: wanted(Collector::Cpu),
+            memory: wanted(Collector::Memory),
+            processes: wanted(Collector::Processes),
+        }
+    }
+
     /// Reads all limits of a container.
     pub(crate) fn read(&mut self, layout: &Layout, directories: &Directories, out: &mut Numbers) {
         out.clear();
@@ -34,28 +60,41 @@ impl Limits {
             }
             return;
         }
-        if let Some((directory, root)) = place(Controller::Cpu) {
+        if let Some((directory, root)) = place(Controller::Cpu).filter(|_| self.cpu.limits) {
             self.set_bandwidth(Self::v1_bandwidth, directory, root, out);
-            out.set_option(Slot::CpuShares, self.value(directory, "cpu.shares"));
+            if self.cpu.details {
+                out.set_option(Slot::CpuShares, self.value(directory, "cpu.shares"));
+            }
         }
-        if let Some((directory, root)) = place(Controller::Memory) {
+        // The limit itself is in `memory.stat`, which is read in each pass.
+        if let Some((directory, root)) = place(Controller::Memory).filter(|_| self.memory.details) {
             out.set_option(Slot::MemoryReservation, self.value(directory, "memory.soft_limit_in_bytes"));
             out.set_option(Slot::MemorySwapLimit, self.least(directory, root, "memory.memsw.limit_in_bytes"));
         }
-        if let Some((directory, root)) = place(Controller::Pids) {
+        if let Some((directory, root)) = place(Controller::Pids).filter(|_| self.processes.limits) {
             out.set_option(Slot::ThreadsMax, self.least(directory, root, "pids.max"));
         }
     }
 
     fn v2(&mut self, directory: &Path, root: &Path, out: &mut Numbers) {
-        self.set_bandwidth(Self::v2_bandwidth, directory, root, out);
-        out.set_option(Slot::CpuWeight, self.value(directory, "cpu.weight"));
-        out.set_option(Slot::MemoryLimit, self.least(directory, root, "memory.max"));
-        out.set_option(Slot::MemoryHigh, self.least(directory, root, "memory.high"));
-        out.set_option(Slot::MemoryReservation, self.value(directory, "memory.low"));
-        out.set_option(Slot::MemoryMin, self.value(directory, "memory.min"));
-        out.set_option(Slot::MemorySwapLimit, self.least(directory, root, "memory.swap.max"));
-        out.set_option(Slot::ThreadsMax, self.least(directory, root, "pids.max"));
+        if self.cpu.limits {
+            self.set_bandwidth(Self::v2_bandwidth, directory, root, out);
+            if self.cpu.details {
+                out.set_option(Slot::CpuWeight, self.value(directory, "cpu.weight"));
+            }
+        }
+        if self.memory.limits {
+            out.set_option(Slot::MemoryLimit, self.least(directory, root, "memory.max"));
+            if self.memory.details {
+                out.set_option(Slot::MemoryHigh, self.least(directory, root, "memory.high"));
+                out.set_option(Slot::MemoryReservation, self.value(directory, "memory.low"));
+                out.set_option(Slot::MemoryMin, self.value(directory, "memory.min"));
+                out.set_option(Slot::MemorySwapLimit, self.least(directory, root, "memory.swap.max"));
+            }
+        }
+        if self.processes.limits {
+            out.set_option(Slot::ThreadsMax, self.least(directory, root, "pids.max"));
+        }
     }
 
     fn set_bandwidth(
@@ -65,7 +104,7 @@ impl Limits {
         root: &Path,
         out: &mut Numbers,
     ) {
-        if let Some(own) = read(self, directory) {
+        if let Some(own) = read(self, directory).filter(|_| self.cpu.details) {
             out.set_option(Slot::CpuQuota, own.quota);
             out.set(Slot::CpuPeriod, own.period);
         }
@@ -128,7 +167,7 @@ mod tests {
             directories[*controller as usize] = Some(root.join(path));
         }
         let mut out = Numbers::default();
-        Limits::default().read(&Layout::probe(root).unwrap(), &directories, &mut out);
+        Limits::new(&Selection::default()).read(&Layout::probe(root).unwrap(), &directories, &mut out);
         out
     }
 

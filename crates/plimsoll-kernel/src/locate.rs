@@ -45,7 +45,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    fn open(procfs: &Path, pid: u32) -> Option<Self> {
+    pub(crate) fn open(procfs: &Path, pid: u32) -> Option<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::open(procfs.join(pid.to_string()), flags, Mode::empty()).ok()?;
         Some(Self { pid, directory })
@@ -108,10 +108,11 @@ fn by_membership(layout: &Layout, memberships: &[Membership], id: &str) -> Optio
     let mut directories: Directories = Default::default();
     let mut path = None;
     for membership in memberships {
-        if !membership.path.contains(id) || membership.path.split('/').any(|part| part == "..") {
+        let Some(path_of_container) = up_to_container(&membership.path, id) else { continue };
+        if path_of_container.split('/').any(|part| part == "..") {
             continue;
         }
-        let relative = membership.path.trim_start_matches('/');
+        let relative = path_of_container.trim_start_matches('/');
         for (controller, root) in layout.hierarchies() {
             let is_ours = match controller {
                 Controller::Unified => membership.controllers.is_empty(),
@@ -123,11 +124,19 @@ fn by_membership(layout: &Layout, memberships: &[Membership], id: &str) -> Optio
             let directory = root.join(relative);
             if is_ours && directory.is_dir() {
                 directories[controller as usize] = Some(directory);
-                path.get_or_insert_with(|| membership.path.clone());
+                path.get_or_insert_with(|| path_of_container.to_owned());
             }
         }
     }
     has_resources(&directories).then_some((directories, path?))
+}
+
+/// The part of a process's path that ends with the container's own cgroup: the process may have gone to
+/// one below it, as an init system does.
+fn up_to_container<'a>(path: &'a str, id: &str) -> Option<&'a str> {
+    let at = path.find(id).filter(|_| !id.is_empty())?;
+    let end = path[at..].find('/').map_or(path.len(), |length| at + length);
+    Some(&path[..end])
 }
 
 /// Whether there is more than the v2 hierarchy of a hybrid machine.
@@ -255,8 +264,9 @@ mod tests {
     #[test]
     fn the_process_leads_to_the_cgroup() {
         let machine = Machine::v2();
-        let path = format!("weird/place/{ID}/init");
-        machine.cgroup(&path).process(7, &format!("0::/{path}\n"));
+        let path = format!("weird/place/{ID}");
+        machine.cgroup(&path).cgroup(&format!("{path}/init.scope"));
+        machine.process(7, &format!("0::/{path}/init.scope\n"));
         let found = machine.find(&target(Some(7))).unwrap();
         assert_eq!(found.path, format!("/{path}"));
         assert_eq!(found.process.unwrap().pid, 7);

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::files::{CGROUP_PROCS, File, Parse, Place, When};
 use crate::layout::Controller;
 use crate::locate::{self, Target};
+use crate::parse::block::DeviceNumbers;
 use crate::parse::net::{Route, routes};
 use crate::parse::{Numbers, net, single};
 
@@ -31,6 +32,10 @@ const MAX_FILE: usize = 1 << 20;
 /// For how long after the last sign of life everything is read. The kernel's own book-keeping for what
 /// ran (an enforcement period, a batch of statistics) is over well before.
 const WAKEFUL: u64 = 2_000_000_000;
+
+/// The same for what grows while a task waits. The kernel brings pressure up to date every two seconds, so
+/// a stall that began after the last sign of life may take that long to show.
+const STALLING: u64 = 5_000_000_000;
 
 /// The most cgroups below a container's own in which processes are counted.
 const MAX_NESTED: usize = 1024;
@@ -63,6 +68,8 @@ struct Lasting {
     numbers: Numbers,
     devices: Vec<DeviceRow>,
     active_at: u64,
+    /// Whether it was active in the last pass, however long ago that was.
+    was_active: bool,
 }
 
 #[derive(Debug)]
@@ -129,13 +136,6 @@ impl Reader {
         self.namespace
     }
 
-    /// Tells which of the engine's networks the container is connected to, so that interfaces can be
-    /// named after them.
-    pub fn set_networks(&mut self, networks: &[Network]) {
-        self.networks = networks.to_vec();
-        self.interfaces.clear();
-    }
-
     /// Whether there is traffic to read: the container has a network namespace that is not the host's,
     /// and its files could be opened.
     #[must_use]
@@ -160,17 +160,18 @@ impl Lasting {
     fn is_due(&self, file: &File, now: u64) -> bool {
         match file.when {
             When::Pulse(_) | When::Always => true,
-            When::Active | When::Stalling(_) => now.saturating_sub(self.active_at) < WAKEFUL,
+            When::Active => self.was_active || now.saturating_sub(self.active_at) < WAKEFUL,
+            When::Stalling(_) => self.was_active || now.saturating_sub(self.active_at) < STALLING,
         }
     }
 
-    /// A read failed: what was read before is no longer shown as if it were true.
-    fn distrust(&mut self, file: &File, now: u64) {
-        if file.when != When::Always {
-            self.numbers.clear();
-            self.devices.clear();
-            self.active_at = now;
+    /// Forgets what a file said.
+    fn forget(&mut self, (numbers, devices): &(Numbers, DeviceNumbers)) {
+        self.numbers.forget(numbers);
+        for row in &mut self.devices {
+            row.values.forget(devices);
         }
+        self.devices.retain(|row| !row.values.is_empty());
     }
 
     /// The numbers whose change is a sign of life.
@@ -202,6 +203,7 @@ impl Kernel {
                 numbers: Numbers::default(),
                 devices: Vec::new(),
                 active_at: crate::monotonic(),
+                was_active: true,
             },
             namespace: None,
             interfaces: Vec::new(),
@@ -211,15 +213,14 @@ impl Kernel {
         };
         let mut has_namespace = !matches!(target.network_mode, "host");
         if let Some(process) = &found.process {
-            let ticks = process.read("stat").and_then(|bytes| crate::parse::proc::start_ticks(&bytes));
-            reader.process_started = ticks.and_then(|ticks| self.since_boot(ticks));
+            reader.process_started = self.started(process);
             match process.network_namespace() {
                 namespace if namespace.is_some() && namespace == self.host_namespace => has_namespace = false,
-                Some(namespace) => reader.namespace = Some(namespace),
+                Some(namespace) if has_namespace => reader.namespace = Some(namespace),
+                Some(_) => {}
                 // Without the right to look, the engine's word has to do.
                 None => has_namespace &= !target.network_mode.starts_with("container:"),
             }
-            reader.routes = process.read("net/route").map(|bytes| routes(&bytes)).unwrap_or_default();
         }
         for position in 0..self.files.len() {
             let file = self.files[position];
@@ -248,7 +249,7 @@ impl Kernel {
         };
         match opened {
             // The first file is always kept: its failing tells that the cgroup is gone.
-            Ok(descriptor) if self.budget.take(file.keep) || reader.files.is_empty() => {
+            Ok(descriptor) if self.budget.take(file.keep) || count_kept(&reader.files) == 0 => {
                 Open::Kept(descriptor)
             }
             Ok(_) => Open::Anew,
@@ -258,6 +259,27 @@ impl Kernel {
                 Open::Absent
             }
         }
+    }
+
+    /// Tells which of the engine's networks the container is connected to, so that interfaces can be
+    /// named after them.
+    pub fn set_networks(&mut self, reader: &mut Reader, networks: &[Network]) {
+        reader.networks = networks.to_vec();
+        reader.interfaces.clear();
+        // A network that was connected since has brought its routes along.
+        let process = reader.pid.and_then(|pid| locate::Process::open(&self.roots.procfs, pid));
+        let process = process.filter(|process| self.started(process) == reader.process_started);
+        reader.routes = process
+            .filter(|_| !networks.is_empty())
+            .and_then(|process| process.read("net/route"))
+            .map(|bytes| routes(&bytes))
+            .unwrap_or_default();
+    }
+
+    /// When a process started, in Unix nanoseconds.
+    fn started(&self, process: &locate::Process) -> Option<u64> {
+        let ticks = process.read("stat").and_then(|bytes| crate::parse::proc::start_ticks(&bytes))?;
+        self.since_boot(ticks)
     }
 
     /// Closes a container's files.
@@ -308,7 +330,7 @@ impl Kernel {
                 since = now;
             }
             match self.fill(&file, position, reader) {
-                Ok(length) => self.parse(&file, length, began, reader, row),
+                Ok(length) => self.parse(position, length, began, reader, row),
                 Err(Errno::NODEV | Errno::NOENT) if matches!(file.place, Place::Cgroup(_)) => {
                     return Reading::Gone;
                 }
@@ -316,13 +338,16 @@ impl Kernel {
                 Err(_) => {
                     spent.failures[file.collector as usize] += 1;
                     self.count_error(file.name);
-                    reader.lasting.distrust(&file, began);
+                    // What was read before is no longer shown as if it were true.
+                    reader.lasting.forget(&self.said[position]);
+                    reader.lasting.active_at = began;
                 }
             }
         }
         if let Some(last) = collector {
             spent.nanos[last as usize] += crate::monotonic() - since;
         }
+        reader.lasting.was_active = reader.lasting.active_at >= began;
         row.values.merge(&reader.lasting.numbers);
         row.devices.extend_from_slice(&reader.lasting.devices);
         row.cgroup = Some(Arc::clone(&reader.cgroup));
@@ -347,39 +372,60 @@ impl Kernel {
 
     /// Reads a file of `/proc`.
     pub(crate) fn read_path(&mut self, name: &str) -> Option<&[u8]> {
-        let path = self.roots.procfs.join(name);
-        let opened = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        self.path.clear();
+        self.path.push(&self.roots.procfs);
+        self.path.push(name);
+        let opened = rustix::fs::open(&self.path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
         let length = read_whole(&opened, &mut self.buffer).ok()?;
         Some(&self.buffer[..length])
     }
 
-    fn parse(&mut self, file: &File, length: usize, now: u64, reader: &mut Reader, row: &mut ContainerRow) {
+    /// Puts what the file at `position` says into the row, or among what lasts in place of what the file
+    /// said before.
+    fn parse(
+        &mut self,
+        position: usize,
+        length: usize,
+        now: u64,
+        reader: &mut Reader,
+        row: &mut ContainerRow,
+    ) {
+        let file = self.files[position];
         let nested =
-            if file.name == CGROUP_PROCS && reader.nested { self.count_nested(file, reader) } else { 0 };
+            if file.name == CGROUP_PROCS && reader.nested { self.count_nested(&file, reader) } else { 0 };
         let bytes = &self.buffer[..length];
         let lasting = &mut reader.lasting;
         let before = lasting.watched(file.when);
         let lasts = file.when != When::Always;
-        let numbers = if lasts { &mut lasting.numbers } else { &mut row.values };
+        let said = &mut self.said[position];
+        if lasts {
+            lasting.forget(said);
+        }
+        let numbers = if lasts { &mut self.scratch } else { &mut row.values };
         match file.parse {
             Parse::Single(slot) => numbers.set_option(slot, single(bytes)),
             Parse::Numbers(parse) => parse(bytes, numbers),
             Parse::Ticks(parse) => parse(bytes, self.ticks, numbers),
             Parse::Devices(parse) => {
                 let rows = if lasts { &mut lasting.devices } else { &mut row.devices };
-                parse(
-                    bytes,
-                    &mut Devices { names: &mut self.devices, rows, dropped: &mut self.rows_dropped },
-                );
+                let (names, dropped) = (&mut self.devices, &mut self.rows_dropped);
+                parse(bytes, &mut Devices { names, rows, said: &mut said.1, dropped });
             }
-            Parse::Interfaces => self.rows_dropped += interfaces(bytes, reader, row),
+            Parse::Interfaces => {
+                self.rows_dropped += interfaces(bytes, reader, row);
+                return;
+            }
         }
         if nested > 0 {
-            let numbers = if lasts { &mut reader.lasting.numbers } else { &mut row.values };
             numbers.set(Slot::Processes, numbers.get(Slot::Processes).unwrap_or(0) + nested);
         }
-        if before != reader.lasting.watched(file.when) {
-            reader.lasting.active_at = now;
+        if lasts {
+            lasting.numbers.merge(&self.scratch);
+            said.0.merge(&self.scratch);
+            self.scratch.clear();
+            if before != lasting.watched(file.when) {
+                lasting.active_at = now;
+            }
         }
     }
 
@@ -409,6 +455,7 @@ impl Kernel {
     /// A file that turned out not to be there is not asked for again.
     fn forget(&mut self, position: usize, reader: &mut Reader) {
         let open = std::mem::replace(&mut reader.files[position], Open::Absent);
+        reader.lasting.forget(&self.said[position]);
         self.budget.give_back(count_kept(&[open]));
     }
 
@@ -445,13 +492,14 @@ fn count_kept(files: &[Open]) -> u64 {
 /// Numbers that follow from what was read in the same pass.
 fn derive(row: &mut ContainerRow) {
     let values = &mut row.values;
-    if let Some(usage) = values.get(Slot::MemoryUsage) {
+    if let (Some(usage), Some(inactive)) =
+        (values.get(Slot::MemoryUsage), values.get(Slot::MemoryInactiveFile))
+    {
         // As `docker stats` does: a cache that seems larger than all is not believed.
-        let inactive = values.get(Slot::MemoryInactiveFile).filter(|inactive| *inactive < usage).unwrap_or(0);
-        values.set(Slot::MemoryWorkingSet, usage - inactive);
+        let working_set = if inactive < usage { usage - inactive } else { usage };
+        values.set(Slot::MemoryWorkingSet, working_set);
         if let Some(limit) = values.get(Slot::MemoryLimit) {
-            values
-                .set_option(Slot::MemoryUsagePercent, plimsoll_model::rate::percent(usage - inactive, limit));
+            values.set_option(Slot::MemoryUsagePercent, plimsoll_model::rate::percent(working_set, limit));
         }
     }
 }

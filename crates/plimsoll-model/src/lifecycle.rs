@@ -17,6 +17,8 @@ use crate::values::Values;
 pub struct Inspection {
     /// Whether the container runs now.
     pub running: bool,
+    /// Whether its restart policy is about to start it again: that start is already in `restart_count`.
+    pub restarting: bool,
     /// When it was created, in Unix nanoseconds.
     pub created: Option<u64>,
     /// When it last started.
@@ -68,6 +70,8 @@ pub struct Lifecycle {
     awaited_earlier_starts: u64,
     /// The end that an inspection told of, and whose event has not come yet.
     awaited_end: Option<u64>,
+    /// Since when events are heard; earlier ones will not come any more.
+    heard_since: u64,
 }
 
 impl Lifecycle {
@@ -75,6 +79,14 @@ impl Lifecycle {
     #[must_use]
     pub fn first_seen(now: u64) -> Self {
         Self { seen: now, ..Self::default() }
+    }
+
+    /// A new stream of events begins at `at`: what the one before has not told, no event will.
+    pub fn heard_since(&mut self, at: u64) {
+        self.heard_since = at;
+        self.awaited_start = None;
+        self.awaited_earlier_starts = 0;
+        self.awaited_end = None;
     }
 
     /// The engine's event: started at `at`.
@@ -123,7 +135,8 @@ impl Lifecycle {
     pub fn inspected(&mut self, found: &Inspection) {
         let first = !std::mem::replace(&mut self.was_inspected, true);
         if first {
-            self.before = found.restart_count.unwrap_or(0);
+            self.announced = u64::from(found.restarting && found.restart_count > Some(0));
+            self.before = found.restart_count.unwrap_or(0) - self.announced;
             if found.running && found.started > self.last_start_event {
                 self.awaited_start = found.started;
             }
@@ -135,6 +148,7 @@ impl Lifecycle {
             }
             self.facts.finished = self.facts.finished.max(finished);
             self.ooms = self.ooms.max(u64::from(found.oom_killed == Some(true)));
+            self.see_start_before(found);
             return;
         }
         self.see_end(found);
@@ -153,18 +167,29 @@ impl Lifecycle {
         self.facts.restart_count = found.restart_count.or(known.restart_count);
     }
 
+    /// Counts the start that was told before the first inspection, if that is older than the start.
+    fn see_start_before(&mut self, found: &Inspection) {
+        let Some(start) = self.last_start_event else { return };
+        let end = found.finished.max(self.last_die_event);
+        let ended_in_between = end > found.started && Some(start) > end;
+        if found.started.is_none() || ended_in_between {
+            self.count_start(start);
+        }
+    }
+
     fn see_end(&mut self, found: &Inspection) {
         let is_new = found.finished > self.facts.finished && found.finished > self.last_die_event;
         // The exit code of an end that a new run has followed is lost, and with it its class.
         if is_new && !found.running {
-            self.awaited_end = found.finished;
+            self.awaited_end = found.finished.filter(|end| *end >= self.heard_since);
             self.count_exit(found.exit_code);
         }
     }
 
     fn see_start(&mut self, found: &Inspection) {
         if found.started > self.facts.started && found.started > self.last_start_event {
-            self.awaited_start = found.started;
+            // The start of a run that goes on is told by the next event, if any.
+            self.awaited_start = found.started.filter(|start| found.running || *start >= self.heard_since);
             self.count_start(found.started.unwrap_or(0));
         }
     }
@@ -383,6 +408,62 @@ mod tests {
         life.died(20, Some(0));
         life.started(31);
         assert_eq!(life.restarts(), 1);
+    }
+
+    #[test]
+    fn a_first_inspection_may_be_older_than_the_events() {
+        let created = Inspection { restart_count: Some(0), ..Inspection::default() };
+        for (found, restarts) in [(created, 0), (exited(10, 20, 1, 0), 1), (running(30, 0), 0)] {
+            let mut life = Lifecycle::first_seen(0);
+            life.started(31);
+            life.inspected(&found);
+            life.inspected(&running(30, 0));
+            assert_eq!(life.restarts(), restarts, "{found:?}");
+            life.died(40, Some(1));
+            life.started(51);
+            life.inspected(&running(50, 0));
+            assert_eq!(life.restarts(), restarts + 1, "{found:?}");
+        }
+        let mut life = Lifecycle::first_seen(0);
+        life.died(20, Some(1));
+        life.started(31);
+        life.inspected(&running(10, 0));
+        life.inspected(&running(30, 0));
+        assert_eq!(counts(&life), (1, 0, 1, [0, 0, 1]), "it was inspected before it ended");
+    }
+
+    #[test]
+    fn events_of_a_lost_stream_are_not_awaited() {
+        let mut life = Lifecycle::first_seen(0);
+        life.inspected(&running(10, 0));
+        // Ended, started and ended again while nobody listened.
+        life.heard_since(100);
+        life.inspected(&exited(30, 40, 3, 0));
+        assert_eq!(counts(&life), (1, 0, 1, [0, 0, 1]));
+        life.started(111);
+        life.inspected(&Inspection { finished: Some(40), ..running(110, 0) });
+        life.died(121, Some(3));
+        life.inspected(&exited(110, 120, 3, 0));
+        assert_eq!(counts(&life), (2, 0, 2, [0, 0, 2]));
+        // Ended while nobody listened.
+        life.started(131);
+        life.inspected(&running(130, 0));
+        life.heard_since(200);
+        life.inspected(&exited(130, 140, 0, 0));
+        life.started(211);
+        life.inspected(&running(210, 0));
+        life.died(221, Some(0));
+        assert_eq!(counts(&life), (4, 0, 4, [2, 0, 2]));
+    }
+
+    #[test]
+    fn a_container_that_is_about_to_be_restarted_is_met() {
+        let mut life = Lifecycle::first_seen(0);
+        life.inspected(&Inspection { restarting: true, ..exited(10, 20, 1, 5) });
+        assert_eq!(life.restarts(), 4, "the fifth is yet to come");
+        life.started(31);
+        life.inspected(&running(30, 5));
+        assert_eq!(counts(&life), (5, 1, 0, [0; 3]));
     }
 
     #[test]

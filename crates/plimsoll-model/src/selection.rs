@@ -16,7 +16,8 @@ use crate::catalog::{CATALOG, Collector, Family, Profile};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
     profile: Profile,
-    collectors: [bool; Collector::COUNT],
+    /// How much of each collector; `None` where it is off.
+    collectors: [Option<Profile>; Collector::COUNT],
 }
 
 impl Default for Selection {
@@ -29,12 +30,13 @@ impl Selection {
     /// Every family of the profile.
     #[must_use]
     pub fn of_profile(profile: Profile) -> Self {
-        Self { profile, collectors: [true; Collector::COUNT] }
+        Self { profile, collectors: [Some(profile); Collector::COUNT] }
     }
 
-    /// Switches a collector on or off.
+    /// Switches a collector on or off. Who switches one on by name wants to see it, so it shows what it shows by
+    /// default even in a smaller profile.
     pub fn switch(&mut self, collector: Collector, on: bool) {
-        self.collectors[collector as usize] = on;
+        self.collectors[collector as usize] = on.then(|| self.profile.max(Profile::Default));
     }
 
     /// Keeps, of what is selected, only the collectors in `only` (all of them if it is empty) that are not
@@ -44,27 +46,35 @@ impl Selection {
         let mut narrowed = self.clone();
         for collector in Collector::ALL {
             let wanted = (only.is_empty() || only.contains(collector)) && !without.contains(collector);
-            narrowed.collectors[*collector as usize] &= wanted;
+            if !wanted {
+                narrowed.collectors[*collector as usize] = None;
+            }
         }
         narrowed
     }
 
-    /// The profile.
+    /// The largest profile that any collector has.
     #[must_use]
     pub fn profile(&self) -> Profile {
-        self.profile
+        self.collectors.iter().flatten().copied().max().unwrap_or(self.profile)
     }
 
-    /// Whether any family of the collector is selected.
+    /// Whether the collector is on.
     #[must_use]
     pub fn has_collector(&self, collector: Collector) -> bool {
-        self.collectors[collector as usize]
+        self.collectors[collector as usize].is_some()
+    }
+
+    /// Whether those families of the collector are selected that belong to this profile.
+    #[must_use]
+    pub fn shows(&self, collector: Collector, profile: Profile) -> bool {
+        self.collectors[collector as usize].is_some_and(|most| profile <= most)
     }
 
     /// Whether the family is selected.
     #[must_use]
     pub fn has(&self, family: &Family) -> bool {
-        family.profile <= self.profile && self.has_collector(family.collector)
+        self.shows(family.collector, family.profile)
     }
 
     /// Whether the family at this position of the catalog is selected.
@@ -89,5 +99,21 @@ mod tests {
         let asked = chosen.narrowed(&[], &[Collector::Cpu]);
         assert!(!asked.has_collector(Collector::Cpu));
         assert!(asked.has_collector(Collector::Network));
+    }
+    #[test]
+    fn a_collector_that_is_switched_on_shows_something() {
+        let mut chosen = Selection::of_profile(Profile::Minimal);
+        assert!(!chosen.shows(Collector::Sockets, Profile::Default));
+        chosen.switch(Collector::Sockets, true);
+        assert!(chosen.shows(Collector::Sockets, Profile::Default));
+        assert!(!chosen.shows(Collector::Sockets, Profile::Full));
+        assert!(!chosen.shows(Collector::Cpu, Profile::Default), "the others stay as they are");
+        let mut full = Selection::of_profile(Profile::Full);
+        full.switch(Collector::Sockets, true);
+        assert_eq!(full, Selection::of_profile(Profile::Full));
+        for collector in Collector::ALL {
+            let mut families = CATALOG.iter().filter(|family| family.collector == *collector);
+            assert!(families.any(|family| family.profile <= Profile::Default), "{collector:?} shows nothing");
+        }
     }
 }

@@ -66,6 +66,13 @@ impl<S: SlotIndex, const N: usize> Values<S, N> {
         self.present == [0; WORDS]
     }
 
+    /// Forgets every value that `other` has too.
+    pub fn forget(&mut self, other: &Self) {
+        for (word, theirs) in self.present.iter_mut().zip(other.present) {
+            *word &= !theirs;
+        }
+    }
+
     /// Takes over every value that `other` has, in place of its own.
     pub fn merge(&mut self, other: &Self) {
         for (word, theirs) in other.present.iter().copied().enumerate() {
@@ -114,5 +121,10 @@ mod tests {
         assert_eq!(a.get(Slot::MemoryUsage), Some(3));
         assert_eq!(a.get(Slot::Processes), Some(0));
         assert_eq!(a.get(Slot::Threads), None);
+        a.forget(&b);
+        assert_eq!(
+            (a.get(Slot::CpuUsage), a.get(Slot::MemoryUsage), a.get(Slot::Processes)),
+            (Some(1), None, None)
+        );
     }
 }

@@ -38,10 +38,8 @@ async fn serve(settings: &Settings, began: Instant) -> anyhow::Result<ExitCode> 
         settings.interval,
         settings.profile.name()
     );
-    let kernel = pipeline::kernel(settings, &selection)?;
-    info!("cgroup {} under {}", kernel.layout().version, settings.cgroup_root.display());
-    drop(kernel);
     let pipeline = Pipeline::start(settings, selection.clone())?;
+    info!("{}", pipeline.cgroups);
     let backend = Arc::new(Agent { samples: pipeline.samples.clone() });
     let openmetrics_created = settings.openmetrics_created;
     let app = App { backend, selection, openmetrics_created, limits: Limits::default() };

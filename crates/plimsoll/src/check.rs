@@ -15,15 +15,12 @@ use crate::{failure, output};
 /// Prints the report.
 pub(crate) fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     let selection = pipeline::selection(settings);
-    let kernel = pipeline::kernel(settings, &selection)?;
-    let layout = format!("cgroup {} under {}", kernel.layout().version, settings.cgroup_root.display());
-    drop(kernel);
-    let (snapshot, engine) = pipeline::runtime()?.block_on(async {
+    let (cgroups, snapshot, engine) = pipeline::runtime()?.block_on(async {
         let pipeline = Pipeline::start(settings, selection)?;
         let engine = pipeline.with_engine().await;
-        anyhow::Ok((pipeline.samples.latest(), engine))
+        anyhow::Ok((pipeline.cgroups.clone(), pipeline.samples.latest(), engine))
     })?;
-    let report = report(&layout, &snapshot, &listening(settings));
+    let report = report(&cgroups, &snapshot, &listening(settings));
     output::print(&report.text)?;
     let works = engine.is_ok() && report.works;
     output::print(if works {
@@ -57,8 +54,8 @@ fn capability(feature: &'static str, available: bool, reason: String, remedy: &s
     Capability { feature, available, reason, remedy: remedy.to_owned() }
 }
 
-fn report(layout: &str, snapshot: &Snapshot, listen: &Capability) -> Report {
-    let mut text = format!("plimsoll {} ({}), {layout}\n\n", BUILD.version, BUILD.target);
+fn report(cgroups: &str, snapshot: &Snapshot, listen: &Capability) -> Report {
+    let mut text = format!("plimsoll {} ({}), {cgroups}\n\n", BUILD.version, BUILD.target);
     let containers = containers(snapshot);
     let works = containers.available;
     for found in snapshot.agent.capabilities.iter().chain([&containers, listen]) {

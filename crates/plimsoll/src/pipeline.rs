@@ -31,23 +31,36 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     pub(crate) samples: Samples,
+    /// Where cgroups were found, and of which kind.
+    pub(crate) cgroups: String,
     thread: Option<SamplerThread>,
     watcher: JoinHandle<()>,
 }
 
 /// The kernel, ready to be read.
-pub(crate) fn kernel(settings: &Settings, selection: &Selection) -> Result<Kernel, Failure> {
+fn kernel(settings: &Settings, selection: &Selection) -> Result<Kernel, Failure> {
     let roots = Roots {
         cgroup: settings.cgroup_root.clone(),
         procfs: settings.procfs.clone(),
         sysfs: settings.sysfs.clone(),
     };
-    Kernel::probe(roots, selection)
-        .map_err(|error| Failure::world("cannot measure containers").because(error))
+    Kernel::probe(roots, selection).map_err(|error| {
+        // That the folder cannot be listed says more than that nothing was found in it.
+        match std::fs::read_dir(&settings.cgroup_root) {
+            Ok(_) => Failure::world("cannot measure containers").because(error),
+            Err(cause) => {
+                Failure::world(format!("cannot read the cgroups under {}", settings.cgroup_root.display()))
+                    .remedy(
+                        "let this user read that folder, or name the place of the cgroups with --cgroup-root",
+                    )
+                    .because(cause)
+            }
+        }
+    })
 }
 
 /// The engine's client.
-pub(crate) fn client(settings: &Settings) -> anyhow::Result<Client> {
+fn client(settings: &Settings) -> anyhow::Result<Client> {
     let endpoint: Endpoint = settings.engine.parse().map_err(|error| {
         Failure::caller(format!(
             "the engine's address {} cannot be used",
@@ -86,6 +99,7 @@ impl Pipeline {
     /// Starts to listen and to sample. Needs a tokio runtime.
     pub(crate) fn start(settings: &Settings, selection: Selection) -> anyhow::Result<Self> {
         let kernel = kernel(settings, &selection)?;
+        let cgroups = format!("cgroup {} under {}", kernel.layout().version, settings.cgroup_root.display());
         let options = options(settings, selection)?;
         let client = client(settings)?;
         let inbox = Arc::new(Inbox::default());
@@ -93,7 +107,7 @@ impl Pipeline {
         let (thread, samples) =
             SamplerThread::start(sampler, settings.interval).context("cannot start the sampler's thread")?;
         let watcher = tokio::spawn(Watcher::new(client, options, inbox).run());
-        Ok(Self { samples, thread: Some(thread), watcher })
+        Ok(Self { samples, cgroups, thread: Some(thread), watcher })
     }
 
     /// Waits for the first complete sample, and insists that the engine told what is in it.
@@ -105,7 +119,7 @@ impl Pipeline {
             engine => {
                 let trouble = engine.map_or("it was not asked", |engine| &engine.trouble);
                 Err(Failure::world(format!("the container engine does not answer: {trouble}"))
-                    .remedy("start the engine, or name its address with --engine"))
+                    .remedy("start the engine, let this user use it, or name another address with --engine"))
             }
         }
     }

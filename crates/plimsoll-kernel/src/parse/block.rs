@@ -1,8 +1,11 @@
 //! Block I/O: `blkio.*` of v1, `io.stat` of v2.
 
-use plimsoll_model::DeviceSlot;
+use plimsoll_model::{DeviceSlot, Values};
 
 use super::{MICRO, number, words};
+
+/// The numbers of a device.
+pub type DeviceNumbers = Values<DeviceSlot, { DeviceSlot::COUNT }>;
 
 /// What a line of a v1 file counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -256,8 +256,9 @@ pub(crate) static SETTINGS: &[Setting] = &[
         kind: Kind::Collectors,
         value_name: "NAME",
         help: "Collectors on and off, one by one",
-        long: "What is not named here is as the profile has it. Flags are --collector.NAME and --no-collector.NAME, in \
-               the environment a list such as `cpu,-network`, in a file a table with NAME = true or false.",
+        long: "What is not named here is as the profile has it; what is switched on shows what the default profile \
+               shows of it, even in a smaller one. Flags are --collector.NAME and --no-collector.NAME, in the \
+               environment a list such as `cpu,-network`, in a file a table with NAME = true or false.",
         group: MEASURED,
         on: EXPOSERS,
         apply: |settings, raw| match raw {

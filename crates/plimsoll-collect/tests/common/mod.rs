@@ -1,0 +1,80 @@
+//! A captured kernel for the tests of this crate.
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+pub(crate) mod agent;
+
+use std::path::{Path, PathBuf};
+
+use plimsoll_kernel::{Kernel, Roots};
+use plimsoll_model::Selection;
+use plimsoll_testkit::fake_engine::FakeContainer;
+use plimsoll_testkit::tree::unpack;
+use tempfile::TempDir;
+
+/// The hybrid machine's tree, unpacked.
+pub(crate) struct Tree {
+    dir: TempDir,
+    pub(crate) containers: Vec<Captured>,
+}
+
+/// A container of the tree.
+#[derive(Clone)]
+pub(crate) struct Captured {
+    pub(crate) name: String,
+    pub(crate) id: String,
+    pub(crate) pid: u32,
+}
+
+impl Tree {
+    pub(crate) fn unpack() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/kernel/hybrid-docker-20.10.tree");
+        let text = std::fs::read_to_string(path).unwrap();
+        unpack(&text, dir.path());
+        let heads = text.lines().filter_map(|line| line.strip_prefix("# container plimsoll-cap-"));
+        let containers = heads
+            .map(|head| {
+                let words: Vec<_> = head.split(' ').collect();
+                let id = words[1].strip_prefix("id=").unwrap().to_owned();
+                let pid = words[2].strip_prefix("pid=").unwrap().parse().unwrap();
+                Captured { name: words[0].to_owned(), id, pid }
+            })
+            .collect();
+        Self { dir, containers }
+    }
+
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.dir.path().join(path)
+    }
+
+    pub(crate) fn kernel(&self, selection: &Selection) -> Kernel {
+        let roots = Roots { cgroup: self.path("cgroup"), procfs: self.path("proc"), sysfs: self.path("sys") };
+        Kernel::probe(roots, selection).unwrap()
+    }
+
+    pub(crate) fn container(&self, name: &str) -> &Captured {
+        self.containers.iter().find(|container| container.name == name).unwrap()
+    }
+
+    /// A file in a container's cgroup.
+    pub(crate) fn cgroup_file(&self, hierarchy: &str, name: &str, file: &str) -> PathBuf {
+        let parent = if name == "nested" { "plimsoll-cap" } else { "docker" };
+        let id = &self.container(name).id;
+        self.path("cgroup").join(hierarchy).join(parent).join(id).join(file)
+    }
+}
+
+impl Captured {
+    /// The container as a running one of the fake engine.
+    pub(crate) fn fake(&self) -> FakeContainer {
+        let fake = FakeContainer::new(&self.name).id(&self.id).pid(self.pid);
+        match self.name.as_str() {
+            "peer" => fake.network_mode("container:net"),
+            "host" => fake.network_mode("host"),
+            "paused" => fake.state("paused"),
+            "nested" => fake.cgroup_parent("/plimsoll-cap"),
+            _ => fake,
+        }
+    }
+}
