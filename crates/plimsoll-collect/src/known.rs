@@ -129,7 +129,7 @@ impl Known {
             if differs || *container != before {
                 changes.extend(entry.change(&self.filter, false));
             }
-            if is_new || differs || first {
+            if (is_new || differs || first) && entry.is_wanted(&self.filter) {
                 inspect.push(summary.id.clone());
             }
         }
@@ -229,7 +229,7 @@ impl Known {
     pub(crate) fn event(&mut self, event: &Event, now: u64) -> (Option<Change>, bool) {
         let Some(id) = event.container.as_deref() else { return (None, false) };
         if event.kind == Kind::Network {
-            return (None, self.containers.contains_key(id));
+            return (None, self.containers.get(id).is_some_and(|entry| entry.shown));
         }
         if event.action == Action::Destroy {
             return (self.removed(id), false);
@@ -268,7 +268,8 @@ impl Known {
             Action::Health(word) => container.health = Health::from_engine(word).unwrap_or(container.health),
             _ => {}
         }
-        (entry.change(&self.filter, event.action == Action::Update), true)
+        let change = entry.change(&self.filter, event.action == Action::Update);
+        (change, entry.is_wanted(&self.filter))
     }
 
     /// The container is gone.
@@ -283,6 +284,12 @@ impl Known {
 }
 
 impl Entry {
+    /// Whether it is measured, or may be once more is known of it. The engine is not asked about others.
+    fn is_wanted(&self, filter: &Filter) -> bool {
+        let labels_decide = filter.has_labels() && !self.has_labels;
+        self.shown || labels_decide || self.container.name.is_empty() || self.container.image.is_empty()
+    }
+
     /// What the sampler has to be told.
     fn change(&mut self, filter: &Filter, limits_changed: bool) -> Option<Change> {
         let container = &self.container;

@@ -563,9 +563,13 @@ fn filters_hold_from_the_first_moment() {
     agent.wait_gone("idle");
     let busy = tree.container("busy");
     engine.put(FakeContainer::new("web-9").id(&busy.id).pid(busy.pid));
+    let left_out = &tree.container("oom").id;
+    engine.emit("pause", left_out, &[("name", "oom"), ("image", "busybox")]);
     engine.emit("rename", &busy.id, &[("oldName", "/busy")]);
     agent.wait_row("web-9", "numbers", |row| row.values.get(Slot::MemoryUsage).is_some());
     assert_eq!(names(), ["web-1", "web-4", "web-9"]);
+    let asked = engine.requests().iter().any(|(_, path)| path.contains(left_out));
+    assert!(!asked, "the engine is not asked about containers that are left out");
 }
 
 #[test]

@@ -1,7 +1,9 @@
-//! How long a compressed exposition of 1,000 containers takes, and what each level of gzip is worth.
+//! The processor time of a compressed exposition of 1,000 containers, and what each level of gzip is worth.
 //!
 //! `cargo bench -p plimsoll-web`
 
+#[path = "../../plimsoll-wire/benches/processor_time/mod.rs"]
+mod processor_time;
 #[path = "../../plimsoll-wire/benches/synthetic/mod.rs"]
 mod synthetic;
 
@@ -15,8 +17,10 @@ use plimsoll_model::Selection;
 use plimsoll_web::exposition::{LEVEL, gzip};
 use plimsoll_wire::prometheus::{Format, encode};
 
+use crate::processor_time::ProcessorTime;
+
 fn main() {
-    let mut criterion = Criterion::default().configure_from_args();
+    let mut criterion = Criterion::default().with_measurement(ProcessorTime).configure_from_args();
     let snapshot = synthetic::snapshot(1_000);
     let selection = Selection::default();
     let mut text = Vec::new();

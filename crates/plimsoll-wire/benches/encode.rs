@@ -1,7 +1,8 @@
-//! How long an exposition of 1,000 containers takes, in each format. Prints bytes and throughput.
+//! The processor time of an exposition of 1,000 containers, in each format. Prints bytes and throughput.
 //!
 //! `cargo bench -p plimsoll-wire`
 
+mod processor_time;
 mod synthetic;
 
 use criterion::{Criterion, Throughput};
@@ -9,8 +10,10 @@ use plimsoll_model::Selection;
 use plimsoll_wire::prometheus::{Format, encode};
 use std::hint::black_box;
 
+use crate::processor_time::ProcessorTime;
+
 fn main() {
-    let mut criterion = Criterion::default().configure_from_args();
+    let mut criterion = Criterion::default().with_measurement(ProcessorTime).configure_from_args();
     let snapshot = synthetic::snapshot(1_000);
     let selection = Selection::default();
     let mut group = criterion.benchmark_group("encode 1,000 containers");

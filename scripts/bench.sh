@@ -1,0 +1,132 @@
+#!/usr/bin/env bash
+# Measures, and compares with the bars that this project set itself. Nothing fails here for being slow: every figure
+# stands beside its bar, with "ok" or "over", and a person judges, knowing what else the machine was doing.
+#
+#   scripts/bench.sh [OPTIONS]     OPTIONS are those of crates/plimsoll-testkit/benches/whole_process, for example
+#                                  --containers 50, --seconds 120, --pattern 'web-*'
+#
+# It takes a quarter of an hour on two cores, most of it to compile. One table comes at the end; everything that was
+# printed is in $CARGO_TARGET_DIR/bench.log.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+export LC_ALL=C.UTF-8 # points in numbers, and characters that are not bytes
+
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+mkdir -p "$target"
+log=$target/bench.log
+# Always all of them, whichever benchmark runs: what they share is compiled once. Not the program's own package, because
+# Cargo would build the program with the benchmarks' profile and put it where the released one is.
+packages=(--locked -p plimsoll-testkit -p plimsoll-kernel -p plimsoll-collect -p plimsoll-wire -p plimsoll-web)
+table=$(mktemp)
+trap 'rm -f "$table"' EXIT
+: >"$log"
+
+step() {
+  printf '\n== %s (after %d s)\n' "$*" "$SECONDS" | tee -a "$log"
+}
+
+row() { # WHAT MEASURED BAR
+  printf '| %s | %s | %s |\n' "$1" "$2" "$3" >>"$table"
+}
+
+measured() { # WHAT GROUP BENCHMARK UNIT NANOSECONDS-PER-UNIT [BAR]: a row with the median that criterion found
+  local what=$1 group=$2 benchmark=$3 unit=$4 size=$5 bar=${6:-} file median found=
+  local IFS= # the pattern has spaces
+  for file in "$target/criterion/$group/"$benchmark/new/estimates.json; do
+    [ -e "$file" ] || continue
+    median=$(sed -E 's/.*"median":\{"confidence_interval":\{[^}]*\},"point_estimate":([0-9.e+]+).*/\1/' "$file")
+    found=1
+    row "$what" "$(awk -v n="$median" -v s="$size" -v u="$unit" 'BEGIN { printf "%.1f %s", n / s, u }')" \
+      "$(awk -v n="$median" -v s="$size" -v u="$unit" -v b="$bar" \
+        'BEGIN { if (b != "") printf "≤ %s %s: %s", b, u, n / s <= b ? "ok" : "over" }')"
+  done
+  [ -n "$found" ] || row "$what" "no result under $target/criterion/$group" ""
+}
+
+command -v cargo >/dev/null 2>&1 || {
+  echo "bench: cargo is missing; install Rust (https://rustup.rs) with the version in Cargo.toml or newer" >&2
+  exit 1
+}
+
+step "what the measurements need"
+scripts/need.sh docker=docker.io dockerd=docker.io iptables=iptables busybox=busybox-static
+scripts/engine-up.sh
+# The client follows DOCKER_HOST; the agent is told the same socket.
+export DOCKER_HOST=${DOCKER_HOST:-unix:///var/run/docker.sock}
+case $DOCKER_HOST in
+  unix://*) engine=${DOCKER_HOST#unix://} ;;
+  *)
+    echo "bench: DOCKER_HOST is $DOCKER_HOST, and a remote engine's containers have no files here; unset it" >&2
+    exit 1
+    ;;
+esac
+
+step "the release binary, and the benchmarks"
+cargo build --release --locked -p plimsoll
+cargo bench "${packages[@]}" --no-run --bench whole_process --bench parse --bench read --bench encode --bench exposition
+
+step "single functions"
+rm -rf "$target/criterion" # what other versions measured
+short=(--noplot --warm-up-time 0.5 --measurement-time)
+{
+  cargo bench "${packages[@]}" --bench parse -- "${short[@]}" 1
+  cargo bench "${packages[@]}" --bench read -- "${short[@]}" 3
+  cargo bench "${packages[@]}" --bench encode -- "${short[@]}" 3
+  cargo bench "${packages[@]}" --bench exposition -- "${short[@]}" 4
+} 2>&1 | tee -a "$log" | grep --line-buffered -E '^(Benchmarking .*: Analyzing|error|thread)|time:|panicked' |
+  sed -E 's/^Benchmarking (.*): Analyzing$/\1/'
+
+step "the whole process"
+cargo bench "${packages[@]}" --bench whole_process -- "$target/release/plimsoll" --engine "$engine" "$@" 2>&1 |
+  tee -a "$log"
+sed -n '/^| what | measured | bar |$/,$ p' "$log" | grep '^|' >"$table"
+
+encode="encode 1,000 containers"
+measured "/metrics text, 1,000 containers: processor time" "$encode" "text, *" ms 1000000 12
+measured "the same as OpenMetrics" "$encode" "openmetrics, *" ms 1000000
+measured "the same as protobuf" "$encode" "protobuf, *" ms 1000000
+measured "/metrics text with gzip, 1,000 containers: processor time" "1,000 containers" "text and gzip*" ms 1000000 60
+measured "one pass over a container that sleeps, caches warm" "one container" "pass, asleep*" µs 1000
+measured "one pass over a container that is awake, caches warm" "one container" "pass, awake*" µs 1000
+measured "a container found, its files opened and closed" "one container" "found*" µs 1000
+
+if [ -e crates/plimsoll-collect/tests/quiet_tick.rs ]; then
+  step "heap allocations"
+  # With the benchmarks' profile, whose dependencies are built already.
+  if cargo test -q "${packages[@]}" --profile bench --test quiet_tick -- --nocapture 2>&1 | tee -a "$log"; then
+    quiet="0, which the test insists on"
+  else
+    quiet="the test failed"
+  fi
+  allocations=$(sed -n '/^== heap allocations/,$ p' "$log" | grep -i 'allocations' | grep -v -E '^(==|test |error)' || true)
+  row "heap allocations per quiet tick" "${allocations:-$quiet}" "0"
+fi
+
+step "the table"
+awk -F ': *' '/^model name/ { model = $2; cores++ } END { print "processor: " model ", " cores " cores" }' /proc/cpuinfo
+echo "kernel: $(uname -sr)"
+echo "compiler: $(rustc --version)"
+echo "engine: Docker $(docker version --format '{{.Server.Version}}')"
+echo "load before the table: $(cut -d ' ' -f 1-3 /proc/loadavg)"
+echo
+# Columns of one width, counted in characters. Debian's awk counts bytes, so bash does it.
+mapfile -t rows <"$table"
+widths=(0 0 0)
+for line in "${rows[@]}"; do
+  IFS='|' read -r _ a b c _ <<<"$line"
+  cells=("$a" "$b" "$c")
+  for i in 0 1 2; do
+    [ "${#cells[i]}" -le "${widths[i]}" ] || widths[i]=${#cells[i]}
+  done
+done
+for line in "${rows[@]}"; do
+  IFS='|' read -r _ a b c _ <<<"$line"
+  cells=("$a" "$b" "$c")
+  for i in 0 1 2; do
+    fill=' '
+    [[ ${cells[i]} != ---* ]] || fill=-
+    while [ "${#cells[i]}" -lt "${widths[i]}" ]; do cells[i]+=$fill; done
+  done
+  echo "|${cells[0]}|${cells[1]}|${cells[2]}|"
+done
