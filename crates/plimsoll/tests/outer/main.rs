@@ -1,0 +1,18 @@
+//! The real binary, from outside: started as a user starts it, asked over its sockets, ended by signals.
+//!
+//! Most tests run it on a captured machine with a fake engine ([`machine::Machine`]), which a test can make say and do
+//! what it likes. [`docker`] runs it on this machine's engine. Nothing here sleeps: what takes time is waited for.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is a test's purpose")]
+
+mod agent;
+mod docker;
+mod endpoints;
+mod exposition;
+mod faults;
+mod generated;
+mod machine;
+mod process;
+mod settings;
+mod signals;
