@@ -66,10 +66,9 @@ impl Limits {
                 out.set_option(Slot::CpuShares, self.value(directory, "cpu.shares"));
             }
         }
-        // The limit itself is in `memory.stat`, which is read in each pass.
-        if let Some((directory, root)) = place(Controller::Memory).filter(|_| self.memory.details) {
+        // The limits themselves are in `memory.stat`, which is read in each pass.
+        if let Some((directory, _)) = place(Controller::Memory).filter(|_| self.memory.details) {
             out.set_option(Slot::MemoryReservation, self.value(directory, "memory.soft_limit_in_bytes"));
-            out.set_option(Slot::MemorySwapLimit, self.least(directory, root, "memory.memsw.limit_in_bytes"));
         }
         if let Some((directory, root)) = place(Controller::Pids).filter(|_| self.processes.limits) {
             out.set_option(Slot::ThreadsMax, self.least(directory, root, "pids.max"));
@@ -104,11 +103,13 @@ impl Limits {
         root: &Path,
         out: &mut Numbers,
     ) {
-        if let Some(own) = read(self, directory).filter(|_| self.cpu.details) {
+        let own = read(self, directory);
+        if let Some(own) = own.filter(|_| self.cpu.details) {
             out.set_option(Slot::CpuQuota, own.quota);
             out.set(Slot::CpuPeriod, own.period);
         }
-        let cores = up_to(directory, root).filter_map(|directory| read(self, directory)?.cores()).min();
+        let above = up_to(directory, root).skip(1).filter_map(|directory| read(self, directory)?.cores());
+        let cores = above.chain(own.and_then(|own| own.cores())).min();
         out.set_option(Slot::CpuLimit, cores);
     }
 

@@ -301,7 +301,7 @@ impl Kernel {
     /// Reads limits again, and looks whether there are cgroups below the container's own. The next pass
     /// reads every file.
     pub fn refresh(&mut self, reader: &mut Reader) {
-        reader.lasting.active_at = crate::monotonic();
+        reader.lasting.was_active = true;
         self.limits.read(&self.layout, &reader.directories, &mut reader.limits);
         let own = reader.directories[Controller::Unified as usize].as_ref();
         let own = reader.directories[Controller::Pids as usize].as_ref().or(own);

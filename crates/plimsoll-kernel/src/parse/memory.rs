@@ -24,6 +24,7 @@ pub fn v1_stat(bytes: &[u8], out: &mut Numbers) {
             b"total_active_file" => Slot::MemoryActiveFile,
             b"total_inactive_file" => Slot::MemoryInactiveFile,
             b"hierarchical_memory_limit" if value < UNLIMITED => Slot::MemoryLimit,
+            b"hierarchical_memsw_limit" if value < UNLIMITED => Slot::MemorySwapLimit,
             _ => return,
         };
         out.set(slot, value);

@@ -534,9 +534,9 @@ pub static CATALOG: &[Family] = &[
     gauge("container_memory_min_bytes", Memory, "Memory that is never reclaimed.", &[one(Slot::MemoryMin)])
         .bytes()
         .v2("memory.min"),
-    gauge("container_memory_swap_limit_bytes", Memory, "Limit of the container itself: of memory and swap together on cgroup v1, of swap alone on v2.", &[one(Slot::MemorySwapLimit)])
+    gauge("container_memory_swap_limit_bytes", Memory, "Effective limit, the least over the container and all its ancestors: of memory and swap together on cgroup v1, of swap alone on v2.", &[one(Slot::MemorySwapLimit)])
         .bytes()
-        .v1("memory.memsw.limit_in_bytes")
+        .v1("memory.stat hierarchical_memsw_limit")
         .v2("memory.swap.max"),
     gauge("container_memory_max_usage_bytes", Memory, "Highest memory use so far.", &[one(Slot::MemoryMaxUsage)])
         .bytes()
