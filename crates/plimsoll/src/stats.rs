@@ -63,14 +63,15 @@ async fn show(settings: &Settings, options: &Options) -> anyhow::Result<()> {
         selection.switch(unused, false);
     }
     let pipeline = Pipeline::start(settings, selection)?;
-    require(&*pipeline.with_engine().await?, &options.containers)?;
+    let known = pipeline.with_engine().await?;
+    require(&known, &options.containers)?;
     let mut samples = pipeline.samples.clone();
     let on_screen = !options.no_stream && std::io::stdout().is_terminal();
     if on_screen {
         output::print(CLEAR)?;
     }
-    // Processor use is over the time between two ticks, so the first tick has none to show.
-    samples.tick().await;
+    // Processor use is over the time between two ticks, so the first tick that has the containers has none to show.
+    while samples.tick().await.sequence < known.sequence {}
     loop {
         let snapshot = samples.tick().await;
         let table = options.template.render(&rows(&snapshot, options), options.no_trunc);
