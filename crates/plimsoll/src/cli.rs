@@ -132,7 +132,8 @@ fn version() -> String {
 }
 
 fn subcommand(sub: Sub) -> Command {
-    let command = Command::new(sub.name()).args(flags::arguments(sub));
+    // As with `docker`: of a flag that is given twice, the last one counts.
+    let command = Command::new(sub.name()).args(flags::arguments(sub)).args_override_self(true);
     let command = match sub {
         Sub::Agent => command
             .about("Measure every container and serve the numbers over HTTP")

@@ -73,6 +73,13 @@ fn the_stronger_place_wins_and_is_remembered() {
             "interval",
             "interval = \"500ms\" # flag --interval",
         ),
+        (
+            None,
+            &[],
+            &["--interval", "500ms", "--interval", "2s"],
+            "interval",
+            "interval = \"2s\" # flag --interval",
+        ),
         (None, &[("POLL_INTERVAL", "")], &[], "interval", "interval = \"1s\" # default"),
         (
             None,
