@@ -9,7 +9,7 @@ help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## build the release, make sure of an engine and of something to see, and run the agent (ARGS="…")
-	cargo build --release --locked
+	cargo build --release --locked -p plimsoll
 	@scripts/engine-up.sh
 	@scripts/demo-up.sh
 	@exec target/release/plimsoll agent $(ARGS)

@@ -31,7 +31,7 @@ step "tests"
 cargo test --workspace --locked
 
 step "the release binary"
-cargo build --release --locked
+cargo build --release --locked -p plimsoll
 
 step "the commands of the README"
 scripts/test-readme.sh

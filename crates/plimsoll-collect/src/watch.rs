@@ -339,7 +339,7 @@ impl Watcher {
             rootless: info.rootless,
         };
         tracing::info!(
-            "{} {} answers at {}: {count} containers",
+            "{} {} answers at {}; containers: {count}",
             self.status.name,
             facts.version,
             self.status.endpoint

@@ -60,9 +60,9 @@ async fn serve(settings: &Settings, began: Instant) -> anyhow::Result<ExitCode> 
 fn tell(snapshot: &Snapshot, began: Instant) {
     let running = snapshot.containers.iter().filter(|row| row.container.state == State::Running).count();
     info!(
-        "{} containers, {running} of them running; first complete sample after {:.0?}",
-        snapshot.containers.len(),
-        began.elapsed()
+        "first complete sample after {:.0?}; containers: {}, running: {running}",
+        began.elapsed(),
+        snapshot.containers.len()
     );
     for missing in snapshot.agent.capabilities.iter().filter(|capability| !capability.available) {
         let remedy = if missing.remedy.is_empty() { String::new() } else { format!(" ({})", missing.remedy) };
