@@ -91,12 +91,7 @@ impl Inbox {
         if waiting.changes.len() >= MAX_WAITING {
             return Err(Box::new(change));
         }
-        let first_look_ended = matches!(change, Change::Synchronised);
         waiting.changes.push(change);
-        drop(waiting);
-        if first_look_ended {
-            self.want_pass();
-        }
         Ok(())
     }
 

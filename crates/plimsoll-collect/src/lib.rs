@@ -65,5 +65,10 @@ pub struct Options {
 /// Unix time in nanoseconds.
 fn unix_now() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    nanos(since)
+}
+
+/// A duration in nanoseconds; what is longer than five centuries counts as that.
+fn nanos(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -11,7 +11,7 @@ use plimsoll_model::rate::Rate;
 use plimsoll_model::{Collector, Container, ContainerRow, Lifecycle, Slot, Snapshot};
 
 use crate::inbox::{Change, Inbox, Whereabouts};
-use crate::{Options, unix_now};
+use crate::{Options, nanos, unix_now};
 
 /// After which time what changes seldom is looked at again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,12 +122,6 @@ impl Sampler {
     #[must_use]
     pub fn is_synchronised(&self) -> bool {
         self.synchronised
-    }
-
-    /// What this machine lets the agent read.
-    #[must_use]
-    pub fn capabilities(&self) -> &Arc<[Capability]> {
-        &self.agent.capabilities
     }
 
     /// Counts periodic passes that were left out.
@@ -395,10 +389,6 @@ impl Sampler {
         }
         changed
     }
-}
-
-fn nanos(age: Duration) -> u64 {
-    u64::try_from(age.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// A time below `age` that follows from the id.

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::inbox::{Inbox, Wake};
 use crate::sampler::Sampler;
-use crate::unix_now;
+use crate::{nanos, unix_now};
 
 /// How old a snapshot may be that a scrape is answered with.
 pub const MAX_AGE: Duration = Duration::from_millis(100);
@@ -115,7 +115,7 @@ fn run(sampler: &mut Sampler, inbox: &Inbox, interval: Duration, sender: &watch:
 
 /// The time from `wall` (Unix nanoseconds) to the next multiple of the interval.
 fn until_next(interval: Duration, wall: u64) -> Duration {
-    let nanos = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX).max(1);
+    let nanos = nanos(interval).max(1);
     Duration::from_nanos(nanos - wall % nanos)
 }
 
@@ -126,10 +126,9 @@ fn next_deadline(last: Instant, now: Instant, wall: u64, interval: Duration) -> 
     if next.saturating_duration_since(last) < interval / 2 {
         next += interval;
     }
-    let passed = next.saturating_duration_since(last).as_nanos() / interval.as_nanos().max(1);
     let rounded = next.saturating_duration_since(last) + interval / 2;
-    let ticks = (rounded.as_nanos() / interval.as_nanos().max(1)).max(passed);
-    (next, u64::try_from(ticks.saturating_sub(1)).unwrap_or(0))
+    let ticks = nanos(rounded) / nanos(interval).max(1);
+    (next, ticks.saturating_sub(1))
 }
 
 /// Hands out snapshots.

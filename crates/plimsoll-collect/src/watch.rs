@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::inbox::{Change, Inbox};
 use crate::known::Known;
-use crate::{Options, unix_now};
+use crate::{Options, nanos, unix_now};
 
 /// The most requests under way at once.
 const MAX_REQUESTS: usize = 16;
@@ -183,7 +183,7 @@ impl Watcher {
             let again = work.later.front().map(|(at, _)| *at);
             if settling && work.jobs.is_empty() && work.queue.is_empty() {
                 settling = false;
-                self.last_look = u64::try_from(began.elapsed().as_nanos()).ok();
+                self.last_look = Some(nanos(began.elapsed()));
                 self.tell_engine().await;
                 self.synchronise().await;
             }
@@ -373,6 +373,7 @@ impl Watcher {
     async fn synchronise(&mut self) {
         if !std::mem::replace(&mut self.synchronised, true) {
             self.tell(Some(Change::Synchronised)).await;
+            self.inbox.want_pass();
         }
     }
 

@@ -110,12 +110,6 @@ impl Kernel {
         &self.layout
     }
 
-    /// Where the kernel's files are.
-    #[must_use]
-    pub fn roots(&self) -> &Roots {
-        &self.roots
-    }
-
     /// Reads that failed so far, by file.
     #[must_use]
     pub fn read_errors(&self) -> &[(&'static str, u64)] {

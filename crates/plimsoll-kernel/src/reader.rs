@@ -310,8 +310,8 @@ impl Kernel {
     }
 
     /// Reads everything that is wanted of the container into `row`, which keeps what its life cycle has
-    /// put there. What only the container's own tasks can change is read while they run, and for two
-    /// seconds after; otherwise it is as it was.
+    /// put there. What only the container's own tasks can change is read while they run and for a while
+    /// after (`WAKEFUL`, `STALLING`); otherwise it is as it was.
     pub fn read(&mut self, reader: &mut Reader, row: &mut ContainerRow, spent: &mut Spent) -> Reading {
         row.interfaces.clear();
         row.devices.clear();
@@ -440,7 +440,7 @@ impl Kernel {
                 break;
             }
             if visited > 1
-                && let Ok(list) = std::fs::read(directory.join("cgroup.procs"))
+                && let Ok(list) = std::fs::read(directory.join(CGROUP_PROCS))
             {
                 processes += crate::parse::lines(&list);
             }

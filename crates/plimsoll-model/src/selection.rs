@@ -1,6 +1,6 @@
 //! Which families are read and shown.
 
-use crate::catalog::{CATALOG, Collector, Family, Profile};
+use crate::catalog::{Collector, Family, Profile};
 
 /// The families that a profile, the collectors' switches and a request's parameters leave.
 ///
@@ -10,8 +10,8 @@ use crate::catalog::{CATALOG, Collector, Family, Profile};
 /// let mut chosen = Selection::of_profile(Profile::Default);
 /// chosen.switch(Collector::Network, false);
 /// assert!(!chosen.has_collector(Collector::Network));
-/// let usage = Family::index_of("container_memory_usage_bytes").unwrap();
-/// assert!(chosen.contains(usage));
+/// let usage = Family::by_name("container_memory_usage_bytes").unwrap();
+/// assert!(chosen.has(usage));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
@@ -76,17 +76,12 @@ impl Selection {
     pub fn has(&self, family: &Family) -> bool {
         self.shows(family.collector, family.profile)
     }
-
-    /// Whether the family at this position of the catalog is selected.
-    #[must_use]
-    pub fn contains(&self, index: usize) -> bool {
-        self.has(&CATALOG[index])
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::CATALOG;
 
     #[test]
     fn a_request_can_only_narrow() {

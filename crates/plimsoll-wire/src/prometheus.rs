@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn units_are_told_only_where_the_name_has_them() {
-        let unit = |name| unit_in_name(&CATALOG[Family::index_of(name).unwrap()]);
+        let unit = |name| unit_in_name(Family::by_name(name).unwrap());
         assert_eq!(unit("container_cpu_usage_seconds_total"), Some("seconds"));
         assert_eq!(unit("container_memory_usage_bytes"), Some("bytes"));
         assert_eq!(unit("container_memory_rss"), None, "cAdvisor's name has no unit");

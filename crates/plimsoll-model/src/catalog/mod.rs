@@ -5,9 +5,9 @@
 //! shown, because [`crate::Snapshot::visit`] walks the catalog.
 //!
 //! ```
-//! use plimsoll_model::catalog::{CATALOG, Profile};
+//! use plimsoll_model::catalog::{Family, Profile};
 //!
-//! let usage = CATALOG.iter().find(|family| family.name == "container_memory_usage_bytes").unwrap();
+//! let usage = Family::by_name("container_memory_usage_bytes").unwrap();
 //! assert_eq!(usage.source.v2, "memory.current");
 //! assert_eq!(usage.profile, Profile::Minimal);
 //! ```
@@ -237,10 +237,10 @@ pub struct Cell {
 }
 
 impl Family {
-    /// The position in [`CATALOG`] of the family with this name.
+    /// The family with this name.
     #[must_use]
-    pub fn index_of(name: &str) -> Option<usize> {
-        CATALOG.iter().position(|family| family.name == name)
+    pub fn by_name(name: &str) -> Option<&'static Self> {
+        CATALOG.iter().find(|family| family.name == name)
     }
 
     /// Whether each series of the family is about one container, and so carries `name`, `image` and `id`.
