@@ -153,7 +153,7 @@ impl Watcher {
         // First the stream, then the listing: what happens in between is told by one or the other.
         self.status.requests += 1;
         let since = unix_now();
-        let mut events = self.client.events().await?;
+        let mut events = self.client.events(None).await?;
         self.known.heard_since(since);
         self.status.requests += 2;
         let (info, listing) = tokio::join!(self.client.info(), self.client.containers());

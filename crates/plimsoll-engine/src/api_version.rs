@@ -6,8 +6,8 @@ use std::str::FromStr;
 /// The newest API version this client asks for.
 pub(crate) const NEWEST: ApiVersion = ApiVersion { major: 1, minor: 56 };
 
-/// The oldest one it asks for: Docker 1.12 of 2016. Before it, events and listings lacked what this client needs.
-pub(crate) const OLDEST: ApiVersion = ApiVersion { major: 1, minor: 24 };
+/// The oldest one it asks for: that of Docker 19.03 and of Podman 4.0, and the oldest that Docker's newest still speaks.
+pub(crate) const OLDEST: ApiVersion = ApiVersion { major: 1, minor: 40 };
 
 /// A version of the Engine API, as in `/v1.41/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

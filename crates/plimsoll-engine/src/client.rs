@@ -1,5 +1,6 @@
 //! The calls, and what the paths to them look like.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,6 +10,7 @@ use crate::api_version::{ApiVersion, NEWEST, OLDEST};
 use crate::error::excerpt;
 use crate::events::{self, EventStream};
 use crate::lenient::Object;
+use crate::podman::{self, PodMembership};
 use crate::transport::{Timeouts, Transport, doing};
 use crate::types::{self, Details, Image, Info, Listing, Version};
 use crate::{Endpoint, Error, Result};
@@ -70,8 +72,13 @@ impl Client {
         let least = version.min_api_version.as_deref();
         let least = least.and_then(|least| least.parse::<ApiVersion>().ok());
         if theirs < OLDEST || least.is_some_and(|least| least > NEWEST) {
+            let remedy = if theirs < OLDEST {
+                "upgrade the engine (Docker 19.03 or newer, Podman 4.0 or newer)"
+            } else {
+                "upgrade this client"
+            };
             let least = least.map(|least| format!("{least} to ")).unwrap_or_default();
-            let message = format!("the engine speaks {least}{theirs}");
+            let message = format!("the engine speaks {least}{theirs}, {remedy}");
             return Err(Error::ApiVersion { endpoint: self.endpoint().clone(), message });
         }
         *self.negotiated.lock().unwrap_or_else(PoisonError::into_inner) = Some(theirs.min(NEWEST));
@@ -102,7 +109,8 @@ impl Client {
     /// # Errors
     /// See [`Error`]; [`is_not_found`](Error::is_not_found) tells that there is no such container (any more).
     pub async fn inspect(&self, id: &str) -> Result<Details> {
-        let (path, body) = self.get(&format!("/containers/{}/json", encode(id, "")), MAX_ANSWER).await?;
+        let (path, body) =
+            self.get(&format!("/containers/{}/json", percent_encode(id, "")), MAX_ANSWER).await?;
         let details = types::details(self.object(&path, &body)?);
         details.ok_or_else(|| self.reply(&path, "it has no usable Id", &body))
     }
@@ -112,7 +120,8 @@ impl Client {
     /// # Errors
     /// See [`Error`]; [`is_not_found`](Error::is_not_found) tells that there is no such image (any more).
     pub async fn image(&self, id: &str) -> Result<Image> {
-        let (path, body) = self.get(&format!("/images/{}/json", encode(id, "/:@")), MAX_ANSWER).await?;
+        let (path, body) =
+            self.get(&format!("/images/{}/json", percent_encode(id, "/:@")), MAX_ANSWER).await?;
         let image = types::image(self.object(&path, &body)?);
         image.ok_or_else(|| self.reply(&path, "it has no usable Id", &body))
     }
@@ -120,13 +129,31 @@ impl Client {
     /// Follows what happens to containers and their networks (`GET /events`), on a connection of its own. When this
     /// returns, the engine has subscribed the stream: a listing made afterwards and the stream together miss nothing.
     ///
+    /// With `since`, the [`time_nano`](crate::Event::time_nano) of the last event that was seen, the engine first sends
+    /// again what happened after it, and a little of what was before it ([`RESUME_OVERLAP`](crate::RESUME_OVERLAP)): the
+    /// caller drops what it has seen. That fills a gap but does not prove that there is none. Docker keeps the last 256
+    /// events of every kind, health checks' included, in memory: a busy or restarted one has forgotten. Podman reads its
+    /// log file or the journal, which is cut at a size, and has nothing at all with `events_logger = "none"`. So a
+    /// listing is due in any case.
+    ///
     /// # Errors
     /// See [`Error`]. The head of the answer is subject to the request timeout, the events are not.
-    pub async fn events(&self) -> Result<EventStream> {
-        let path = self.path(&format!("/events?filters={}", encode(&events::filters(), "")));
+    pub async fn events(&self, since: Option<u64>) -> Result<EventStream> {
+        let path = self.path(&events::path(since));
         let stream =
             self.transport.stream(&path).await.map_err(|error| self.refused_version(&path, error))?;
         Ok(EventStream::new(self.transport.clone(), path, stream))
+    }
+
+    /// Tells which containers belong to a pod (`GET /libpod/containers/json?all=true`). Podman alone knows this path;
+    /// Docker answers 404.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn pods(&self) -> Result<BTreeMap<String, PodMembership>> {
+        let path = podman::path("/containers/json?all=true");
+        let body = self.transport.get(&path, MAX_LISTING).await?;
+        podman::pods(&body).ok_or_else(|| self.reply(&path, "it is no JSON array", &body))
     }
 
     fn path(&self, path: &str) -> String {
@@ -175,7 +202,7 @@ impl Client {
 }
 
 /// Percent-encodes everything but unreserved characters and those in `keep`.
-fn encode(text: &str, keep: &str) -> String {
+pub(crate) fn percent_encode(text: &str, keep: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
         let plain = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
         if plain || keep.as_bytes().contains(&byte) {
@@ -194,8 +221,8 @@ mod tests {
 
     #[test]
     fn encoding() {
-        assert_eq!(encode("web-1_x.y~", ""), "web-1_x.y~");
-        assert_eq!(encode("../a?b=c#d e/ü", ""), "..%2Fa%3Fb%3Dc%23d%20e%2F%C3%BC");
-        assert_eq!(encode("reg:5000/a/b@sha256:0", "/:@"), "reg:5000/a/b@sha256:0");
+        assert_eq!(percent_encode("web-1_x.y~", ""), "web-1_x.y~");
+        assert_eq!(percent_encode("../a?b=c#d e/ü", ""), "..%2Fa%3Fb%3Dc%23d%20e%2F%C3%BC");
+        assert_eq!(percent_encode("reg:5000/a/b@sha256:0", "/:@"), "reg:5000/a/b@sha256:0");
     }
 }

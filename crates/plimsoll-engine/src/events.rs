@@ -5,11 +5,14 @@
 //! event of one. Both are functions of bytes; [`EventStream`] is the reading.
 
 use std::collections::VecDeque;
+use std::fmt::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http_body_util::BodyExt;
 use serde::Deserialize;
 
+use crate::client::percent_encode;
 use crate::lenient::{Moment, Object, nested, scalar};
 use crate::transport::{Stream, Transport};
 use crate::types::without_slash;
@@ -18,10 +21,16 @@ use crate::{Error, Result};
 /// The longest line of the event stream that is looked at, in bytes. A longer one is skipped and counted.
 pub const MAX_LINE: usize = 1024 * 1024;
 
+/// How much before the last seen event a resumed stream begins. Docker compares whole nanoseconds and sends the event at
+/// exactly that moment again, Podman turns the text into a 64-bit float (steps of 238 ns by now) and sends what is later;
+/// and two events of the same moment may be stamped in one order and sent in the other.
+pub const RESUME_OVERLAP: Duration = Duration::from_millis(1);
+
 /// What this client wants to hear. `exec_create`, `exec_start` and `exec_die` are left out on purpose: every health
 /// check causes all three, and on a busy host they are nearly all there is. The engine matches `health_status` as the
-/// prefix of `health_status: healthy`.
-const ACTIONS: [&str; 15] = [
+/// prefix of `health_status: healthy`. The last two are Podman's words for `die` and `destroy`: it translates the first
+/// in what it sends, but not in every version (4.3) in what it filters by. Both engines accept words they do not know.
+const ACTIONS: [&str; 17] = [
     "create",
     "start",
     "die",
@@ -37,12 +46,25 @@ const ACTIONS: [&str; 15] = [
     "health_status",
     "connect",
     "disconnect",
+    "died",
+    "remove",
 ];
 
 /// The `filters` parameter of `/events`: JSON, not yet percent-encoded.
-pub(crate) fn filters() -> String {
+fn filters() -> String {
     let actions = ACTIONS.map(|action| format!("{action:?}")).join(",");
     format!(r#"{{"type":["container","network"],"event":[{actions}]}}"#)
+}
+
+/// The path of `/events`, from shortly before this moment on if there is one, in nanoseconds since the Unix epoch.
+pub(crate) fn path(since: Option<u64>) -> String {
+    let mut path = format!("/events?filters={}", percent_encode(&filters(), ""));
+    if let Some(since) = since {
+        let since = Duration::from_nanos(since).saturating_sub(RESUME_OVERLAP);
+        // Writing to a string cannot fail.
+        write!(path, "&since={}.{:09}", since.as_secs(), since.subsec_nanos()).ok();
+    }
+    path
 }
 
 /// What kind of thing an event is about.
@@ -81,7 +103,7 @@ pub enum Action {
     Update,
     /// It was removed.
     Destroy,
-    /// Its health changed to `healthy`, `unhealthy`, …
+    /// Its health changed to `healthy`, `unhealthy`, …; empty if the engine did not say to what.
     Health(String),
     /// It was attached to a network.
     Connect,
@@ -96,7 +118,7 @@ impl Action {
         match word {
             "create" => Self::Create,
             "start" => Self::Start,
-            "die" => Self::Die,
+            "die" | "died" => Self::Die,
             "oom" => Self::Oom,
             "kill" => Self::Kill,
             "stop" => Self::Stop,
@@ -105,11 +127,11 @@ impl Action {
             "unpause" => Self::Unpause,
             "rename" => Self::Rename,
             "update" => Self::Update,
-            "destroy" => Self::Destroy,
+            "destroy" | "remove" => Self::Destroy,
             "connect" => Self::Connect,
             "disconnect" => Self::Disconnect,
-            _ => match word.strip_prefix("health_status:") {
-                Some(health) => Self::Health(health.trim().to_owned()),
+            _ => match word.strip_prefix("health_status") {
+                Some(health) => Self::Health(health.trim_start_matches(':').trim().to_owned()),
                 None => Self::Other(word.to_owned()),
             },
         }
@@ -132,9 +154,9 @@ pub struct Event {
     pub image: Option<String>,
     /// How the container ended; only with [`Action::Die`].
     pub exit_code: Option<i64>,
-    /// The name before, without its leading `/`; only with [`Action::Rename`].
+    /// The name before, without its leading `/`; only with [`Action::Rename`], and Podman does not say it.
     pub old_name: Option<String>,
-    /// The id of the network; only with [`Kind::Network`].
+    /// The id of the network, or its name where Podman gives no id; only with [`Kind::Network`].
     pub network: Option<String>,
     /// When it happened, in nanoseconds since the Unix epoch by the engine's clock.
     pub time_nano: Option<u64>,
@@ -160,6 +182,9 @@ struct EventWire {
     id: Option<String>,
     #[serde(deserialize_with = "scalar")]
     from: Option<String>,
+    /// Where Podman says to what the health changed.
+    #[serde(rename = "HealthStatus", deserialize_with = "scalar")]
+    health: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -186,6 +211,14 @@ struct AttributesWire {
     old_name: Option<String>,
     #[serde(deserialize_with = "scalar")]
     container: Option<String>,
+    /// Podman's own word for the exit code, in most versions with every event and then zero.
+    #[serde(deserialize_with = "scalar")]
+    container_exit_code: Option<i64>,
+    /// The name of the network that Podman attaches a container to; the container is the actor then.
+    #[serde(deserialize_with = "scalar")]
+    network: Option<String>,
+    #[serde(rename = "health_status", deserialize_with = "scalar")]
+    health: Option<String>,
 }
 
 /// What a line turned out to be.
@@ -207,16 +240,25 @@ fn parse(line: &[u8]) -> Line {
     };
     let attributes = wire.actor.attributes;
     let id = wire.actor.id.or(wire.id);
-    let action = Action::from_word(&word);
+    let action = match Action::from_word(&word) {
+        Action::Health(said) if said.is_empty() => {
+            Action::Health(wire.health.or(attributes.health).unwrap_or_default())
+        }
+        action => action,
+    };
     let name = attributes.name.map(|name| without_slash(&name).to_owned());
     let time_nano = wire.time_nano.filter(|&nanos| nanos > 0).or(wire.time.map(|moment| moment.0));
+    let attaches = matches!(action, Action::Connect | Action::Disconnect);
     match (wire.kind.as_deref(), id) {
         (None | Some("container"), Some(id)) => Line::Event(Event {
             kind: Kind::Container,
             container: Some(id),
             name,
             image: attributes.image.or(wire.from),
-            exit_code: attributes.exit_code.filter(|_| action == Action::Die),
+            exit_code: attributes
+                .exit_code
+                .or(attributes.container_exit_code)
+                .filter(|_| action == Action::Die),
             old_name: attributes
                 .old_name
                 .filter(|_| action == Action::Rename)
@@ -225,19 +267,24 @@ fn parse(line: &[u8]) -> Line {
             action,
             time_nano,
         }),
-        (Some("network"), id) => Line::Event(Event {
-            kind: Kind::Network,
-            container: attributes
-                .container
-                .filter(|_| matches!(action, Action::Connect | Action::Disconnect)),
-            name,
-            image: None,
-            exit_code: None,
-            old_name: None,
-            network: id,
-            action,
-            time_nano,
-        }),
+        (Some("network"), id) => {
+            let podman = attributes.network.filter(|_| attaches && attributes.container.is_none());
+            let (container, name, network) = match podman {
+                Some(network) => (id, Some(network.clone()), Some(network)),
+                None => (attributes.container.filter(|_| attaches), name, id),
+            };
+            Line::Event(Event {
+                kind: Kind::Network,
+                container,
+                name,
+                image: None,
+                exit_code: None,
+                old_name: None,
+                network,
+                action,
+                time_nano,
+            })
+        }
         (None | Some("container"), None) => Line::Garbage,
         (Some(_), _) => Line::Foreign,
     }
@@ -386,133 +433,4 @@ impl EventStream {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn split(chunks: &[&[u8]]) -> (Vec<String>, u64) {
-        let mut splitter = Splitter::default();
-        let mut objects = Vec::new();
-        for chunk in chunks {
-            splitter.push(chunk, |object| objects.push(String::from_utf8_lossy(object).into_owned()));
-        }
-        splitter.finish();
-        (objects, splitter.skipped)
-    }
-
-    #[test]
-    fn objects_are_found_in_any_chunking() {
-        let cases: [(&[u8], &[&str], u64); 8] = [
-            (b"{\"a\":1}\n{\"b\":2}\n", &["{\"a\":1}", "{\"b\":2}"], 0),
-            (b"{\"a\":{}}{\"b\":[{}]}\r\n\n", &["{\"a\":{}}", "{\"b\":[{}]}"], 0),
-            (br#"{"a":"}\"{\\"}{"b":1}"#, &[r#"{"a":"}\"{\\"}"#, r#"{"b":1}"#], 0),
-            (b"garbage {\"a\":1}\n{\"b\":2}\n", &["{\"b\":2}"], 1),
-            (b"{\"a\":1} trailing\n{\"b\":2}", &["{\"a\":1}", "{\"b\":2}"], 1),
-            (b"{\"a\":\n{\"b\":2}\n", &["{\"b\":2}"], 1),
-            (b"{\"a\":\"x\n{\"b\":2}\n{\"c\":", &["{\"b\":2}"], 2),
-            (b"", &[], 0),
-        ];
-        for (bytes, objects, skipped) in cases {
-            let whole = split(&[bytes]);
-            assert_eq!(whole, (objects.iter().map(ToString::to_string).collect(), skipped));
-            let single: Vec<&[u8]> = bytes.chunks(1).collect();
-            assert_eq!(split(&single), whole);
-        }
-    }
-
-    #[test]
-    fn an_over_long_line_is_skipped_and_the_next_one_read() {
-        let long = format!("{{\"a\":\"{}\"}}\n{{\"b\":2}}\n", "x".repeat(MAX_LINE));
-        assert_eq!(split(&[long.as_bytes()]), (vec!["{\"b\":2}".to_owned()], 1));
-        let fits = format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_LINE - 8));
-        assert_eq!(split(&[fits.as_bytes()]), (vec![fits.clone()], 0));
-    }
-
-    fn event(line: &str) -> Event {
-        match parse(line.as_bytes()) {
-            Line::Event(event) => event,
-            other => panic!("{line}: {other:?}"),
-        }
-    }
-
-    #[test]
-    fn both_dialects_and_odd_attributes() {
-        let die = event(
-            r#"{"Type":"container","Action":"die","Actor":{"ID":"c1","Attributes":{"exitCode":"137","image":"i","name":"web","container":"label","oldName":"label"}},"timeNano":5}"#,
-        );
-        assert_eq!(
-            die,
-            Event {
-                kind: Kind::Container,
-                action: Action::Die,
-                container: Some("c1".into()),
-                name: Some("web".into()),
-                image: Some("i".into()),
-                exit_code: Some(137),
-                old_name: None,
-                network: None,
-                time_nano: Some(5),
-            }
-        );
-
-        let old = event(r#"{"status":"start","id":"c1","from":"i","time":7}"#);
-        assert_eq!((old.action, old.container.as_deref()), (Action::Start, Some("c1")));
-        assert_eq!((old.image.as_deref(), old.time_nano), (Some("i"), Some(7_000_000_000)));
-
-        // A label called exitCode is no exit code.
-        let start = event(r#"{"Action":"start","Actor":{"ID":"c1","Attributes":{"exitCode":"9"}}}"#);
-        assert_eq!(start.exit_code, None);
-
-        let rename =
-            event(r#"{"Action":"rename","Actor":{"ID":"c1","Attributes":{"name":"b","oldName":"/a"}}}"#);
-        assert_eq!((rename.name.as_deref(), rename.old_name.as_deref()), (Some("b"), Some("a")));
-
-        let health = event(r#"{"Action":"health_status: unhealthy","id":"c1"}"#);
-        assert_eq!(health.action, Action::Health("unhealthy".into()));
-
-        let connect = event(
-            r#"{"Type":"network","Action":"connect","Actor":{"ID":"n1","Attributes":{"container":"c1","name":"bridge"}}}"#,
-        );
-        assert_eq!((connect.kind, connect.container.as_deref()), (Kind::Network, Some("c1")));
-        assert_eq!((connect.network.as_deref(), connect.name.as_deref()), (Some("n1"), Some("bridge")));
-
-        let gone = event(r#"{"Type":"network","Action":"destroy","Actor":{"ID":"n1"}}"#);
-        assert_eq!((gone.action, gone.container), (Action::Destroy, None));
-
-        let other = event(r#"{"Type":"container","Action":"exec_die","Actor":{"ID":"c1"}}"#);
-        assert_eq!(other.action, Action::Other("exec_die".into()));
-    }
-
-    #[test]
-    fn what_is_no_event() {
-        for line in [
-            "{}",
-            "[]",
-            "5",
-            "{\"Action\":5}",
-            r#"{"Action":"start"}"#,
-            r#"{"Actor":{"ID":"c1"}}"#,
-            "{\"a\":",
-        ] {
-            assert_eq!(parse(line.as_bytes()), Line::Garbage, "{line}");
-        }
-        assert_eq!(parse(br#"{"Type":"image","Action":"pull","Actor":{"ID":"i"}}"#), Line::Foreign);
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_in_any_chunking(bytes in proptest::collection::vec(any::<u8>(), 0..200), size in 1_usize..20) {
-            let chunks: Vec<&[u8]> = bytes.chunks(size).collect();
-            prop_assert_eq!(split(&chunks), split(&[&bytes]));
-            parse(&bytes);
-        }
-
-        #[test]
-        fn any_json_like_bytes(text in r#"[{}\[\]":,a\\ \n0-9]{0,80}"#) {
-            let (objects, _) = split(&[text.as_bytes()]);
-            for object in objects {
-                parse(object.as_bytes());
-            }
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! A small, lenient client for container engines.
 //!
-//! It asks Docker, or whatever speaks Docker's Engine API, what containers there are, what they are called, and what
+//! It asks Docker, Podman, or whatever speaks Docker's Engine API, what containers there are, what they are called, and what
 //! happens to them; the numbers themselves come from the kernel and from another crate. It only ever reads: there is no
 //! way to make it send anything but a `GET`.
 //!
@@ -20,7 +20,7 @@
 //! client.version().await?; // negotiates the API version
 //!
 //! // First the events, then the listing: together they miss nothing.
-//! let mut events = client.events().await?;
+//! let mut events = client.events(None).await?;
 //! for container in client.containers().await?.containers {
 //!     println!("{} is {}", container.name, container.state);
 //! }
@@ -40,14 +40,18 @@ mod client;
 mod endpoint;
 mod error;
 mod events;
+mod flavour;
 mod lenient;
+mod podman;
 mod transport;
 mod types;
 
 pub use client::{Client, MAX_ANSWER, MAX_LISTING};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{Error, Result};
-pub use events::{Action, Event, EventStream, Kind, MAX_LINE};
+pub use events::{Action, Event, EventStream, Kind, MAX_LINE, RESUME_OVERLAP};
+pub use flavour::Flavour;
 pub use lenient::{MAX_INNER, MAX_LABELS, MAX_TEXT};
+pub use podman::PodMembership;
 pub use transport::{CONNECT_TIMEOUT, MAX_IDLE_CONNECTIONS, REQUEST_TIMEOUT, Timeouts};
 pub use types::{Details, Health, Image, Info, Listing, NetworkEndpoint, Summary, Version};

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::Flavour;
 use crate::lenient::{Elements, Entries, Labels, Moment, Object, Text, Texts, nested, scalar, split_array};
 
 /// The engine's versions (`GET /version`).
@@ -24,6 +25,8 @@ pub struct Version {
     pub arch: Option<String>,
     /// Its kernel's release.
     pub kernel: Option<String>,
+    /// The family that it belongs to: Podman has a component named `Podman Engine`.
+    pub flavour: Flavour,
 }
 
 #[derive(Deserialize, Default)]
@@ -41,12 +44,25 @@ pub(crate) struct VersionWire {
     arch: Option<String>,
     #[serde(rename = "KernelVersion", deserialize_with = "scalar")]
     kernel: Option<String>,
+    #[serde(rename = "Components")]
+    components: Elements<ComponentWire>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "PascalCase")]
+struct ComponentWire {
+    #[serde(deserialize_with = "scalar")]
+    name: Option<String>,
 }
 
 impl From<VersionWire> for Version {
     fn from(wire: VersionWire) -> Self {
-        let VersionWire { version, api_version, min_api_version, os, arch, kernel } = wire;
-        Self { version, api_version: api_version.unwrap_or_default(), min_api_version, os, arch, kernel }
+        let VersionWire { version, api_version, min_api_version, os, arch, kernel, components } = wire;
+        let api_version = api_version.unwrap_or_default();
+        let podman = |component: &ComponentWire| component.name.as_deref() == Some("Podman Engine");
+        let is_podman = components.items.iter().any(podman);
+        let flavour = if is_podman { Flavour::Podman } else { Flavour::Docker };
+        Self { version, api_version, min_api_version, os, arch, kernel, flavour }
     }
 }
 
@@ -200,31 +216,34 @@ struct SummaryWire {
 
 /// Reads a listing; `None` if it is no complete JSON array.
 pub(crate) fn listing(body: &[u8]) -> Option<Listing> {
-    let body = String::from_utf8_lossy(body);
-    let mut listing = Listing::default();
-    let mut add = |wire: SummaryWire| match summary(wire) {
-        Some(summary) => listing.containers.push(summary),
-        None => listing.broken += 1,
-    };
-    let mut broken = 0;
-    match serde_json::from_str::<Elements<SummaryWire>>(&body) {
-        Ok(elements) if !elements.is_array => return None,
-        Ok(elements) => {
-            elements.items.into_iter().for_each(&mut add);
-            broken = elements.broken;
+    let (elements, broken) = elements::<SummaryWire>(body)?;
+    let mut listing = Listing { containers: Vec::with_capacity(elements.len()), broken };
+    for wire in elements {
+        match summary(wire) {
+            Some(summary) => listing.containers.push(summary),
+            None => listing.broken += 1,
         }
+    }
+    Some(listing)
+}
+
+/// The usable elements of an array, and how many were not; `None` if it is no complete JSON array.
+pub(crate) fn elements<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Option<(Vec<T>, usize)> {
+    let body = String::from_utf8_lossy(body);
+    match serde_json::from_str::<Elements<T>>(&body) {
+        Ok(elements) => elements.is_array.then_some((elements.items, elements.broken)),
         // One element is so odd that the parser stopped: save the others, one by one.
         Err(_) => {
+            let (mut items, mut broken) = (Vec::new(), 0);
             for element in split_array(body.as_bytes())? {
-                match serde_json::from_slice::<Object<SummaryWire>>(element) {
-                    Ok(Object(Some(wire))) => add(wire),
+                match serde_json::from_slice::<Object<T>>(element) {
+                    Ok(Object(Some(item))) => items.push(item),
                     Ok(Object(None)) | Err(_) => broken += 1,
                 }
             }
+            Some((items, broken))
         }
     }
-    listing.broken += broken;
-    Some(listing)
 }
 
 fn summary(wire: SummaryWire) -> Option<Summary> {
@@ -249,7 +268,7 @@ fn summary(wire: SummaryWire) -> Option<Summary> {
 }
 
 /// An id names a container in paths and maps: a cut or a strange one would name another or nothing.
-fn usable_id(id: Option<Text>) -> Option<String> {
+pub(crate) fn usable_id(id: Option<Text>) -> Option<String> {
     let id = id.filter(|id| !id.is_cut())?;
     let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
     (id.as_str().bytes().all(good) && !id.as_str().starts_with('.')).then(|| id.as_str().to_owned())

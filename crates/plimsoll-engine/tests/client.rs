@@ -110,12 +110,17 @@ async fn negotiation() {
     let error = client.info().await.unwrap_err();
     assert!(matches!(error, Error::ApiVersion { .. }), "{error:?}");
     assert!(error.to_string().contains("client version 1.56 is too old"), "{error}");
-    assert!(matches!(client.events().await.unwrap_err(), Error::ApiVersion { .. }));
+    assert!(matches!(client.events(None).await.unwrap_err(), Error::ApiVersion { .. }));
     let error = client.version().await.unwrap_err().to_string();
     assert!(
-        error.contains("speaks 1.57 to 1.60") && error.ends_with("this client speaks 1.24 to 1.56"),
+        error.contains("speaks 1.57 to 1.60") && error.ends_with("this client speaks 1.40 to 1.56"),
         "{error}"
     );
+    engine.set_api((1, 39), (1, 12));
+    let error = client.version().await.unwrap_err();
+    assert!(matches!(error, Error::ApiVersion { .. }), "{error:?}");
+    let error = error.to_string();
+    assert!(error.contains("speaks 1.12 to 1.39, upgrade the engine (Docker 19.03"), "{error}");
     engine.set_api((1, 50), (1, 24));
     client.version().await.unwrap();
     client.info().await.unwrap();
@@ -200,7 +205,7 @@ async fn an_engine_that_hangs() {
         client.ping().await.unwrap_err(),
         client.version().await.unwrap_err(),
         client.containers().await.unwrap_err(),
-        client.events().await.unwrap_err(),
+        client.events(None).await.unwrap_err(),
     ] {
         assert!(error.is_timeout() && !error.is_unreachable(), "{error:?}");
         assert!(error.to_string().contains("no complete answer within 50ms"), "{error}");
@@ -220,7 +225,7 @@ async fn where_no_engine_is() {
 
     let dead = dir.path().join("dead.sock");
     drop(std::os::unix::net::UnixListener::bind(&dead).unwrap());
-    let refused = at(&dead).events().await.unwrap_err();
+    let refused = at(&dead).events(None).await.unwrap_err();
     assert!(refused.is_unreachable() && refused.to_string().contains("nobody listens"), "{refused}");
 
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -309,7 +314,7 @@ async fn events() {
     let id = engine.put(FakeContainer::new("web").label("exitCode", "9"));
     let client = client(&engine);
     client.version().await.unwrap();
-    let mut events = client.events().await.unwrap();
+    let mut events = client.events(None).await.unwrap();
     assert_eq!(engine.subscribers(), 1);
     let (_, path) = engine.requests().pop().unwrap();
     assert!(
@@ -366,7 +371,7 @@ async fn events() {
 async fn event_streams_end() {
     let mut engine = FakeEngine::start();
     let client = client(&engine);
-    let mut events = client.events().await.unwrap();
+    let mut events = client.events(None).await.unwrap();
     engine.emit_bytes(b"{\"Action\":\"oom\",\"id\":\"c\"}\n{\"half");
     assert_eq!(next(&mut events).await.action, Action::Oom);
     engine.stop();
@@ -378,7 +383,7 @@ async fn event_streams_end() {
     // An end in good order is no error.
     engine.restart();
     engine.set_behaviour("/events", Behaviour::Status(200, "{\"Action\":\"oom\",\"id\":\"c\"}".into()));
-    let mut events = client.events().await.unwrap();
+    let mut events = client.events(None).await.unwrap();
     assert_eq!(next(&mut events).await.action, Action::Oom);
     assert_eq!(events.next().await.unwrap(), None);
 }
@@ -391,7 +396,7 @@ async fn captured_events() {
         (include_str!("../../../fixtures/engine/docker-api-1.56/events.jsonl"), ["web-1", "failed-1"]),
     ] {
         engine.set_behaviour("/events", Behaviour::Status(200, captured.to_owned()));
-        let mut events = client(&engine).events().await.unwrap();
+        let mut events = client(&engine).events(None).await.unwrap();
         let mut seen = Vec::new();
         while let Some(event) = events.next().await.unwrap() {
             assert!(event.time_nano.is_some() && event.name.is_some());

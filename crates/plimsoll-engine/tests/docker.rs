@@ -35,7 +35,7 @@ async fn a_life_seen_through_the_api() {
     let client = Client::new(Endpoint::Unix(proxy.socket().to_owned()));
     let version = client.version().await.unwrap();
     assert_eq!(client.info().await.unwrap().server_version, version.version);
-    let mut events = client.events().await.unwrap();
+    let mut events = client.events(None).await.unwrap();
 
     let container = Container::run("life", &["-l", "a=b"], &["sh", "-c", "read x; exit 3"]);
     let id = container.id().to_owned();

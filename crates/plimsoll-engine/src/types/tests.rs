@@ -27,6 +27,15 @@ fn versions() {
     assert_eq!(old.kernel.as_deref(), Some("6.18.0"));
     let new = Version::from(read::<VersionWire>(fixture!("1.56/version.json")));
     assert_eq!((new.api_version.as_str(), new.min_api_version.as_deref()), ("1.56", Some("1.40")));
+    assert_eq!((old.flavour, new.flavour), (Flavour::Docker, Flavour::Docker));
+    for (json, version, api) in [
+        (include_str!("../../../../fixtures/engine/podman-4.3/version.json"), "4.3.1", "1.41"),
+        (include_str!("../../../../fixtures/engine/podman-6.0/version.json"), "6.0.0-dev", "1.44"),
+    ] {
+        let podman = Version::from(read::<VersionWire>(json));
+        assert_eq!((podman.version.as_deref(), podman.api_version.as_str()), (Some(version), api));
+        assert_eq!(podman.flavour, Flavour::Podman);
+    }
 }
 
 #[test]
