@@ -187,8 +187,14 @@ fn shown(host: &SshHost) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
+    use plimsoll_testkit::fake_engine::FakeEngine;
+    use plimsoll_testkit::wait_until_async;
+
     use super::*;
-    use crate::Endpoint;
+    use crate::transport::Transport;
+    use crate::{Endpoint, Timeouts};
 
     fn host(url: &str) -> SshHost {
         match url.parse() {
@@ -250,5 +256,113 @@ mod tests {
             assert!(problem.starts_with(said) && problem.contains(&format!("; {hint}")), "{problem}");
             assert_eq!(refused, denied, "{problem}");
         }
+    }
+
+    /// An `ssh` whose behaviour is the host's name. The good one does what a login at the other end would do.
+    const FAKE_SSH: &str = r#"#!/bin/bash
+echo "$$ $*" >>DIR/calls
+while [ "$1" != -- ]; do shift; done
+case $2 in
+  good) exec docker --host unix://SOCKET system dial-stdio ;;
+  down) exec docker --host unix://DIR/none.sock system dial-stdio ;;
+  noisy) head -c 300000 /dev/zero | tr '\0' x >&2; exec docker --host unix://SOCKET system dial-stdio ;;
+  denied) echo 'me@denied: Permission denied (publickey).' >&2; exit 255 ;;
+  gone) exit 1 ;;
+  silent) exec sleep 1000 ;;
+esac
+"#;
+
+    struct Fake {
+        engine: FakeEngine,
+        folder: tempfile::TempDir,
+    }
+
+    impl Fake {
+        fn new() -> Self {
+            use std::os::unix::fs::PermissionsExt;
+            let (engine, folder) = (FakeEngine::start(), tempfile::tempdir().unwrap());
+            let script = FAKE_SSH
+                .replace("DIR", folder.path().to_str().unwrap())
+                .replace("SOCKET", engine.socket().to_str().unwrap());
+            // Under another name first: a file that is open for writing cannot be executed.
+            let path = folder.path().join("ssh");
+            std::fs::write(&path, script).unwrap();
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+            Self { engine, folder }
+        }
+
+        fn transport(&self, host: &str, connect: Duration) -> Transport {
+            let endpoint = format!("ssh://me@{host}").parse().unwrap();
+            let timeouts = Timeouts { connect, request: Duration::from_secs(60) };
+            let mut transport = Transport::new(endpoint, timeouts);
+            transport.ssh = self.folder.path().join("ssh");
+            transport
+        }
+
+        /// The processes that were started.
+        fn processes(&self) -> Vec<PathBuf> {
+            let calls = std::fs::read_to_string(self.folder.path().join("calls")).unwrap_or_default();
+            let pid = |call: &str| call.split(' ').next().map(|pid| PathBuf::from(format!("/proc/{pid}")));
+            calls.lines().filter_map(pid).collect()
+        }
+
+        async fn all_are_gone(&self) {
+            let gone = async || self.processes().iter().all(|process| !process.exists());
+            wait_until_async(Duration::from_secs(60), "every ssh to be gone", gone).await;
+        }
+    }
+
+    const SOON: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn one_connection_serves_many_requests() {
+        let fake = Fake::new();
+        for host in ["good", "noisy"] {
+            fake.engine.forget();
+            let before = fake.processes().len();
+            let transport = fake.transport(host, SOON);
+            for _ in 0..3 {
+                transport.get("/version", 10_000).await.unwrap();
+            }
+            let stream = transport.stream("/events").await.unwrap();
+            assert_eq!(fake.processes().len(), before + 2, "one is kept, the other has no end");
+            // Pings are ours, one a connection, and the docker command's own.
+            let requests = fake.engine.requests().into_iter().map(|(_, path)| path);
+            let paths: Vec<String> = requests.filter(|path| path != "/_ping").collect();
+            assert_eq!(paths, ["/version", "/version", "/version", "/events"]);
+            drop((stream, transport));
+            fake.all_are_gone().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn ssh_that_does_not_come_through() {
+        let fake = Fake::new();
+        for (host, denied, part) in [
+            ("denied", true, "me@denied: Permission denied (publickey).; it must log in without a password"),
+            ("gone", false, "ssh ended with exit status: 1 and said nothing; try ssh me@gone docker version"),
+            ("down", false, "; is the engine, with its command, installed and running there?"),
+        ] {
+            let error = fake.transport(host, SOON).get("/version", 10_000).await.unwrap_err();
+            let message = error.to_string();
+            assert!(message.starts_with(&format!("cannot connect to ssh://me@{host}: ")), "{message}");
+            assert!(message.contains(part) && !message.contains('\n'), "{message}");
+            assert_eq!((error.is_permission(), error.is_unreachable()), (denied, !denied));
+        }
+        let mut transport = fake.transport("good", SOON);
+        transport.ssh = fake.folder.path().join("none");
+        let error = transport.get("/version", 10_000).await.unwrap_err();
+        assert!(error.to_string().ends_with("there is no ssh command; install OpenSSH's client"), "{error}");
+        fake.all_are_gone().await;
+    }
+
+    #[tokio::test]
+    async fn ssh_that_hangs_is_killed() {
+        let fake = Fake::new();
+        let transport = fake.transport("silent", Duration::from_millis(50));
+        let error = transport.get("/version", 10_000).await.unwrap_err();
+        assert!(error.is_timeout() && error.to_string().contains("longer than 500ms"), "{error}");
+        assert_eq!(fake.processes().len(), 1);
+        fake.all_are_gone().await;
     }
 }
