@@ -158,7 +158,10 @@ impl Drop for Process {
 fn meaning(words: &[u8], ended: &str, host: &SshHost) -> Obstacle {
     let words = String::from_utf8_lossy(words);
     let last = words.lines().rev().map(str::trim).find(|line| !line.is_empty());
-    let said = last.map_or_else(|| format!("{ended} and said nothing"), |line| excerpt(line.as_bytes()));
+    let said = last.map_or_else(
+        || format!("{ended} and said nothing"),
+        |line| excerpt(line.trim_end_matches('.').as_bytes()),
+    );
     let lower = words.to_ascii_lowercase();
     let has = |part: &str| lower.contains(part);
     let shown = shown(host);
@@ -231,13 +234,13 @@ mod tests {
             (
                 "Warning: added.\r\nme@build: Permission denied (publickey).\r\n",
                 true,
-                "me@build: Permission denied (publickey).",
+                "me@build: Permission denied (publickey);",
                 "it must log in without a password; try ssh -p 22 me@build docker version",
             ),
             (
                 "@@@@\nHost key verification failed.\n",
                 false,
-                "Host key verification failed.",
+                "Host key verification failed;",
                 "connect once by hand to get to know the machine: ssh -p 22 me@build docker version",
             ),
             ("bash: docker: command not found\n", false, "bash: docker: command not found", "is the engine,"),
@@ -339,7 +342,7 @@ esac
     async fn ssh_that_does_not_come_through() {
         let fake = Fake::new();
         for (host, denied, part) in [
-            ("denied", true, "me@denied: Permission denied (publickey).; it must log in without a password"),
+            ("denied", true, "me@denied: Permission denied (publickey); it must log in without a password"),
             ("gone", false, "ssh ended with exit status: 1 and said nothing; try ssh me@gone docker version"),
             ("down", false, "; is the engine, with its command, installed and running there?"),
         ] {

@@ -136,6 +136,16 @@ pub(crate) fn explain(
     None
 }
 
+/// What it means that the connection broke before the first answer, in a way that is none of TLS: a server of TLS 1.3
+/// that refuses this client says so after the handshake, and what it says may get lost when it closes the connection.
+pub(crate) fn explain_silence(certificates: &Certificates) -> Obstacle {
+    let problem = match &certificates.certificate {
+        None => "it may demand a client certificate (cert.pem and key.pem), or be no engine".to_owned(),
+        Some(ours) => format!("it may not accept the client certificate {}, or be no engine", ours.display()),
+    };
+    Obstacle::secure(format!("the other side closed the connection as soon as TLS was agreed on; {problem}"))
+}
+
 fn obstacle(error: io::Error, certificates: &Certificates) -> Obstacle {
     if let Some(obstacle) = explain(&error, certificates) {
         return obstacle;
@@ -197,7 +207,8 @@ fn certificate(error: &CertificateError, certificates: &Certificates) -> String 
                 .to_owned()
         }
         other => format!(
-            "the engine's certificate is not acceptable ({other}); issue one of X.509 version 3, signed by a CA in {ca}"
+            "the engine's certificate is not acceptable ({other}); \
+             it must be of X.509 version 3, no CA itself, and signed by a CA in {ca}"
         ),
     }
 }

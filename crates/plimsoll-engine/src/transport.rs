@@ -229,9 +229,12 @@ impl Transport {
         // A server of TLS 1.3 may refuse this client's certificate when this client is through with its handshake.
         if let (Endpoint::Tls { certificates, .. }, Failure::Head(error) | Failure::Body(error)) =
             (&self.endpoint, &failure)
-            && let Some(obstacle) = tls::explain(error, certificates)
         {
-            return obstacle.at(self.endpoint.clone());
+            let silent = matches!(failure, Failure::Head(_)) && !error.is_parse();
+            let refusal = tls::explain(error, certificates);
+            if let Some(obstacle) = refusal.or_else(|| silent.then(|| tls::explain_silence(certificates))) {
+                return obstacle.at(self.endpoint.clone());
+            }
         }
         let (endpoint, doing) = (self.endpoint.clone(), doing(path));
         match failure {
