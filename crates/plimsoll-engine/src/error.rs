@@ -26,6 +26,16 @@ pub enum Error {
         /// What the operating system said.
         source: io::Error,
     },
+    /// TLS or ssh stood between this client and the engine. The message says why and what to try.
+    #[error("cannot connect to {endpoint}: {problem}")]
+    Secure {
+        /// The engine that was called.
+        endpoint: Endpoint,
+        /// What is wrong, and the remedy: one line. It has no source: what there is to say is in it.
+        problem: String,
+        /// The other side does not want this client: its certificate, its key for ssh, or its user.
+        denied: bool,
+    },
     /// The engine did not accept the connection in time.
     #[error(
         "connecting to {endpoint} took longer than {after:?}; is the engine running, and not overloaded?"
@@ -133,24 +143,54 @@ impl Error {
             || matches!(self, Self::Connect { source, .. } if source.kind() == io::ErrorKind::TimedOut)
     }
 
-    /// True if this process may not talk to the engine: the socket's permissions, or an answer of 401 or 403 as
-    /// proxies in front of a socket give it.
+    /// True if this process may not talk to the engine: the socket's permissions, a certificate or a login that the
+    /// other side refuses, or an answer of 401 or 403 as proxies in front of a socket give it.
     pub fn is_permission(&self) -> bool {
         match self {
             Self::Connect { source, .. } => source.kind() == io::ErrorKind::PermissionDenied,
+            Self::Secure { denied, .. } => *denied,
             Self::Status { status, .. } => matches!(status, 401 | 403),
             _ => false,
         }
     }
 
-    /// True if no connection came about for another reason than permissions: there is no socket, nobody listens, or
-    /// nobody accepts.
+    /// True if no connection came about for another reason than permissions: there is no socket, nobody listens, nobody
+    /// accepts, or TLS or ssh could not be agreed on.
     pub fn is_unreachable(&self) -> bool {
         match self {
             Self::Connect { source, .. } => source.kind() != io::ErrorKind::PermissionDenied,
+            Self::Secure { denied, .. } => !denied,
             Self::ConnectTimeout { .. } => true,
             _ => false,
         }
+    }
+}
+
+/// Why no connection came about, before it is known to whom it was to be.
+#[derive(Debug)]
+pub(crate) enum Obstacle {
+    /// The operating system's word.
+    Io(io::Error),
+    /// See [`Error::Secure`].
+    Secure { problem: String, denied: bool },
+}
+
+impl Obstacle {
+    pub(crate) fn secure(problem: impl Into<String>) -> Self {
+        Self::Secure { problem: problem.into(), denied: false }
+    }
+
+    pub(crate) fn at(self, endpoint: Endpoint) -> Error {
+        match self {
+            Self::Io(source) => Error::Connect { endpoint, source },
+            Self::Secure { problem, denied } => Error::Secure { endpoint, problem, denied },
+        }
+    }
+}
+
+impl From<io::Error> for Obstacle {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
     }
 }
 

@@ -40,14 +40,17 @@ mod client;
 mod endpoint;
 mod error;
 mod events;
+mod files;
 mod flavour;
 mod lenient;
 mod podman;
+mod ssh;
+mod tls;
 mod transport;
 mod types;
 
 pub use client::{Client, MAX_ANSWER, MAX_LISTING};
-pub use endpoint::{Endpoint, EndpointError};
+pub use endpoint::{Certificates, Endpoint, EndpointError, SshHost};
 pub use error::{Error, Result};
 pub use events::{Action, Event, EventStream, Kind, MAX_LINE, RESUME_OVERLAP};
 pub use flavour::Flavour;

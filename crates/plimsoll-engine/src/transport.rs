@@ -4,6 +4,7 @@
 //! engine for anything but a reading.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,10 +17,11 @@ use hyper::{Method, Request, Response, Uri, header};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::error::excerpt;
-use crate::{Endpoint, Error, Result};
+use crate::error::{Obstacle, excerpt};
+use crate::{Endpoint, Error, Result, SshHost, ssh, tls};
 
 /// How many idle connections are kept for the next request. An agent asks one thing after the other; the rest serves
 /// the moments when several containers appear at once.
@@ -44,7 +46,7 @@ const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("plimsoll/", en
 /// How long to wait for an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// For accepting a connection; [`CONNECT_TIMEOUT`] by default.
+    /// For accepting a connection; [`CONNECT_TIMEOUT`] by default. A connection through ssh may take ten times as long.
     pub connect: Duration,
     /// For a whole ordinary request; [`REQUEST_TIMEOUT`] by default.
     pub request: Duration,
@@ -64,6 +66,8 @@ pub(crate) struct Transport {
     pub(crate) endpoint: Endpoint,
     timeouts: Timeouts,
     host: HeaderValue,
+    /// The ssh command; tests have another.
+    pub(crate) ssh: PathBuf,
     /// A `std` mutex: it is held for a push or a pop and never across an await.
     idle: Mutex<Vec<Sender>>,
 }
@@ -94,7 +98,7 @@ impl Transport {
     pub(crate) fn new(endpoint: Endpoint, timeouts: Timeouts) -> Self {
         let host = HeaderValue::try_from(endpoint.host_header());
         let host = host.unwrap_or(HeaderValue::from_static("localhost"));
-        Self { endpoint, timeouts, host, idle: Mutex::default() }
+        Self { endpoint, timeouts, host, ssh: PathBuf::from("ssh"), idle: Mutex::default() }
     }
 
     /// The whole body of `GET path`, if the status is 2xx and the body is at most `limit` bytes long.
@@ -161,23 +165,55 @@ impl Transport {
     }
 
     async fn connect(&self) -> Result<Sender> {
+        let within = match self.endpoint {
+            Endpoint::Ssh(_) => self.timeouts.connect * ssh::PATIENCE,
+            _ => self.timeouts.connect,
+        };
         let connecting = async {
             match &self.endpoint {
                 #[cfg(unix)]
-                Endpoint::Unix(path) => handshake(tokio::net::UnixStream::connect(path).await?).await,
-                #[cfg(not(unix))]
-                Endpoint::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
-                Endpoint::Tcp { host, port } => {
-                    let stream = TcpStream::connect((host.as_str(), *port)).await?;
-                    stream.set_nodelay(true)?;
-                    handshake(stream).await
+                Endpoint::Unix(path) => {
+                    handshake(tokio::net::UnixStream::connect(path).await?, async {}).await
                 }
+                #[cfg(not(unix))]
+                Endpoint::Unix(_) => Err(io::Error::from(io::ErrorKind::Unsupported).into()),
+                Endpoint::Tcp { host, port } => handshake(tcp(host, *port).await?, async {}).await,
+                Endpoint::Tls { host, port, certificates } => {
+                    let stream = tls::connect(tcp(host, *port).await?, host, certificates).await?;
+                    handshake(stream, async {}).await
+                }
+                Endpoint::Ssh(host) => self.connect_ssh(host, within).await,
             }
         };
-        let endpoint = || self.endpoint.clone();
-        match timeout(self.timeouts.connect, connecting).await {
-            Ok(connected) => connected.map_err(|source| Error::Connect { endpoint: endpoint(), source }),
-            Err(_) => Err(Error::ConnectTimeout { endpoint: endpoint(), after: self.timeouts.connect }),
+        match timeout(within, connecting).await {
+            Ok(connected) => connected.map_err(|obstacle| obstacle.at(self.endpoint.clone())),
+            Err(_) => Err(Error::ConnectTimeout { endpoint: self.endpoint.clone(), after: within }),
+        }
+    }
+
+    /// Only an answer shows that ssh came through and that an engine is at its other end: until then, what ssh has to
+    /// say is the explanation.
+    async fn connect_ssh(&self, host: &SshHost, patience: Duration) -> std::result::Result<Sender, Obstacle> {
+        let (stream, process) = ssh::open(&self.ssh, host, patience)?;
+        let (ended, explanation) = oneshot::channel();
+        let host = host.clone();
+        let mut sender = handshake(stream, async move {
+            // Nobody listens any more once the connection stood.
+            ended.send(process.end(&host).await).ok();
+        })
+        .await?;
+        let ping = self.request("/_ping").map_err(|error| Obstacle::secure(error.to_string()))?;
+        let answer = match head(&mut sender, ping).await {
+            Ok(response) => read(response.into_body(), MAX_ERROR_BODY).await.map(drop),
+            Err(failure) => Err(failure),
+        };
+        match answer {
+            Ok(()) | Err(Failure::Status { complete: true, .. }) => Ok(sender),
+            Err(_) => {
+                drop(sender);
+                let gone = |_| Obstacle::secure("the connection through ssh broke");
+                Err(explanation.await.unwrap_or_else(gone))
+            }
         }
     }
 
@@ -190,6 +226,16 @@ impl Transport {
     }
 
     fn error(&self, path: &str, failure: Failure) -> Error {
+        // A server of TLS 1.3 may refuse this client's certificate when this client is through with its handshake.
+        if let (Endpoint::Tls { certificates, .. }, Failure::Head(error) | Failure::Body(error)) =
+            (&self.endpoint, &failure)
+        {
+            let silent = matches!(failure, Failure::Head(_)) && !error.is_parse();
+            let refusal = tls::explain(error, certificates);
+            if let Some(obstacle) = refusal.or_else(|| silent.then(|| tls::explain_silence(certificates))) {
+                return obstacle.at(self.endpoint.clone());
+            }
+        }
         let (endpoint, doing) = (self.endpoint.clone(), doing(path));
         match failure {
             Failure::Head(source) | Failure::Body(source) => Error::Transport { endpoint, doing, source },
@@ -220,10 +266,23 @@ pub(crate) fn doing(path: &str) -> String {
     format!("GET {}", path.chars().take(MAX_SHOWN_PATH).collect::<String>())
 }
 
-async fn handshake(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> io::Result<Sender> {
+async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect((host, port)).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// Speaks HTTP over `stream`; when the connection is over and the stream is gone, does what comes `afterwards`.
+async fn handshake(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    afterwards: impl Future<Output = ()> + Send + 'static,
+) -> std::result::Result<Sender, Obstacle> {
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
     // It ends when the sender and the last body are gone; its error reaches whoever waits for an answer.
-    tokio::spawn(async move { drop(connection.await) });
+    tokio::spawn(async move {
+        drop(connection.await);
+        afterwards.await;
+    });
     Ok(sender)
 }
 
