@@ -181,17 +181,17 @@ fn has_resources(directories: &Directories) -> bool {
 }
 
 fn by_place(layout: &Layout, target: &Target<'_>) -> Option<(Directories, String)> {
-    places(layout, target).into_iter().find_map(|place| at_place(layout, place))
+    places(layout, target).into_iter().find_map(|place| at_place(layout, &place))
 }
 
 fn by_search(layout: &Layout, id: &str) -> Option<(Directories, String)> {
-    at_place(layout, scan::search(layout, id)?.trim_start_matches('/').to_owned())
+    at_place(layout, scan::search(layout, id)?.trim_start_matches('/'))
 }
 
-fn at_place(layout: &Layout, place: String) -> Option<(Directories, String)> {
+fn at_place(layout: &Layout, place: &str) -> Option<(Directories, String)> {
     let mut directories: Directories = Default::default();
     for (controller, root) in layout.hierarchies() {
-        let directory = root.join(&place);
+        let directory = root.join(place);
         directories[controller as usize] = directory.is_dir().then_some(directory);
     }
     has_resources(&directories).then(|| (directories, format!("/{place}")))
