@@ -35,6 +35,8 @@ mod limits;
 mod locate;
 pub mod parse;
 mod reader;
+mod recognise;
+mod scan;
 
 use std::sync::Arc;
 
@@ -47,6 +49,8 @@ pub use host::{OwnProcess, monotonic};
 pub use layout::{Controller, Layout, Roots, Version};
 pub use locate::Target;
 pub use reader::{MAX_INTERFACES, Reader, Reading, Spent};
+pub use recognise::{Recognised, Runtime, recognise};
+pub use scan::{Scan, scan};
 
 #[cfg(doc)]
 use plimsoll_model::ContainerRow;

@@ -2,7 +2,12 @@
 //!
 //! The process knows best: `/proc/PID/cgroup` names its cgroups. Where there is no process id, or where
 //! this program sees other paths than the kernel writes (inside a container), the places where engines
-//! put their containers are tried.
+//! put their containers are tried, and in the end all cgroups are looked through.
+//!
+//! The container's own cgroup is the highest that holds it alone. There is one exception: for systemd's
+//! scopes on v2, crun makes a cgroup `container` below and writes the limits there; to the scope go those
+//! alone that systemd has a property for, in older versions none. Limits are looked for upwards and throttling
+//! is counted where the limit is, so the lower one is taken, as Podman's own statistics do.
 
 use std::path::{Path, PathBuf};
 
@@ -10,8 +15,10 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 
 use crate::error::Error;
-use crate::layout::{Controller, Layout, Roots};
+use crate::layout::{Controller, Layout, Roots, Version};
 use crate::parse::proc::{Membership, cgroups};
+use crate::recognise::is_named_after;
+use crate::scan;
 
 /// The container to look for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -87,20 +94,24 @@ pub(crate) fn host_namespace(procfs: &Path) -> Option<u64> {
     namespace_number(&link("1/ns/net").or_else(own)?)
 }
 
+type Directories = [Option<PathBuf>; Controller::COUNT];
+
 pub(crate) fn find(layout: &Layout, roots: &Roots, target: &Target<'_>) -> Result<Found, Error> {
-    if let Some(process) = target.pid.and_then(|pid| Process::open(&roots.procfs, pid))
-        && let Some(bytes) = process.read("cgroup")
-        && let Some((directories, path)) = by_membership(layout, &cgroups(&bytes), target.id)
-    {
-        return Ok(Found { directories, path, process: Some(process) });
-    }
-    let (directories, path) =
-        by_place(layout, target).ok_or_else(|| Error::NoCgroup { id: target.id.to_owned() })?;
-    let process = first_process(&directories, &roots.procfs, target.id);
+    let opened = target.pid.and_then(|pid| Process::open(&roots.procfs, pid));
+    // A process that is gone has most likely taken its container along: that is not worth a long search.
+    let is_worth_it = target.pid.is_none() || opened.is_some();
+    let by_process = opened.and_then(|process| {
+        let memberships = cgroups(&process.read("cgroup")?);
+        Some((by_membership(layout, &memberships, target.id)?, Some(process)))
+    });
+    let ((directories, path), process) = by_process
+        .or_else(|| Some((by_place(layout, target)?, None)))
+        .or_else(|| Some((by_search(layout, target.id).filter(|_| is_worth_it)?, None)))
+        .ok_or_else(|| Error::NoCgroup { id: target.id.to_owned() })?;
+    let process = process.or_else(|| first_process(&directories, &roots.procfs, target.id));
+    let (directories, path) = with_limits(layout, directories, path);
     Ok(Found { directories, path, process })
 }
-
-type Directories = [Option<PathBuf>; Controller::COUNT];
 
 /// The directories that a process's memberships name, if they are those of this container: a process id
 /// that was given to another process since leads somewhere else.
@@ -134,9 +145,30 @@ fn by_membership(layout: &Layout, memberships: &[Membership], id: &str) -> Optio
 /// The part of a process's path that ends with the container's own cgroup: the process may have gone to
 /// one below it, as an init system does.
 fn up_to_container<'a>(path: &'a str, id: &str) -> Option<&'a str> {
-    let at = path.find(id).filter(|_| !id.is_empty())?;
-    let end = path[at..].find('/').map_or(path.len(), |length| at + length);
-    Some(&path[..end])
+    let mut end = 0;
+    for name in path.split_inclusive('/') {
+        end += name.len();
+        if is_named_after(name.trim_end_matches('/'), id) {
+            return Some(path[..end].trim_end_matches('/'));
+        }
+    }
+    None
+}
+
+/// The name that crun gives to the cgroup below a scope (`run.oci.systemd.subgroup` in crun's manual).
+const CRUN_GROUP: &str = "container";
+
+/// Goes down to the cgroup that has the container's limits, where crun made one: a scope's only child of that
+/// name. A cgroup with children and controllers has no processes of its own, so nothing is missed.
+fn with_limits(layout: &Layout, mut directories: Directories, path: String) -> (Directories, String) {
+    let unified = &mut directories[Controller::Unified as usize];
+    let Some(scope) = unified.take_if(|_| layout.version == Version::V2 && path.ends_with(".scope")) else {
+        return (directories, path);
+    };
+    let mut below = scan::directories(&scope);
+    let is_alone = below.next().is_some_and(|name| name == CRUN_GROUP) && below.next().is_none();
+    *unified = Some(if is_alone { scope.join(CRUN_GROUP) } else { scope });
+    (directories, if is_alone { format!("{path}/{CRUN_GROUP}") } else { path })
 }
 
 /// Whether there is more than the v2 hierarchy of a hybrid machine.
@@ -149,48 +181,85 @@ fn has_resources(directories: &Directories) -> bool {
 }
 
 fn by_place(layout: &Layout, target: &Target<'_>) -> Option<(Directories, String)> {
-    let roots: Vec<_> = layout.hierarchies().collect();
-    places(&roots, target).into_iter().find_map(|place| {
-        let mut directories: Directories = Default::default();
-        for (controller, root) in &roots {
-            let directory = root.join(&place);
-            directories[*controller as usize] = directory.is_dir().then_some(directory);
-        }
-        has_resources(&directories).then(|| (directories, format!("/{place}")))
-    })
+    places(layout, target).into_iter().find_map(|place| at_place(layout, &place))
 }
 
-/// Where engines put a container, below a hierarchy's root: under `docker/` or the asked-for parent with
-/// the cgroupfs driver, in a scope with the systemd driver, in the user's own slices when rootless.
-fn places(roots: &[(Controller, &Path)], target: &Target<'_>) -> Vec<String> {
+fn by_search(layout: &Layout, id: &str) -> Option<(Directories, String)> {
+    at_place(layout, scan::search(layout, id)?.trim_start_matches('/'))
+}
+
+fn at_place(layout: &Layout, place: &str) -> Option<(Directories, String)> {
+    let mut directories: Directories = Default::default();
+    for (controller, root) in layout.hierarchies() {
+        let directory = root.join(place);
+        directories[controller as usize] = directory.is_dir().then_some(directory);
+    }
+    has_resources(&directories).then(|| (directories, format!("/{place}")))
+}
+
+/// Where engines put a container, below a hierarchy's root, with the cgroupfs driver and with systemd's.
+const PLACES: &[&str] = &[
+    "docker/ID",
+    "system.slice/docker-ID.scope",
+    "libpod_parent/libpod-ID",
+    "machine.slice/libpod-ID.scope",
+    "system.slice/nerdctl-ID.scope",
+    "default/ID",
+    "k8s.io/ID",
+];
+
+/// Below the asked-for parent; with systemd's driver that is a slice.
+const PLACES_BELOW_PARENT: &[&str] = &["ID", "libpod-ID"];
+const PLACES_BELOW_SLICE: &[&str] = &["docker-ID.scope", "libpod-ID.scope", "nerdctl-ID.scope"];
+
+/// Below a user's service manager, when rootless.
+const PLACES_OF_USER: &[&str] = &[
+    "user.slice/docker-ID.scope",
+    "docker.slice/docker-ID.scope",
+    "app.slice/docker-ID.scope",
+    "docker-ID.scope",
+    "docker/ID",
+    "user.slice/libpod-ID.scope",
+    "user.slice/nerdctl-ID.scope",
+];
+
+/// The places to try, the most likely one first.
+fn places(layout: &Layout, target: &Target<'_>) -> Vec<String> {
     let id = target.id;
-    if id.is_empty() || id.contains('/') {
+    if id.is_empty() || id.contains('/') || id == ".." {
         return Vec::new();
     }
-    let scope = format!("docker-{id}.scope");
-    let mut places = vec![format!("docker/{id}"), format!("system.slice/{scope}")];
+    let mut places = Vec::new();
+    let mut add = |below: &str, names: &[&str]| {
+        places.extend(names.iter().map(|name| format!("{below}{}", name.replace("ID", id))));
+    };
     let parent = target.cgroup_parent.trim_matches('/');
     let is_clean = !parent.split('/').any(|part| part == ".." || part == ".");
     if !parent.is_empty() && is_clean {
-        places.insert(0, format!("{parent}/{id}"));
         if parent.ends_with(".slice") {
-            places.insert(0, format!("{}/{scope}", expand_slice(parent)));
-        }
-    }
-    for (_, root) in roots {
-        let entries = std::fs::read_dir(root.join("user.slice")).into_iter().flatten().flatten();
-        for user in entries.filter_map(|entry| entry.file_name().into_string().ok()) {
-            let Some(uid) = user.strip_prefix("user-").and_then(|rest| rest.strip_suffix(".slice")) else {
-                continue;
-            };
-            let service = format!("user.slice/{user}/user@{uid}.service");
-            for slice in ["user.slice/", "docker.slice/", "app.slice/", ""] {
-                places.push(format!("{service}/{slice}{scope}"));
+            // Docker is given a slice's name, Podman a pod's with the path before it.
+            let (path, slice) = parent.rsplit_once('/').unwrap_or(("", parent));
+            add(&format!("{}/", expand_slice(slice)), PLACES_BELOW_SLICE);
+            if !path.is_empty() {
+                add(&format!("{parent}/"), PLACES_BELOW_SLICE);
             }
-            places.push(format!("{service}/docker/{id}"));
         }
+        add(&format!("{parent}/"), PLACES_BELOW_PARENT);
     }
-    places.dedup();
+    add("", PLACES);
+    let mut users: Vec<String> = layout
+        .hierarchies()
+        .flat_map(|(_, root)| scan::directories(&root.join("user.slice")))
+        .filter_map(|name| name.into_string().ok())
+        .collect();
+    users.sort_unstable();
+    users.dedup();
+    for user in users {
+        let Some(uid) = user.strip_prefix("user-").and_then(|rest| rest.strip_suffix(".slice")) else {
+            continue;
+        };
+        add(&format!("user.slice/{user}/user@{uid}.service/"), PLACES_OF_USER);
+    }
     places
 }
 
@@ -204,13 +273,11 @@ fn expand_slice(slice: &str) -> String {
 fn first_process(directories: &Directories, procfs: &Path, id: &str) -> Option<Process> {
     let holds_processes = [Controller::Pids, Controller::Memory, Controller::CpuAcct, Controller::Unified];
     let directory = holds_processes.iter().find_map(|c| directories[*c as usize].as_deref())?;
-    let list = std::fs::read(directory.join("cgroup.procs")).ok()?;
-    let first = crate::parse::number(list.split(|byte| *byte == b'\n').next()?)?;
     // A process outside our process namespace has number 0.
-    let pid = u32::try_from(first).ok().filter(|pid| *pid > 0)?;
+    let pid = scan::first_process(directory).filter(|pid| *pid > 0)?;
     let process = Process::open(procfs, pid)?;
-    let belongs = String::from_utf8_lossy(&process.read("cgroup")?).contains(id);
-    belongs.then_some(process)
+    let memberships = cgroups(&process.read("cgroup")?);
+    memberships.iter().any(|membership| up_to_container(&membership.path, id).is_some()).then_some(process)
 }
 
 #[cfg(test)]
@@ -284,19 +351,73 @@ mod tests {
 
     #[test]
     fn the_usual_places_are_tried() {
-        let scope = format!("docker-{ID}.scope");
+        let service = "user.slice/user-1000.slice/user@1000.service";
+        let pod = "machine.slice/machine-libpod_pod_1f.slice";
         let cases = [
-            ("", format!("docker/{ID}")),
-            ("", format!("system.slice/{scope}")),
-            ("/teams/red", format!("teams/red/{ID}")),
-            ("teams-red.slice", format!("teams.slice/teams-red.slice/{scope}")),
-            ("", format!("user.slice/user-1000.slice/user@1000.service/user.slice/{scope}")),
+            ("", "docker/ID"),
+            ("", "system.slice/docker-ID.scope"),
+            ("", "libpod_parent/libpod-ID"),
+            ("", "machine.slice/libpod-ID.scope"),
+            ("/teams/red", "teams/red/ID"),
+            ("/teams/red", "teams/red/libpod-ID"),
+            ("teams-red.slice", "teams.slice/teams-red.slice/docker-ID.scope"),
+            (pod, &format!("{pod}/libpod-ID.scope")),
+            ("", &format!("{service}/user.slice/docker-ID.scope")),
+            ("", &format!("{service}/user.slice/libpod-ID.scope")),
         ];
         for (cgroup_parent, place) in cases {
+            let place = place.replace("ID", ID);
             let machine = Machine::v2();
             machine.cgroup(&place);
             let found = machine.find(&Target { cgroup_parent, ..target(None) });
             assert_eq!(found.unwrap().path, format!("/{place}"));
+        }
+    }
+
+    #[test]
+    fn elsewhere_it_is_searched_unless_its_process_is_gone() {
+        let place = format!("kubepods/burstable/pod1/{ID}");
+        let machine = Machine::v2();
+        machine.cgroup(&place).cgroup("docker").process(7, &format!("0::/../{ID}\n"));
+        for pid in [None, Some(7)] {
+            assert_eq!(machine.find(&target(pid)).unwrap().path, format!("/{place}"));
+        }
+        assert!(machine.find(&target(Some(8))).is_err());
+    }
+
+    #[test]
+    fn who_watches_over_a_container_is_not_taken_for_it() {
+        let watched = format!("machine.slice/libpod-{ID}.scope");
+        let conmon = format!("machine.slice/libpod-conmon-{ID}.scope");
+        let machine = Machine::v2();
+        machine.cgroup(&conmon).process(7, &format!("0::/{conmon}\n"));
+        assert!(machine.find(&target(Some(7))).is_err());
+        machine.cgroup(&watched);
+        assert_eq!(machine.find(&target(Some(7))).unwrap().path, format!("/{watched}"));
+    }
+
+    #[test]
+    fn the_limits_are_in_the_cgroup_that_crun_makes() {
+        let scope = format!("machine.slice/libpod-{ID}.scope");
+        let cases = [
+            (&["container"][..], "/container"),
+            (&["container/init.scope"], "/container"),
+            (&["container", "system.slice"], ""),
+            (&["init.scope"], ""),
+            (&[], ""),
+        ];
+        for (below, expected) in cases {
+            let machine = Machine::v2();
+            machine.cgroup(&scope);
+            let own = below.first().map_or(scope.clone(), |first| format!("{scope}/{first}"));
+            for group in below {
+                machine.cgroup(&format!("{scope}/{group}"));
+            }
+            machine.process(7, &format!("0::/{own}\n"));
+            for pid in [None, Some(7)] {
+                let found = machine.find(&target(pid)).unwrap();
+                assert_eq!(found.path, format!("/{scope}{expected}"), "{below:?}");
+            }
         }
     }
 
@@ -309,7 +430,9 @@ mod tests {
             let found = machine.find(&Target { cgroup_parent, ..target(Some(7)) });
             assert!(matches!(found, Err(Error::NoCgroup { .. })));
         }
-        assert!(machine.find(&Target { id: "../x", ..Target::default() }).is_err());
+        for id in ["../x", "..", ""] {
+            assert!(machine.find(&Target { id, ..Target::default() }).is_err());
+        }
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::image;
+
 /// The image of all tests: a static busybox with links to it, imported from this machine's `/bin/busybox`.
 pub const IMAGE: &str = "plimsoll-test:busybox";
 
@@ -50,22 +52,8 @@ pub fn ensure_image() {
             return;
         }
         let dir = tempfile::tempdir().unwrap();
-        let (root, archive) = (dir.path().join("root"), dir.path().join("image.tar"));
-        for folder in ["bin", "tmp", "proc", "sys", "dev", "etc"] {
-            std::fs::create_dir_all(root.join(folder)).unwrap();
-        }
-        std::fs::copy("/bin/busybox", root.join("bin/busybox"))
-            .unwrap_or_else(|error| panic!("/bin/busybox: {error}; install busybox-static"));
-        let applets = Command::new("/bin/busybox").arg("--list").output().unwrap();
-        for applet in String::from_utf8(applets.stdout).unwrap().lines() {
-            // The list names busybox itself, and a link to itself would replace it.
-            if applet != "busybox" {
-                std::os::unix::fs::symlink("busybox", root.join("bin").join(applet)).unwrap();
-            }
-        }
-        let tar =
-            Command::new("tar").arg("-cf").arg(&archive).arg("-C").arg(&root).arg(".").output().unwrap();
-        assert!(tar.status.success(), "tar: {}", String::from_utf8_lossy(&tar.stderr));
+        let archive = dir.path().join("image.tar");
+        image::write(&archive);
         docker(&["import", archive.to_str().unwrap(), IMAGE]);
     });
 }

@@ -3,6 +3,7 @@
 //! - [`fake_engine`]: an engine in this process, on a socket of its own, that misbehaves on request;
 //! - [`proxy`]: records what is asked of a real engine;
 //! - [`docker`]: containers of a real engine, removed when the test ends;
+//! - [`podman`]: a Podman of its own, with its API and its containers;
 //! - [`tree`]: captured directory trees as one text file;
 //! - [`wait_until`]: waiting for a condition, never for a time.
 //!
@@ -25,6 +26,8 @@
 pub mod docker;
 pub mod fake_engine;
 mod http;
+mod image;
+pub mod podman;
 pub mod proxy;
 pub mod tree;
 mod wait;

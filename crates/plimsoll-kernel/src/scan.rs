@@ -1,0 +1,274 @@
+//! The containers of this machine, found by their cgroups alone: for machines whose engine nobody may ask.
+//!
+//! A scan walks one hierarchy from its root, recognises containers by the names of their cgroups
+//! ([`recognise`]), and does not look into them. It takes a few microseconds for each cgroup.
+//!
+//! ```no_run
+//! use plimsoll_kernel::{Layout, scan};
+//!
+//! let found = scan(&Layout::probe("/sys/fs/cgroup".as_ref())?);
+//! for container in &found.containers {
+//!     println!("{} {} {:?}", container.runtime.name(), container.id, container.pid);
+//! }
+//! # Ok::<(), plimsoll_kernel::Error>(())
+//! ```
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::files::CGROUP_PROCS;
+use crate::layout::{Controller, Layout};
+use crate::recognise::{Recognised, Runtime, recognise};
+
+/// How many levels below the root are walked. Kubernetes inside a user's service takes nine.
+const MAX_DEPTH: usize = 16;
+
+/// The most cgroups that a scan looks at, containers included.
+const MAX_DIRECTORIES: usize = 65_536;
+
+/// The most cgroups below a container's own in which a process is looked for.
+const MAX_NESTED: usize = 1024;
+
+/// What a scan found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scan {
+    /// The containers that have processes, in no particular order.
+    pub containers: Vec<Recognised>,
+    /// Whether something was left out because there are more than 65,536 cgroups, or cgroups more than 16
+    /// levels below the root.
+    pub was_cut: bool,
+}
+
+/// Finds the containers that have processes. A cgroup that is removed meanwhile is left out.
+#[must_use]
+pub fn scan(layout: &Layout) -> Scan {
+    let mut containers = Vec::new();
+    let was_cut = walk(layout, |mut found, directory| {
+        if let Some(process) = first_process(directory) {
+            found.pid = Some(process).filter(|pid| *pid > 0);
+            containers.push(found);
+        }
+        ControlFlow::Continue(())
+    });
+    Scan { containers, was_cut }
+}
+
+/// The path of a container's cgroup, wherever it is, below the hierarchy's root.
+pub(crate) fn search(layout: &Layout, id: &str) -> Option<String> {
+    let mut path = None;
+    walk(layout, |found, _| {
+        if found.id != id {
+            return ControlFlow::Continue(());
+        }
+        path = Some(found.path);
+        ControlFlow::Break(())
+    });
+    path
+}
+
+/// The hierarchy to walk: the one of v2, or the first of v1's in which every engine makes a cgroup.
+fn hierarchy(layout: &Layout) -> Option<&Path> {
+    use Controller::{Cpu, CpuAcct, Memory, Pids, Unified};
+    let v1 = [Memory, CpuAcct, Pids, Cpu].into_iter().find_map(|controller| layout.hierarchy(controller));
+    v1.or_else(|| layout.hierarchy(Unified))
+}
+
+/// Shows each container's cgroup to `visit`; returns whether anything was left out.
+fn walk(layout: &Layout, mut visit: impl FnMut(Recognised, &Path) -> ControlFlow<()>) -> bool {
+    let Some(root) = hierarchy(layout) else { return false };
+    let mut waiting = vec![(PathBuf::new(), 0)];
+    let (mut seen, mut was_cut) = (0, false);
+    while let Some((parent, depth)) = waiting.pop() {
+        for name in directories(&root.join(&parent)) {
+            seen += 1;
+            if seen > MAX_DIRECTORIES {
+                return true;
+            }
+            let path = parent.join(name);
+            // Names of cgroups can be any bytes; those of containers are text.
+            let found = path.to_str().and_then(recognise);
+            match found.filter(|found| !is_pod(found, root, &path)) {
+                Some(found) => {
+                    if visit(found, &root.join(&path)).is_break() {
+                        return was_cut;
+                    }
+                }
+                None if depth + 1 < MAX_DEPTH => waiting.push((path, depth + 1)),
+                None => was_cut = true,
+            }
+        }
+    }
+    was_cut
+}
+
+/// Podman's pods with the cgroupfs manager and a parent of their own look like a container until one sees what
+/// is in them.
+fn is_pod(found: &Recognised, root: &Path, path: &Path) -> bool {
+    found.runtime == Runtime::Other
+        && directories(&root.join(path)).any(|name| {
+            let below = path.join(name);
+            below.to_str().and_then(recognise).is_some_and(|below| below.path != found.path)
+        })
+}
+
+/// The directories in a directory; the kernel says with the name whether it is one.
+pub(crate) fn directories(directory: &Path) -> impl Iterator<Item = std::ffi::OsString> + use<> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.file_name())
+}
+
+/// A process of a container: the first of its own cgroup, else the one with the lowest number below, as an
+/// init system leaves none in it. 0 where there are processes outside of our process namespace alone.
+pub(crate) fn first_process(directory: &Path) -> Option<u32> {
+    if let Some(pid) = first_line(&directory.join(CGROUP_PROCS)) {
+        return Some(pid);
+    }
+    // On v2 this covers all below.
+    let events = read_start(&directory.join("cgroup.events"));
+    if events.is_some_and(|(bytes, length)| bytes[..length].starts_with(b"populated 0")) {
+        return None;
+    }
+    let mut waiting: Vec<PathBuf> = directories(directory).map(|name| directory.join(name)).collect();
+    let (mut lowest, mut seen) = (None, 0);
+    while let Some(directory) = waiting.pop() {
+        seen += 1;
+        if seen > MAX_NESTED {
+            break;
+        }
+        let first = first_line(&directory.join(CGROUP_PROCS));
+        lowest = lowest.into_iter().chain(first).min();
+        waiting.extend(directories(&directory).map(|name| directory.join(name)));
+    }
+    lowest
+}
+
+fn first_line(file: &Path) -> Option<u32> {
+    let (bytes, length) = read_start(file)?;
+    let line = bytes[..length].split(|byte| *byte == b'\n').next()?;
+    u32::try_from(crate::parse::number(line)?).ok()
+}
+
+/// The first bytes of a file; a process number and the first event are shorter.
+fn read_start(file: &Path) -> Option<([u8; 16], usize)> {
+    let opened = rustix::fs::open(file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let mut bytes = [0; 16];
+    let length = rustix::io::pread(&opened, &mut bytes[..], 0).ok()?;
+    Some((bytes, length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const V2: &[&str] = &["cgroup.controllers"];
+
+    fn id(number: usize) -> String {
+        format!("{number:064x}")
+    }
+
+    struct Tree(tempfile::TempDir);
+
+    impl Tree {
+        fn new(files: &[&str]) -> Self {
+            let tree = Self(tempfile::tempdir().unwrap());
+            for file in files {
+                tree.put(file, "");
+            }
+            tree
+        }
+
+        fn put(&self, path: &str, text: &str) {
+            let path = self.0.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+
+        fn scan(&self) -> Scan {
+            let mut found = scan(&Layout::probe(self.0.path()).unwrap());
+            found.containers.sort_by(|a, b| a.path.cmp(&b.path));
+            found
+        }
+
+        fn pids(&self) -> Vec<(String, Option<u32>)> {
+            self.scan().containers.into_iter().map(|found| (found.id, found.pid)).collect()
+        }
+    }
+
+    #[test]
+    fn only_what_has_processes_is_running() {
+        let tree = Tree::new(V2);
+        tree.put(&format!("docker/{}/cgroup.procs", id(1)), "31\n7\n");
+        tree.put(&format!("docker/{}/cgroup.procs", id(2)), "");
+        tree.put(&format!("docker/{}/cgroup.events", id(2)), "populated 0\nfrozen 0\n");
+        tree.put(&format!("docker/{}/left/cgroup.procs", id(2)), "8\n");
+        tree.put(&format!("docker/{}/cgroup.procs", id(3)), "0\n0\n");
+        // An init system left its own cgroup empty; another engine is inside.
+        tree.put(&format!("docker/{}/cgroup.events", id(4)), "populated 1\nfrozen 0\n");
+        tree.put(&format!("docker/{}/cgroup.procs", id(4)), "");
+        tree.put(&format!("docker/{}/system.slice/a.service/cgroup.procs", id(4)), "90\n");
+        tree.put(&format!("docker/{}/init.scope/cgroup.procs", id(4)), "77\n");
+        tree.put(&format!("docker/{}/docker/{}/cgroup.procs", id(4), id(5)), "95\n");
+        tree.put("docker/buildkit/kz1n4rwg8wf7oz0ybsrqd8swy/cgroup.procs", "9\n");
+        tree.put(&format!("machine.slice/libpod-conmon-{}.scope/cgroup.procs", id(6)), "10\n");
+        assert_eq!(tree.pids(), [(id(1), Some(31)), (id(3), None), (id(4), Some(77))]);
+        assert!(!tree.scan().was_cut);
+    }
+
+    #[test]
+    fn v1_takes_the_first_hierarchy_that_engines_use() {
+        for (files, chosen) in [
+            (&["memory/x/tasks", "cpuacct/x/tasks", "unified/cgroup.controllers"][..], "memory"),
+            (&["cpu,cpuacct/x/tasks", "pids/x/tasks"], "cpu,cpuacct"),
+            (&["cpu/x/tasks", "pids/x/tasks"], "pids"),
+        ] {
+            let tree = Tree::new(files);
+            for (number, name) in ["memory", "cpu,cpuacct", "pids", "cpu", "unified"].iter().enumerate() {
+                if tree.0.path().join(name).exists() {
+                    tree.put(&format!("{name}/docker/{}/cgroup.procs", id(number)), "5\n");
+                }
+            }
+            let found = tree.scan().containers;
+            let number = ["memory", "cpu,cpuacct", "pids"].iter().position(|name| *name == chosen);
+            assert_eq!(found.len(), 1, "{files:?}");
+            assert_eq!(Some(found[0].id.clone()), number.map(id), "{files:?}");
+        }
+    }
+
+    #[test]
+    fn a_pod_with_a_parent_of_its_own_is_no_container() {
+        let tree = Tree::new(V2);
+        tree.put(&format!("teams/{}/libpod-{}/cgroup.procs", id(1), id(2)), "5\n");
+        tree.put(&format!("teams/{}/cgroup.procs", id(3)), "6\n");
+        tree.put(&format!("teams/{}/init.scope/cgroup.procs", id(3)), "6\n");
+        assert_eq!(tree.pids(), [(id(2), Some(5)), (id(3), Some(6))]);
+        assert_eq!(tree.scan().containers[0].pod_uid, Some(id(1)));
+    }
+
+    #[test]
+    fn depth_is_bounded_and_links_are_not_followed() {
+        let tree = Tree::new(V2);
+        let deep = |levels: usize| vec!["a"; levels].join("/");
+        tree.put(&format!("{}/docker/{}/cgroup.procs", deep(MAX_DEPTH - 2), id(1)), "5\n");
+        assert_eq!((tree.pids().len(), tree.scan().was_cut), (1, false));
+        tree.put(&format!("{}/docker/{}/cgroup.procs", deep(MAX_DEPTH), id(2)), "5\n");
+        assert_eq!((tree.pids().len(), tree.scan().was_cut), (1, true));
+        let tree = Tree::new(V2);
+        std::os::unix::fs::symlink(tree.0.path(), tree.0.path().join("again")).unwrap();
+        assert_eq!(tree.scan(), Scan::default());
+    }
+
+    #[test]
+    fn a_container_is_searched_by_id() {
+        let tree = Tree::new(V2);
+        let path = format!("/kubepods/burstable/podx/{}", id(1));
+        tree.put(&format!("{path}/cgroup.procs")[1..], "");
+        tree.put("default/web/cgroup.procs", "");
+        let layout = Layout::probe(tree.0.path()).unwrap();
+        assert_eq!(search(&layout, &id(1)), Some(path));
+        assert_eq!(search(&layout, "web").as_deref(), Some("/default/web"));
+        assert_eq!(search(&layout, &id(2)), None);
+    }
+}
