@@ -9,6 +9,9 @@ pub(crate) const NEWEST: ApiVersion = ApiVersion { major: 1, minor: 56 };
 /// The oldest one it asks for: that of Docker 19.03 and of Podman 4.0, and the oldest that Docker's newest still speaks.
 pub(crate) const OLDEST: ApiVersion = ApiVersion { major: 1, minor: 40 };
 
+/// The first one with samples that need no second one before them.
+pub(crate) const ONE_SHOT: ApiVersion = ApiVersion { major: 1, minor: 41 };
+
 /// A version of the Engine API, as in `/v1.41/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ApiVersion {

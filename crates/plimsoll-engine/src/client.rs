@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Deserialize;
 
-use crate::api_version::{ApiVersion, NEWEST, OLDEST};
+use crate::api_version::{ApiVersion, NEWEST, OLDEST, ONE_SHOT};
 use crate::error::excerpt;
 use crate::events::{self, EventStream};
 use crate::lenient::Object;
-use crate::podman::{self, PodMembership};
+use crate::podman::{self, LibpodStatsStream, PodMembership};
+use crate::stats::{MAX_LIBPOD_STATS, MAX_STATS, Stats, StatsStream};
 use crate::transport::{Timeouts, Transport, doing};
 use crate::types::{self, Details, Image, Info, Listing, Version};
 use crate::{Endpoint, Error, Result};
@@ -145,6 +146,49 @@ impl Client {
         Ok(EventStream::new(self.transport.clone(), path, stream))
     }
 
+    /// Follows one container's numbers, a sample a second (`GET /containers/{id}/stats`), on a connection of its own.
+    ///
+    /// A container that does not run gives samples with nothing in them. On Podman, whose Docker-compatible samples have
+    /// zeroes for what it does not tell, [`libpod_stats`](Self::libpod_stats) is better.
+    ///
+    /// # Errors
+    /// See [`Error`]. The head of the answer is subject to the request timeout, the samples are not.
+    pub async fn stats(&self, id: &str) -> Result<StatsStream> {
+        let path = self.path(&format!("/containers/{}/stats?stream=true", percent_encode(id, "")));
+        let stream =
+            self.transport.stream(&path).await.map_err(|error| self.refused_version(&path, error))?;
+        Ok(StatsStream::new(self.transport.clone(), path, stream, MAX_STATS, Stats::parse))
+    }
+
+    /// Asks for one container's numbers once. From API 1.41 on the answer comes at once and has no
+    /// [`precpu`](Stats::precpu), before that it has, and takes one to two seconds.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`is_not_found`](Error::is_not_found) tells that there is no such container (any more).
+    pub async fn stats_once(&self, id: &str) -> Result<Stats> {
+        let one_shot = if self.speaks(ONE_SHOT) { "&one-shot=true" } else { "" };
+        let path = format!("/containers/{}/stats?stream=false{one_shot}", percent_encode(id, ""));
+        let (path, body) = self.get(&path, MAX_STATS).await?;
+        if body.is_empty() {
+            // What Podman says of a container that does not run.
+            return Ok(Stats::default());
+        }
+        Stats::parse(&body).ok_or_else(|| self.reply(&path, "it is no JSON object", &body))
+    }
+
+    /// Follows the numbers of all running containers in one stream, a sample every so many seconds
+    /// (`GET /libpod/containers/stats`). Podman alone knows this path; Docker answers 404.
+    ///
+    /// # Errors
+    /// See [`Error`]. A rootless Podman on cgroup v1 refuses with 409. The first sample is subject to the request
+    /// timeout, as nothing comes before it; the others are not.
+    pub async fn libpod_stats(&self, interval_seconds: u32) -> Result<LibpodStatsStream> {
+        let path =
+            podman::path(&format!("/containers/stats?stream=true&interval={}", interval_seconds.max(1)));
+        let stream = self.transport.stream(&path).await?;
+        Ok(LibpodStatsStream::new(self.transport.clone(), path, stream, MAX_LIBPOD_STATS, podman::sample))
+    }
+
     /// Tells which containers belong to a pod (`GET /libpod/containers/json?all=true`). Podman alone knows this path;
     /// Docker answers 404.
     ///
@@ -161,6 +205,12 @@ impl Client {
             Some(version) => format!("/v{version}{path}"),
             None => path.to_owned(),
         }
+    }
+
+    /// True if the negotiated version is at least this one; without negotiation the engine's newest is spoken.
+    fn speaks(&self, version: ApiVersion) -> bool {
+        let negotiated = *self.negotiated.lock().unwrap_or_else(PoisonError::into_inner);
+        negotiated.is_none_or(|negotiated| negotiated >= version)
     }
 
     async fn get(&self, path: &str, limit: usize) -> Result<(String, bytes::Bytes)> {

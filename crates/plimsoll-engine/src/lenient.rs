@@ -61,6 +61,10 @@ impl Text {
         &self.value
     }
 
+    pub(crate) fn into_string(self) -> String {
+        self.value
+    }
+
     pub(crate) fn is_cut(&self) -> bool {
         self.cut
     }
@@ -321,6 +325,45 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Elements<T> {
     }
 }
 
+/// The usable objects of an array, at most `MAX` of them.
+pub(crate) struct Bounded<T, const MAX: usize> {
+    pub(crate) items: Vec<T>,
+    /// Elements that were no objects or beyond the bound.
+    pub(crate) dropped: usize,
+}
+
+impl<T, const MAX: usize> Default for Bounded<T, MAX> {
+    fn default() -> Self {
+        Self { items: Vec::new(), dropped: 0 }
+    }
+}
+
+impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Bounded<T, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Collect(Self::default()))
+    }
+}
+
+/// How many elements an array has.
+#[derive(Default)]
+pub(crate) struct Count(pub(crate) usize);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Collect(Self::default()))
+    }
+}
+
+/// Whether there is a value at all, other than `null`.
+#[derive(Default)]
+pub(crate) struct Presence(pub(crate) bool);
+
+impl<'de> Deserialize<'de> for Presence {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(Option::<IgnoredAny>::deserialize(deserializer)?.is_some()))
+    }
+}
+
 /// What fills itself from an array or an object; the default is to skip over it.
 trait Gather<'de> {
     fn seq<A: SeqAccess<'de>>(&mut self, seq: A) -> Result<(), A::Error> {
@@ -389,6 +432,27 @@ impl<'de, T: Deserialize<'de>> Gather<'de> for Elements<T> {
                 None => self.broken += 1,
             }
         }
+        Ok(())
+    }
+}
+
+impl<'de, T: Deserialize<'de>, const MAX: usize> Gather<'de> for Bounded<T, MAX> {
+    fn seq<A: SeqAccess<'de>>(&mut self, mut seq: A) -> Result<(), A::Error> {
+        while self.items.len() < MAX {
+            match seq.next_element::<Object<T>>()? {
+                Some(Object(Some(item))) => self.items.push(item),
+                Some(Object(None)) => self.dropped += 1,
+                None => return Ok(()),
+            }
+        }
+        self.dropped += drain_seq(seq)?;
+        Ok(())
+    }
+}
+
+impl<'de> Gather<'de> for Count {
+    fn seq<A: SeqAccess<'de>>(&mut self, seq: A) -> Result<(), A::Error> {
+        self.0 = drain_seq(seq)?;
         Ok(())
     }
 }

@@ -1,16 +1,17 @@
 //! A small, lenient client for container engines.
 //!
-//! It asks Docker, Podman, or whatever speaks Docker's Engine API, what containers there are, what they are called, and what
-//! happens to them; the numbers themselves come from the kernel and from another crate. It only ever reads: there is no
-//! way to make it send anything but a `GET`.
+//! It asks Docker, Podman, or whatever speaks Docker's Engine API, what containers there are, what they are called, and
+//! what happens to them. The numbers come from the kernel and another crate; where that kernel is out of reach, the
+//! engine's own ([`Stats`], [`PodmanSample`]) take their place. It only ever reads: there is no way to make it send
+//! anything but a `GET`.
 //!
 //! Why our own: an agent must outlive its engine's quirks. Engines of ten years differ in what they leave out, and one
 //! container with an odd label must not hide the other two hundred. So every field is read for what it is worth
 //! (absent is absent, never zero), one broken element never takes its neighbours, and everything that a reply could
-//! inflate is bounded: bodies ([`MAX_LISTING`], [`MAX_ANSWER`]), event lines ([`MAX_LINE`]), texts ([`MAX_TEXT`]),
-//! labels ([`MAX_LABELS`]), idle connections ([`MAX_IDLE_CONNECTIONS`]), time ([`Timeouts`]).
+//! inflate is bounded: bodies ([`MAX_LISTING`], [`MAX_ANSWER`]), event lines ([`MAX_LINE`]), samples ([`MAX_STATS`]),
+//! texts ([`MAX_TEXT`]), labels ([`MAX_LABELS`]), idle connections ([`MAX_IDLE_CONNECTIONS`]), time ([`Timeouts`]).
 //!
-//! The types to know are [`Client`], made from an [`Endpoint`], and the [`EventStream`] that it opens:
+//! The types to know are [`Client`], made from an [`Endpoint`], and the [`EventStream`] and [`StatsStream`] that it opens:
 //!
 //! ```no_run
 //! use plimsoll_engine::{Action, Client};
@@ -45,6 +46,7 @@ mod flavour;
 mod lenient;
 mod podman;
 mod ssh;
+mod stats;
 mod tls;
 mod transport;
 mod types;
@@ -55,6 +57,10 @@ pub use error::{Error, Result};
 pub use events::{Action, Event, EventStream, Kind, MAX_LINE, RESUME_OVERLAP};
 pub use flavour::Flavour;
 pub use lenient::{MAX_INNER, MAX_LABELS, MAX_TEXT};
-pub use podman::PodMembership;
+pub use podman::{LibpodStatsStream, MAX_PODMAN_CONTAINERS, PodMembership, PodmanSample, PodmanStats};
+pub use stats::{
+    BlockEntry, BlockStats, CpuStats, CpuUsage, InterfaceStats, MAX_BLOCK_ENTRIES, MAX_STATS, MemoryStat,
+    MemoryStats, Operation, PidsStats, SampleStream, Stats, StatsStream, StorageStats, Throttling,
+};
 pub use transport::{CONNECT_TIMEOUT, MAX_IDLE_CONNECTIONS, REQUEST_TIMEOUT, Timeouts};
 pub use types::{Details, Health, Image, Info, Listing, NetworkEndpoint, Summary, Version};

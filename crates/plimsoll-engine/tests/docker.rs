@@ -78,3 +78,59 @@ async fn a_life_seen_through_the_api() {
     assert_eq!(events.skipped(), 0);
     assert!(proxy.requests().iter().all(|(method, _)| method == "GET"), "{:?}", proxy.requests());
 }
+
+#[tokio::test]
+async fn numbers_from_the_api() {
+    if !available() || !Path::new(SOCKET).exists() {
+        return;
+    }
+    ensure_image();
+    let client = Client::new(Endpoint::Unix(SOCKET.into()));
+    client.version().await.unwrap();
+    let container = Container::run("numbers", &["-m", "64m"], &["sh", "-c", "while :; do :; done"]);
+
+    let mut stream = client.stats(container.id()).await.unwrap();
+    let mut next = async || {
+        let next = tokio::time::timeout(PATIENCE, stream.next()).await.expect("a sample");
+        next.expect("no error").expect("no end")
+    };
+    let first = next().await;
+    assert_eq!((first.is_running(), first.cpu_percent()), (true, None));
+    let second = next().await;
+    assert!(second.cpu_percent() > Some(0.0) && second.preread.is_some(), "{second:?}");
+    assert!(second.cpu.usage.total > first.cpu.usage.total);
+    assert_eq!(second.memory.limit, Some(64 * 1024 * 1024));
+    assert!(
+        second.memory_used() > Some(0) && second.network_io().is_some() && second.pids.current == Some(1)
+    );
+
+    let third = client.stats_once(container.id()).await.unwrap();
+    assert!(third.cpu_percent_since(&second) > Some(0.0), "{third:?}");
+
+    let done = Container::run("done", &[], &["true"]);
+    while client.inspect(done.id()).await.unwrap().status != "exited" {
+        tokio::task::yield_now().await;
+    }
+    assert!(!client.stats_once(done.id()).await.unwrap().is_running());
+    assert!(client.stats_once("no-such-container").await.unwrap_err().is_not_found());
+    assert!(client.pods().await.unwrap_err().is_not_found(), "Docker has no pods");
+    drop(container);
+    while tokio::time::timeout(PATIENCE, stream.next()).await.expect("an end").expect("no error").is_some() {}
+}
+
+#[tokio::test]
+async fn events_that_were_missed_come_again() {
+    if !available() || !Path::new(SOCKET).exists() {
+        return;
+    }
+    ensure_image();
+    let client = Client::new(Endpoint::Unix(SOCKET.into()));
+    client.version().await.unwrap();
+    let mut events = client.events(None).await.unwrap();
+    let container = Container::run("missed", &[], &["sleep", "1000"]);
+    let created = about(&mut events, container.id()).await;
+    drop(events);
+    let mut events = client.events(created.time_nano).await.unwrap();
+    assert_eq!(about(&mut events, container.id()).await, created, "the last one seen comes again");
+    while about(&mut events, container.id()).await.action != Action::Start {}
+}

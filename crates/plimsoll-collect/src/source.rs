@@ -1,0 +1,153 @@
+//! Where the numbers of an engine's containers come from: the kernel where it is ours, else the engine's API.
+//!
+//! Nobody can tell by an engine's address alone whether its containers run on this kernel: a socket may lead
+//! into a virtual machine. So the sampler looks for the containers' cgroups, and what it finds decides, once
+//! for the whole engine: a single container that is not found has its own reasons.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+
+use plimsoll_model::agent::Source;
+use tokio::sync::Notify;
+
+/// Where numbers shall come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum SourceChoice {
+    /// From the kernel where the containers run on it, else from the engine's API.
+    #[default]
+    Auto,
+    /// From the kernel alone.
+    Kernel,
+    /// From the engine's API alone.
+    Api,
+}
+
+/// Passes in which none of an engine's running containers was found before its API is asked.
+const VAIN_PASSES: u32 = 3;
+
+/// The decision for one engine, shared by its watcher, the sampler and whoever asks its API.
+#[derive(Debug)]
+pub struct Origin {
+    choice: SourceChoice,
+    decided: AtomicU8,
+    /// Whether a running container was looked for in vain in this pass.
+    missed: AtomicBool,
+    vain_passes: AtomicU32,
+    changed: Notify,
+}
+
+const UNDECIDED: u8 = 0;
+const KERNEL: u8 = 1;
+const API: u8 = 2;
+
+impl Origin {
+    pub(crate) fn new(choice: SourceChoice) -> Self {
+        let origin = Self {
+            choice,
+            decided: AtomicU8::new(UNDECIDED),
+            missed: AtomicBool::new(false),
+            vain_passes: AtomicU32::new(0),
+            changed: Notify::new(),
+        };
+        origin.reset();
+        origin
+    }
+
+    /// Another engine answers now: what was decided for the one before does not hold for it.
+    pub(crate) fn reset(&self) {
+        self.vain_passes.store(0, Ordering::Relaxed);
+        self.set(match self.choice {
+            SourceChoice::Auto => UNDECIDED,
+            SourceChoice::Kernel => KERNEL,
+            SourceChoice::Api => API,
+        });
+    }
+
+    /// What was decided; `None` until it is.
+    pub(crate) fn decided(&self) -> Option<Source> {
+        match self.decided.load(Ordering::Relaxed) {
+            KERNEL => Some(Source::Kernel),
+            API => Some(Source::Api),
+            _ => None,
+        }
+    }
+
+    /// A container was found in the kernel.
+    pub(crate) fn found(&self) {
+        self.decide(Source::Kernel);
+    }
+
+    /// The engine's containers cannot be in this kernel.
+    pub(crate) fn is_elsewhere(&self) {
+        self.decide(Source::Api);
+    }
+
+    fn decide(&self, source: Source) {
+        if self.decided().is_none() {
+            self.set(if source == Source::Kernel { KERNEL } else { API });
+        }
+    }
+
+    fn set(&self, decided: u8) {
+        self.decided.store(decided, Ordering::Relaxed);
+        self.changed.notify_waiters();
+    }
+
+    /// A running container was not found in the kernel.
+    pub(crate) fn missed(&self) {
+        self.missed.store(true, Ordering::Relaxed);
+    }
+
+    /// A periodic pass has ended. Returns whether it decided for the API.
+    pub(crate) fn pass_ended(&self) -> bool {
+        if !self.missed.swap(false, Ordering::Relaxed) || self.decided().is_some() {
+            return false;
+        }
+        let vain = self.vain_passes.fetch_add(1, Ordering::Relaxed) + 1;
+        if vain >= VAIN_PASSES {
+            self.is_elsewhere();
+        }
+        vain >= VAIN_PASSES
+    }
+
+    /// Waits until the decision is this one, or is this one no more.
+    pub(crate) async fn until(&self, is_api: bool) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if (self.decided() == Some(Source::Api)) == is_api {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_found_decides_and_what_is_not_takes_a_while() {
+        let origin = Origin::new(SourceChoice::Auto);
+        assert!(!origin.pass_ended(), "nothing was looked for");
+        for pass in 1..=VAIN_PASSES {
+            assert_eq!(origin.decided(), None);
+            origin.missed();
+            assert_eq!(origin.pass_ended(), pass == VAIN_PASSES);
+        }
+        assert_eq!(origin.decided(), Some(Source::Api));
+        origin.reset();
+        origin.missed();
+        origin.found();
+        origin.is_elsewhere();
+        assert_eq!(origin.decided(), Some(Source::Kernel), "once decided, it stays");
+        assert!(!origin.pass_ended());
+    }
+
+    #[test]
+    fn a_choice_is_a_decision() {
+        assert_eq!(Origin::new(SourceChoice::Kernel).decided(), Some(Source::Kernel));
+        assert_eq!(Origin::new(SourceChoice::Api).decided(), Some(Source::Api));
+    }
+}

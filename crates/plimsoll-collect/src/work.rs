@@ -1,0 +1,155 @@
+//! What a watcher has asked its engine and not heard yet, and what it will ask next. Bounded, and one
+//! request that hangs or fails holds up nobody else's.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::time::Duration;
+
+use plimsoll_engine::{Client, Details, Error, Image, Listing, PodMembership};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// The most requests under way at once.
+pub(crate) const MAX_REQUESTS: usize = 16;
+
+/// How often a failed inspection's wait is doubled.
+const MAX_DOUBLINGS: u32 = 5;
+
+/// An answer, or what it was that failed.
+pub(crate) enum Answer {
+    Inspected(String, Result<Box<Details>, Error>),
+    Image(String, Result<Image, Error>),
+    Listed(Result<Listing, Error>),
+    Pinged(Result<(), Error>),
+    Pods(Result<BTreeMap<String, PodMembership>, Error>),
+}
+
+/// What is under way in one session.
+#[derive(Default)]
+pub(crate) struct Work {
+    pub(crate) jobs: JoinSet<Answer>,
+    /// Containers to inspect.
+    queue: VecDeque<String>,
+    queued: HashSet<String>,
+    /// Containers being inspected; `true` if something happened since the request was sent.
+    asked: HashMap<String, bool>,
+    /// Containers whose inspection failed, and when it is tried again.
+    later: BTreeMap<Instant, String>,
+    failures: HashMap<String, u32>,
+    /// Containers whose limits may have changed.
+    pub(crate) updated: HashSet<String>,
+    images: HashSet<String>,
+    pods_asked: bool,
+}
+
+impl Work {
+    /// Whether nothing is under way or waits for its turn.
+    pub(crate) fn is_done(&self) -> bool {
+        self.jobs.is_empty() && self.queue.is_empty()
+    }
+
+    /// Has the container inspected, or inspected again if that is under way.
+    pub(crate) fn inspect(&mut self, id: &str) {
+        if let Some(again) = self.asked.get_mut(id) {
+            *again = true;
+        } else if self.queued.insert(id.to_owned()) {
+            self.queue.push_back(id.to_owned());
+        }
+    }
+
+    /// Sends inspections that wait, as far as there is room. Returns how many.
+    pub(crate) fn send(&mut self, client: &Client) -> u64 {
+        let mut sent = 0;
+        while self.jobs.len() < MAX_REQUESTS
+            && let Some(id) = self.queue.pop_front()
+        {
+            self.queued.remove(&id);
+            self.asked.insert(id.clone(), false);
+            sent += 1;
+            let client = client.clone();
+            self.jobs.spawn(async move {
+                let details = client.inspect(&id).await.map(Box::new);
+                Answer::Inspected(id, details)
+            });
+        }
+        sent
+    }
+
+    /// An inspection has succeeded. It is made again if something happened meanwhile.
+    pub(crate) fn inspected(&mut self, id: &str) {
+        self.failures.remove(id);
+        if self.asked.remove(id) == Some(true) {
+            self.inspect(id);
+        }
+    }
+
+    /// An inspection has failed. Where it is worth it, it is made again after `wait`, or longer if it has
+    /// failed before.
+    pub(crate) fn failed(&mut self, id: String, try_again: bool, wait: Duration) {
+        self.asked.remove(&id);
+        if !try_again {
+            self.failures.remove(&id);
+            return;
+        }
+        let failures = self.failures.entry(id.clone()).or_default();
+        let mut at = Instant::now() + wait * 2u32.pow((*failures).min(MAX_DOUBLINGS));
+        *failures += 1;
+        while self.later.contains_key(&at) {
+            at += Duration::from_nanos(1);
+        }
+        self.later.insert(at, id);
+    }
+
+    /// When the next failed inspection is due.
+    pub(crate) fn next_again(&self) -> Option<Instant> {
+        self.later.first_key_value().map(|(at, _)| *at)
+    }
+
+    /// Makes the failed inspection again that is due.
+    pub(crate) fn again(&mut self) {
+        if let Some((_, id)) = self.later.pop_first() {
+            self.inspect(&id);
+        }
+    }
+
+    /// Asks for an image, unless that was done. Returns whether it was asked.
+    pub(crate) fn ask_image(&mut self, client: &Client, image: String) -> bool {
+        if !self.images.insert(image.clone()) {
+            return false;
+        }
+        let client = client.clone();
+        self.jobs.spawn(async move {
+            let found = client.image(&image).await;
+            Answer::Image(image, found)
+        });
+        true
+    }
+
+    /// The next container that uses this image may ask for it again.
+    pub(crate) fn forget_image(&mut self, image: &str) {
+        self.images.remove(image);
+    }
+
+    /// Asks which containers are in which pod, unless that is under way. Returns whether it was asked.
+    pub(crate) fn ask_pods(&mut self, client: &Client) -> bool {
+        if std::mem::replace(&mut self.pods_asked, true) {
+            return false;
+        }
+        let client = client.clone();
+        self.jobs.spawn(async move { Answer::Pods(client.pods().await) });
+        true
+    }
+
+    pub(crate) fn pods_told(&mut self) {
+        self.pods_asked = false;
+    }
+
+    pub(crate) fn list(&mut self, client: &Client) {
+        let client = client.clone();
+        self.jobs.spawn(async move { Answer::Listed(client.containers().await) });
+    }
+
+    pub(crate) fn ping(&mut self, client: &Client) {
+        let client = client.clone();
+        self.jobs.spawn(async move { Answer::Pinged(client.ping().await) });
+    }
+}
