@@ -7,6 +7,9 @@ use plimsoll_model::agent::Engine;
 use plimsoll_model::container::LabelLoss;
 use plimsoll_model::{Container, Lifecycle};
 
+use crate::numbers::Numbers;
+use crate::source::Origin;
+
 /// A change in what is known of the engine and its containers.
 #[derive(Clone, Debug)]
 pub enum Change {
@@ -18,6 +21,8 @@ pub enum Change {
         life: Box<Lifecycle>,
         /// Where it is.
         whereabouts: Whereabouts,
+        /// Its engine's decision on where numbers come from.
+        origin: Arc<Origin>,
         /// Whether its limits may have changed.
         limits_changed: bool,
     },
@@ -26,16 +31,30 @@ pub enum Change {
         /// Its full id.
         id: String,
     },
-    /// The engine's own state.
+    /// What an engine's API says of a container's resources.
+    Numbers {
+        /// The container's full id.
+        id: String,
+        /// The numbers.
+        numbers: Box<Numbers>,
+    },
+    /// An engine's own state.
     Engine {
-        /// The engine.
+        /// The engine; its endpoint tells it from others.
         engine: Engine,
+        /// Where the numbers of its containers come from.
+        origin: Arc<Origin>,
         /// Labels that were left out or cut so far.
         label_loss: LabelLoss,
         /// How long the last full look at the engine took, in nanoseconds.
         duration: Option<u64>,
     },
-    /// The first full look at the engine has ended, with or without success.
+    /// An engine is not listened to any more.
+    EngineGone {
+        /// Its endpoint.
+        endpoint: Arc<str>,
+    },
+    /// The first full look at all engines has ended, with or without success.
     Synchronised,
 }
 
@@ -93,6 +112,19 @@ impl Inbox {
         }
         waiting.changes.push(change);
         Ok(())
+    }
+
+    /// Puts a change in, and waits for the sampler where the inbox is full.
+    pub(crate) async fn put_patiently(&self, mut change: Change) {
+        while let Err(unsent) = self.put(change) {
+            change = *unsent;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The first look at all engines has ended; what it found stands before this.
+    pub(crate) fn synchronised(&self) {
+        self.lock().changes.push(Change::Synchronised);
     }
 
     /// Asks for a pass before the next tick.

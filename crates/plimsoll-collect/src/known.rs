@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use plimsoll_engine::{Action, Details, Event, Image, Kind, Summary};
+use plimsoll_engine::{Action, Details, Event, Image, Kind, PodMembership, Summary};
 use plimsoll_model::container::{ImageFacts, LabelChoice, LabelLoss, Network};
 use plimsoll_model::lifecycle::Inspection;
 use plimsoll_model::text::{MAX_TEXT, bounded};
@@ -12,6 +12,7 @@ use plimsoll_model::{Container, Health, Lifecycle, State};
 
 use crate::filter::Filter;
 use crate::inbox::{Change, Whereabouts};
+use crate::source::Origin;
 
 /// The most containers of one engine that are known at a time.
 pub(crate) const MAX_CONTAINERS: usize = 16_384;
@@ -23,9 +24,12 @@ const MAX_IMAGES: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Known {
     engine: Arc<str>,
+    origin: Arc<Origin>,
     filter: Filter,
     labels: LabelChoice,
     containers: HashMap<String, Entry>,
+    /// Which containers are in a pod; only Podman has them.
+    pods: BTreeMap<String, PodMembership>,
     images: HashMap<String, Arc<ImageFacts>>,
     pub(crate) loss: LabelLoss,
 }
@@ -43,6 +47,8 @@ struct Entry {
     has_labels: bool,
     /// Whether it was inspected, which tells more than a listing.
     inspected: bool,
+    /// Whether the engine was asked for its pod since it is known.
+    pod_asked: bool,
 }
 
 impl Entry {
@@ -55,6 +61,15 @@ impl Entry {
             listed: true,
             has_labels: false,
             inspected: false,
+            pod_asked: false,
+        }
+    }
+
+    fn set_pod(&mut self, membership: Option<&PodMembership>) {
+        self.pod_asked = true;
+        if let Some(membership) = membership {
+            set_text(&mut self.container.pod, &membership.pod_name);
+            set_text(&mut self.container.pod_id, &membership.pod_id);
         }
     }
 
@@ -67,9 +82,11 @@ impl Entry {
 }
 
 impl Known {
-    pub(crate) fn new(engine: Arc<str>, filter: Filter, labels: LabelChoice) -> Self {
+    pub(crate) fn new(engine: Arc<str>, origin: Arc<Origin>, filter: Filter, labels: LabelChoice) -> Self {
         Self {
             engine,
+            origin,
+            pods: BTreeMap::new(),
             filter,
             labels,
             containers: HashMap::new(),
@@ -78,7 +95,16 @@ impl Known {
         }
     }
 
-    /// A new stream of events begins.
+    /// Another engine answers, or there is none any more: forgets all that was known.
+    pub(crate) fn forget(&mut self, engine: Arc<str>) -> Vec<Change> {
+        self.engine = engine;
+        self.images.clear();
+        self.pods.clear();
+        let ids: Vec<_> = self.containers.keys().cloned().collect();
+        ids.iter().filter_map(|id| self.removed(id)).collect()
+    }
+
+    /// A new stream of events begins, and what came before it was not heard.
     pub(crate) fn heard_since(&mut self, now: u64) {
         for entry in self.containers.values_mut() {
             entry.life.heard_since(now);
@@ -127,7 +153,7 @@ impl Known {
             let differs = container.state != state;
             container.state = state;
             if differs || *container != before {
-                changes.extend(entry.change(&self.filter, false));
+                changes.extend(entry.change(&self.filter, &self.origin, false));
             }
             if (is_new || differs || first) && entry.is_wanted(&self.filter) {
                 inspect.push(summary.id.clone());
@@ -141,6 +167,23 @@ impl Known {
             inspect.extend(missing);
         }
         (changes, inspect)
+    }
+
+    /// Which containers are in which pod. Returns the changes.
+    pub(crate) fn pods(&mut self, pods: BTreeMap<String, PodMembership>) -> Vec<Change> {
+        self.pods = pods;
+        let Self { containers, pods, filter, origin, .. } = self;
+        let changed = containers.iter_mut().filter_map(|(id, entry)| {
+            let before = entry.container.clone();
+            entry.set_pod(pods.get(id));
+            (entry.container != before).then(|| entry.change(filter, origin, false)).flatten()
+        });
+        changed.collect()
+    }
+
+    /// Whether there is a container that may be in a pod that is not known yet.
+    pub(crate) fn needs_pods(&self) -> bool {
+        self.containers.iter().any(|(id, entry)| !entry.pod_asked && !self.pods.contains_key(id))
     }
 
     /// The answer to an inspection. Returns the change, and the image that has to be asked for.
@@ -176,8 +219,9 @@ impl Known {
             })
             .collect();
         container.image_facts = self.images.get(&container.image_id).cloned();
-        let wanted = (container.image_facts.is_none() && !container.image_id.is_empty())
-            .then(|| container.image_id.clone());
+        // The first container of a pod has no image in Podman, and says so with an empty digest.
+        let has_image = !matches!(&*container.image_id, "" | "sha256:");
+        let wanted = (container.image_facts.is_none() && has_image).then(|| container.image_id.clone());
         entry.whereabouts = Whereabouts {
             pid: details.pid,
             cgroup_parent: details.cgroup_parent.clone().unwrap_or_default(),
@@ -194,7 +238,7 @@ impl Known {
             failing_streak: health.and_then(|health| health.failing_streak),
             restart_count: details.restart_count,
         });
-        (entry.change(&self.filter, limits_changed), wanted)
+        (entry.change(&self.filter, &self.origin, limits_changed), wanted)
     }
 
     /// What an image says of itself. Returns the changes to its containers.
@@ -215,12 +259,12 @@ impl Known {
             created: image.created.map(rfc3339).unwrap_or_default(),
         });
         self.images.insert(id.to_owned(), Arc::clone(&facts));
-        let filter = &self.filter;
+        let (filter, origin) = (&self.filter, &self.origin);
         let users = self.containers.values_mut().filter(|entry| entry.container.image_id == id);
         users
             .filter_map(|entry| {
                 entry.container.image_facts = Some(Arc::clone(&facts));
-                entry.change(filter, false)
+                entry.change(filter, origin, false)
             })
             .collect()
     }
@@ -268,7 +312,7 @@ impl Known {
             Action::Health(word) => container.health = Health::from_engine(word).unwrap_or(container.health),
             _ => {}
         }
-        let change = entry.change(&self.filter, event.action == Action::Update);
+        let change = entry.change(&self.filter, &self.origin, event.action == Action::Update);
         (change, entry.is_wanted(&self.filter))
     }
 
@@ -291,7 +335,7 @@ impl Entry {
     }
 
     /// What the sampler has to be told.
-    fn change(&mut self, filter: &Filter, limits_changed: bool) -> Option<Change> {
+    fn change(&mut self, filter: &Filter, origin: &Arc<Origin>, limits_changed: bool) -> Option<Change> {
         let container = &self.container;
         // An event does not tell labels: who goes by them waits for the inspection.
         let allowed = (self.has_labels || !filter.has_labels())
@@ -302,6 +346,7 @@ impl Entry {
                 container: Arc::new(container.clone()),
                 life: Box::new(self.life.clone()),
                 whereabouts: self.whereabouts.clone(),
+                origin: Arc::clone(origin),
                 limits_changed,
             })
         } else {

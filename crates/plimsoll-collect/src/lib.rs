@@ -9,18 +9,18 @@
 //! ```no_run
 //! use std::sync::Arc;
 //! use std::time::Duration;
-//! use plimsoll_collect::{Inbox, Options, Sampler, SamplerThread, Watcher};
+//! use plimsoll_collect::{Inbox, Naming, Options, Sampler, SamplerThread, Watcher};
 //! use plimsoll_engine::{Client, Endpoint};
 //! use plimsoll_kernel::{Kernel, Roots};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let options = Options::default();
 //! let inbox = Arc::new(Inbox::default());
-//! let kernel = Kernel::probe(Roots::default(), &options.selection)?;
+//! let kernel = Kernel::probe(Roots::default(), &options.selection);
 //! let sampler = Sampler::new(kernel, options.clone(), Arc::clone(&inbox));
 //! let (thread, samples) = SamplerThread::start(sampler, Duration::from_secs(1))?;
 //! let engine = Client::new("unix:///var/run/docker.sock".parse::<Endpoint>()?);
-//! let watcher = tokio::spawn(Watcher::new(engine, options, inbox).run());
+//! let watcher = tokio::spawn(Watcher::new(engine, Naming::default(), options, inbox).run());
 //! for row in &samples.fresh().await.containers {
 //!     println!("{}", row.container.display_name());
 //! }
@@ -32,18 +32,26 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+mod api;
 mod filter;
 mod inbox;
 mod known;
+mod lost;
+mod numbers;
+mod recent;
 mod sampler;
+mod source;
 mod thread;
 mod watch;
+mod work;
 
 pub use filter::{Filter, PatternError};
 pub use inbox::{Change, Inbox, Whereabouts};
+pub use numbers::Numbers;
 pub use sampler::{Ages, Sampler};
+pub use source::{Origin, SourceChoice};
 pub use thread::{MAX_AGE, SamplerThread, Samples};
-pub use watch::{Pace, Watcher};
+pub use watch::{Claims, Naming, Pace, Watcher};
 
 use plimsoll_model::Selection;
 use plimsoll_model::agent::Build;
@@ -52,6 +60,8 @@ use plimsoll_model::container::LabelChoice;
 /// What is collected.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// Where numbers come from.
+    pub source: SourceChoice,
     /// Families and collectors.
     pub selection: Selection,
     /// Containers.

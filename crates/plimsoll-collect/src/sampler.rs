@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plimsoll_kernel::{Kernel, OwnProcess, Reader, Reading, Spent, Target, monotonic};
-use plimsoll_model::agent::{Agent, Capability, CollectorReport};
+use plimsoll_model::agent::{Agent, Capability, CollectorReport, Engine, Source};
+use plimsoll_model::container::LabelLoss;
 use plimsoll_model::oom::OomLedger;
 use plimsoll_model::rate::Rate;
 use plimsoll_model::{Collector, Container, ContainerRow, Lifecycle, Slot, Snapshot};
 
 use crate::inbox::{Change, Inbox, Whereabouts};
+use crate::numbers::{self, Numbers};
+use crate::source::Origin;
 use crate::{Options, nanos, unix_now};
 
 /// After which time what changes seldom is looked at again.
@@ -41,7 +44,11 @@ const BUFFERS: usize = 4;
 /// Reads all containers into snapshots.
 #[derive(Debug)]
 pub struct Sampler {
-    kernel: Kernel,
+    /// Absent where this machine has no cgroups to read.
+    kernel: Option<Kernel>,
+    /// Why it is absent.
+    no_kernel: String,
+    engines: Vec<Listened>,
     options: Options,
     inbox: Arc<Inbox>,
     /// An emptied list of changes, to be exchanged for a full one.
@@ -60,9 +67,21 @@ pub struct Sampler {
     namespaces_changed: bool,
 }
 
+/// An engine that is listened to, as it was last told of.
+#[derive(Debug)]
+struct Listened {
+    engine: Engine,
+    origin: Arc<Origin>,
+    label_loss: LabelLoss,
+    duration: Option<u64>,
+}
+
 /// A container that is measured.
 #[derive(Debug)]
 struct Tracked {
+    origin: Arc<Origin>,
+    /// The last numbers from the engine's API.
+    told: Option<Box<Numbers>>,
     container: Arc<Container>,
     life: Box<Lifecycle>,
     whereabouts: Whereabouts,
@@ -79,18 +98,22 @@ struct Tracked {
 }
 
 impl Sampler {
-    /// A sampler that knows no container yet; they come through the inbox.
+    /// A sampler that knows no container yet; they come through the inbox. Without a kernel to read, numbers
+    /// come from engines' APIs alone.
     #[must_use]
-    pub fn new(mut kernel: Kernel, options: Options, inbox: Arc<Inbox>) -> Self {
+    pub fn new(kernel: Result<Kernel, plimsoll_kernel::Error>, options: Options, inbox: Arc<Inbox>) -> Self {
+        let no_kernel = kernel.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        let mut kernel = kernel.ok();
         let agent = Agent {
             started: unix_now(),
             build: options.build,
-            machine: kernel.machine(),
-            capabilities: kernel.capabilities(),
+            machine: kernel.as_mut().map(Kernel::machine).unwrap_or_default(),
             ..Agent::default()
         };
-        Self {
+        let mut sampler = Self {
             kernel,
+            no_kernel,
+            engines: Vec::new(),
             options,
             inbox,
             spare: Vec::new(),
@@ -104,7 +127,9 @@ impl Sampler {
             sequence: 0,
             synchronised: false,
             namespaces_changed: false,
-        }
+        };
+        sampler.set_capabilities();
+        sampler
     }
 
     /// As [`Sampler::new`], looking at what changes seldom at other intervals.
@@ -176,7 +201,16 @@ impl Sampler {
             }
             let row = &mut snapshot.containers[position];
             tracked.begin(row, now);
-            if tracked.reader.is_none() && tracked.search(&mut self.kernel, mono, limits_age) {
+            let kernel = match (tracked.origin.decided(), &mut self.kernel) {
+                (Some(Source::Api), _) => {
+                    read += u64::from(tracked.fill_told(row, mono));
+                    tracked.count_kills(row);
+                    continue;
+                }
+                (_, None) => continue,
+                (_, Some(kernel)) => kernel,
+            };
+            if tracked.reader.is_none() && tracked.search(kernel, mono, limits_age) {
                 self.namespaces_changed = true;
             }
             let Some(reader) = &mut tracked.reader else {
@@ -184,21 +218,24 @@ impl Sampler {
                 continue;
             };
             if mono.saturating_sub(tracked.limits_read) >= limits_age {
-                self.kernel.refresh(reader);
+                kernel.refresh(reader);
                 tracked.limits_read = mono;
             }
-            match self.kernel.read(reader, row, &mut spent) {
+            match kernel.read(reader, row, &mut spent) {
                 Reading::Done { at } => {
                     read += 1;
                     tracked.finish(row, at, periodic);
                 }
                 Reading::Gone => {
-                    tracked.lose(&mut self.kernel);
+                    tracked.lose(Some(kernel));
                     tracked.begin(row, now);
                     self.namespaces_changed = true;
                 }
             }
             tracked.count_kills(row);
+        }
+        if periodic {
+            self.decide_sources();
         }
         snapshot.containers.truncate(self.tracked.len());
         if self.namespaces_changed && self.share_namespaces() {
@@ -224,15 +261,29 @@ impl Sampler {
         }
     }
 
+    /// Where no container of an engine is found in this kernel, its API is asked.
+    fn decide_sources(&self) {
+        for listened in &self.engines {
+            if listened.origin.pass_ended() {
+                tracing::info!(
+                    "the containers of {} at {} are not in this kernel: their numbers come from the engine's API",
+                    listened.engine.name,
+                    listened.engine.endpoint
+                );
+            }
+        }
+    }
+
     /// What the agent tells of itself.
     fn report(&mut self, began: u64) {
         let start = monotonic();
         if self.machine_read.is_none_or(|at| began.saturating_sub(at) >= nanos(self.ages.machine)) {
             self.machine_read = Some(began);
-            self.agent.machine = self.kernel.machine();
+            self.agent.machine = self.kernel.as_mut().map(Kernel::machine).unwrap_or_default();
             self.process.count_descriptors();
             let known = self.agent.capabilities.iter().find(|capability| capability.feature == "descriptors");
-            if known.is_some_and(|known| known.available) && !self.kernel.had_enough_descriptors() {
+            let had_enough = self.kernel.as_ref().is_none_or(Kernel::had_enough_descriptors);
+            if known.is_some_and(|known| known.available) && !had_enough {
                 self.set_capabilities();
             }
         }
@@ -248,23 +299,33 @@ impl Sampler {
             }
         }
         self.agent.read_errors.clear();
-        self.agent.read_errors.extend_from_slice(self.kernel.read_errors());
-        self.agent.label_loss.rows = self.kernel.rows_dropped();
+        if let Some(kernel) = &self.kernel {
+            self.agent.read_errors.extend_from_slice(kernel.read_errors());
+            self.agent.label_loss.rows = kernel.rows_dropped();
+        }
+        for (engine, listened) in self.agent.engines.iter_mut().zip(&self.engines) {
+            engine.source = listened.origin.decided();
+            let (requests, failures) = listened.origin.counts();
+            engine.requests = listened.engine.requests + requests;
+            engine.failures = listened.engine.failures + failures;
+        }
         self.agent.pass_duration = Some(monotonic() - began);
     }
 
     fn set_capabilities(&mut self) {
-        let mut capabilities = self.kernel.capabilities().to_vec();
-        capabilities.extend(self.agent.engines.iter().map(|engine| Capability {
-            feature: "docker_socket",
-            available: engine.up,
-            reason: if engine.up { engine.endpoint.to_string() } else { engine.trouble.to_string() },
-            remedy: if engine.up {
-                String::new()
-            } else {
-                "start the engine, let this user use it, or name another socket with --engine".into()
-            },
-        }));
+        let mut capabilities = match &self.kernel {
+            Some(kernel) => kernel.capabilities().to_vec(),
+            None => vec![Capability {
+                feature: "cgroups",
+                available: false,
+                reason: self.no_kernel.clone(),
+                remedy:
+                    "numbers come from the engine's API alone, which knows fewer of them; name the place of \
+                         the cgroups with --cgroup-root"
+                        .into(),
+            }],
+        };
+        capabilities.extend(sockets(&self.agent.engines));
         self.agent.capabilities = capabilities.into();
     }
 
@@ -273,30 +334,28 @@ impl Sampler {
         let mut removed = false;
         for change in changes.drain(..) {
             match change {
-                Change::Container { container, life, whereabouts, limits_changed } => {
-                    self.update(container, life, whereabouts, limits_changed);
+                Change::Container { container, life, whereabouts, origin, limits_changed } => {
+                    self.update(container, life, whereabouts, origin, limits_changed);
                 }
                 Change::Removed { id } => {
                     if let Some(position) = self.positions.remove(&id) {
-                        self.tracked[position].lose(&mut self.kernel);
+                        self.tracked[position].lose(self.kernel.as_mut());
                         self.tracked[position].removed = true;
                         self.namespaces_changed = true;
                         removed = true;
                     }
                 }
-                Change::Engine { engine, label_loss, duration } => {
-                    let report = CollectorReport {
-                        duration,
-                        success: Some(engine.up),
-                        timeouts: Some(engine.timeouts),
-                    };
-                    self.agent.collectors[Collector::Engine as usize] = report;
-                    self.agent.label_loss = label_loss;
-                    match self.agent.engines.iter_mut().find(|known| known.endpoint == engine.endpoint) {
-                        Some(known) => *known = engine,
-                        None => self.agent.engines.push(engine),
+                Change::Numbers { id, numbers } => {
+                    if let Some(position) = self.positions.get(&id) {
+                        self.tracked[*position].told = Some(numbers);
                     }
-                    self.set_capabilities();
+                }
+                Change::Engine { engine, origin, label_loss, duration } => {
+                    self.listen(Listened { engine, origin, label_loss, duration });
+                }
+                Change::EngineGone { endpoint } => {
+                    self.engines.retain(|listened| listened.engine.endpoint != endpoint);
+                    self.engines_changed();
                 }
                 Change::Synchronised => self.synchronised = true,
             }
@@ -310,18 +369,74 @@ impl Sampler {
         }
     }
 
+    fn listen(&mut self, told: Listened) {
+        let known = self.engines.iter_mut().find(|known| known.engine.endpoint == told.engine.endpoint);
+        match known {
+            Some(known) => *known = told,
+            None => self.engines.push(told),
+        }
+        self.engines_changed();
+    }
+
+    /// Renews what is told of all engines together.
+    fn engines_changed(&mut self) {
+        self.agent.engines.clear();
+        self.agent.engines.extend(self.engines.iter().map(|listened| listened.engine.clone()));
+        self.agent.label_loss = LabelLoss::default();
+        for listened in &self.engines {
+            self.agent.label_loss += listened.label_loss;
+        }
+        let engines = &self.engines;
+        self.agent.collectors[Collector::Engine as usize] = CollectorReport {
+            duration: engines.iter().filter_map(|listened| listened.duration).max(),
+            success: (!engines.is_empty()).then(|| engines.iter().all(|listened| listened.engine.is_up())),
+            timeouts: engines.iter().map(|listened| listened.engine.timeouts).reduce(|a, b| a + b),
+        };
+        self.set_capabilities();
+    }
+
+    /// Names are an engine's own, so two engines may use the same: worth a word, as a name is what people
+    /// ask by.
+    fn mention_namesake(&self, container: &Container) {
+        if self.engines.len() < 2 || container.name.is_empty() {
+            return;
+        }
+        let namesake = self
+            .tracked
+            .iter()
+            .map(|tracked| &tracked.container)
+            .find(|other| other.name == container.name && other.engine != container.engine);
+        if let Some(other) = namesake {
+            tracing::warn!(
+                "{} and {} both have a container named {:?}; their series differ by id, and by engine on container_info",
+                other.engine,
+                container.engine,
+                container.name
+            );
+        }
+    }
+
     fn update(
         &mut self,
         container: Arc<Container>,
         life: Box<Lifecycle>,
         whereabouts: Whereabouts,
+        origin: Arc<Origin>,
         limits_changed: bool,
     ) {
-        let position = *self.positions.entry(container.id.clone()).or_insert_with(|| {
-            self.tracked.push(Tracked::new(Arc::clone(&container), life.clone(), whereabouts.clone()));
-            self.tracked.len() - 1
-        });
+        let position = match self.positions.get(&container.id) {
+            Some(position) => *position,
+            None => {
+                self.mention_namesake(&container);
+                let position = self.tracked.len();
+                self.positions.insert(container.id.clone(), position);
+                let (container, life) = (Arc::clone(&container), life.clone());
+                self.tracked.push(Tracked::new(container, life, whereabouts.clone(), Arc::clone(&origin)));
+                position
+            }
+        };
         let tracked = &mut self.tracked[position];
+        tracked.origin = origin;
         let told = whereabouts.pid;
         let found = tracked.reader.as_ref().and_then(Reader::pid);
         let same_process = told.is_some() && told == found;
@@ -331,26 +446,26 @@ impl Sampler {
             || (another_process && tracked.whereabouts.pid.is_some())
             || !container.state.may_have_processes()
         {
-            tracked.lose(&mut self.kernel);
+            tracked.lose(self.kernel.as_mut());
             self.namespaces_changed = true;
             tracked.searched = 0;
         } else if another_process {
             // Now that the engine names the process, the same cgroup is found with its network. Nothing is
             // counted anew.
-            if let Some(reader) = tracked.reader.take() {
-                self.kernel.detach(reader);
+            if let (Some(reader), Some(kernel)) = (tracked.reader.take(), &mut self.kernel) {
+                kernel.detach(reader);
                 self.namespaces_changed = true;
             }
             tracked.searched = 0;
         }
         tracked.oom.next_life(life.life(), same_process);
         tracked.oom.engine(life.ooms_in_life());
-        if let Some(reader) = &mut tracked.reader {
+        if let (Some(reader), Some(kernel)) = (&mut tracked.reader, &mut self.kernel) {
             if container.networks != tracked.container.networks {
-                self.kernel.set_networks(reader, &container.networks);
+                kernel.set_networks(reader, &container.networks);
             }
             if limits_changed {
-                self.kernel.refresh(reader);
+                kernel.refresh(reader);
             }
         }
         tracked.container = container;
@@ -362,6 +477,7 @@ impl Sampler {
     /// share another's, and the first of several. Returns whether anything changed.
     fn share_namespaces(&mut self) -> bool {
         self.namespaces_changed = false;
+        let Some(kernel) = &mut self.kernel else { return false };
         let mut speakers: HashMap<u64, (bool, usize)> = HashMap::new();
         for (position, tracked) in self.tracked.iter().enumerate() {
             let Some(namespace) = tracked.namespace() else { continue };
@@ -380,15 +496,39 @@ impl Sampler {
             if shows {
                 // Its files were closed: open them again. It is the same cgroup, so nothing is counted anew.
                 if let Some(reader) = tracked.reader.take() {
-                    self.kernel.detach(reader);
-                    tracked.open(&mut self.kernel);
+                    kernel.detach(reader);
+                    tracked.open(kernel);
                 }
             } else if let Some(reader) = &mut tracked.reader {
-                self.kernel.close_network(reader);
+                kernel.close_network(reader);
             }
         }
         changed
     }
+}
+
+/// What the agent may do with the sockets of engines: one capability a family, as several engines of one
+/// family share it.
+fn sockets(engines: &[Engine]) -> Vec<Capability> {
+    let of = |feature: &'static str, family: &str| {
+        let engines: Vec<_> = engines.iter().filter(|engine| engine.name.starts_with(family)).collect();
+        let down = engines.iter().find(|engine| !engine.is_up());
+        let reason = match down {
+            Some(engine) => engine.trouble.to_string(),
+            None => engines.iter().map(|engine| &*engine.endpoint).collect::<Vec<_>>().join(", "),
+        };
+        let remedy = match down {
+            Some(_) => "start the engine, let this user use it, or name another address with --engine",
+            None => "",
+        };
+        (!engines.is_empty()).then(|| Capability {
+            feature,
+            available: down.is_none(),
+            reason,
+            remedy: remedy.into(),
+        })
+    };
+    [of("docker_socket", "docker"), of("podman_socket", "podman")].into_iter().flatten().collect()
 }
 
 /// A time below `age` that follows from the id.
@@ -398,8 +538,15 @@ fn moment(id: &str, age: u64) -> u64 {
 }
 
 impl Tracked {
-    fn new(container: Arc<Container>, life: Box<Lifecycle>, whereabouts: Whereabouts) -> Self {
+    fn new(
+        container: Arc<Container>,
+        life: Box<Lifecycle>,
+        whereabouts: Whereabouts,
+        origin: Arc<Origin>,
+    ) -> Self {
         Self {
+            origin,
+            told: None,
             container,
             life,
             whereabouts,
@@ -460,7 +607,26 @@ impl Tracked {
         // Each container has its own moment, so that no pass has to read the limits of all.
         self.limits_read = mono.saturating_sub(moment(&self.container.id, limits_age));
         self.shows_network = true;
+        if self.reader.is_some() {
+            self.origin.found();
+        } else if self.whereabouts.pid.is_some() {
+            self.origin.missed();
+        }
         self.reader.is_some()
+    }
+
+    /// Fills a row with what the engine's API told, unless that is too old. Returns whether there was
+    /// anything.
+    fn fill_told(&mut self, row: &mut ContainerRow, mono: u64) -> bool {
+        if !self.container.state.may_have_processes() {
+            self.told = None;
+        }
+        let told = self.told.take_if(|told| mono.saturating_sub(told.at) > numbers::MAX_AGE);
+        drop(told);
+        if let Some(told) = &self.told {
+            told.fill(row);
+        }
+        self.told.is_some()
     }
 
     fn open(&mut self, kernel: &mut Kernel) {
@@ -472,10 +638,11 @@ impl Tracked {
     }
 
     /// The cgroup is gone, and with it its counters.
-    fn lose(&mut self, kernel: &mut Kernel) {
-        if let Some(reader) = self.reader.take() {
+    fn lose(&mut self, kernel: Option<&mut Kernel>) {
+        if let (Some(reader), Some(kernel)) = (self.reader.take(), kernel) {
             kernel.detach(reader);
         }
+        self.told = None;
         self.oom.cgroup_gone();
         self.cpu.reset();
         self.cpu_percent = None;

@@ -4,7 +4,7 @@
 //! into a virtual machine. So the sampler looks for the containers' cgroups, and what it finds decides, once
 //! for the whole engine: a single container that is not found has its own reasons.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use plimsoll_model::agent::Source;
 use tokio::sync::Notify;
@@ -33,6 +33,9 @@ pub struct Origin {
     missed: AtomicBool,
     vain_passes: AtomicU32,
     changed: Notify,
+    /// Requests for numbers so far, and those that failed.
+    requests: AtomicU64,
+    failures: AtomicU64,
 }
 
 const UNDECIDED: u8 = 0;
@@ -40,13 +43,17 @@ const KERNEL: u8 = 1;
 const API: u8 = 2;
 
 impl Origin {
-    pub(crate) fn new(choice: SourceChoice) -> Self {
+    /// No decision yet, unless the choice is one.
+    #[must_use]
+    pub fn new(choice: SourceChoice) -> Self {
         let origin = Self {
             choice,
             decided: AtomicU8::new(UNDECIDED),
             missed: AtomicBool::new(false),
             vain_passes: AtomicU32::new(0),
             changed: Notify::new(),
+            requests: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
         };
         origin.reset();
         origin
@@ -107,6 +114,21 @@ impl Origin {
             self.is_elsewhere();
         }
         vain >= VAIN_PASSES
+    }
+
+    /// The API was asked for numbers.
+    pub(crate) fn asked(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It gave none.
+    pub(crate) fn failed(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Requests for numbers so far, and those that failed.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.requests.load(Ordering::Relaxed), self.failures.load(Ordering::Relaxed))
     }
 
     /// Waits until the decision is this one, or is this one no more.

@@ -1,24 +1,28 @@
 //! Listens to one engine and keeps the sampler's picture of its containers true.
 //!
 //! A full listing at start, after every reconnection and on a slow interval; in between, the event stream
-//! says what changed, and the container that it names is inspected. A container whose inspection hangs
+//! says what changed, and the container that it names is inspected. A stream that broke is resumed where it
+//! ended, as far as the engine remembers; inspections tell the rest. A container whose inspection hangs
 //! holds up nobody else.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use plimsoll_engine::{Client, Details, Error, Event, EventStream, Image, Info, Listing, Version};
-use plimsoll_model::agent::{Engine, EngineFacts};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until};
+use plimsoll_engine::{Client, Endpoint, Event, EventStream, Flavour, Info, Listing, Version};
+use plimsoll_model::State;
+use plimsoll_model::agent::{Engine, EngineFacts, EngineState};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::inbox::{Change, Inbox};
 use crate::known::Known;
-use crate::{Options, nanos, unix_now};
-
-/// The most requests under way at once.
-const MAX_REQUESTS: usize = 16;
+use crate::lost::{Lost, chain};
+use crate::recent::Recent;
+use crate::source::Origin;
+use crate::work::{Answer, Work};
+use crate::{Options, api, nanos, unix_now};
 
 /// How often the watcher does what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +37,7 @@ pub struct Pace {
     pub retry_most: Duration,
     /// How long the first look at all containers may take before sampling goes on without the rest.
     pub settle: Duration,
-    /// The wait before a failed inspection is tried again.
+    /// The wait before a failed inspection is tried again; doubled each time, five times at most.
     pub inspect_again: Duration,
 }
 
@@ -50,75 +54,123 @@ impl Default for Pace {
     }
 }
 
+/// A resumed stream begins with what was missed, in one go. That it is over shows in a pause of this length.
+const REPLAY_PAUSE: Duration = Duration::from_millis(30);
+
+/// An engine whose events never pause is not waited for longer than this.
+const REPLAY_MOST: Duration = Duration::from_secs(1);
+
+/// How an engine is called in labels.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Naming {
+    /// The family that it is thought to belong to until it says so.
+    pub flavour: Flavour,
+    /// What tells it from others of its family, such as `1000` or `colima`; empty for the usual one.
+    pub qualifier: String,
+}
+
+impl Naming {
+    fn name(&self, flavour: Flavour) -> Arc<str> {
+        match &*self.qualifier {
+            "" => flavour.name().into(),
+            qualifier => format!("{}-{qualifier}", flavour.name()).into(),
+        }
+    }
+}
+
+/// Who listens to which engine, by the id that the engine gives itself. Watchers of one agent share it, so
+/// that an engine with two addresses is listened to once.
+#[derive(Clone, Debug, Default)]
+pub struct Claims(Arc<Mutex<BTreeMap<String, Endpoint>>>);
+
+impl Claims {
+    /// Claims an engine. Returns the address at which somebody else listens to it.
+    fn claim(&self, id: &str, endpoint: &Endpoint) -> Result<(), Endpoint> {
+        let mut claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match claims.get(id) {
+            Some(other) if other != endpoint => Err(other.clone()),
+            _ => {
+                claims.retain(|_, holder| holder != endpoint);
+                claims.insert(id.to_owned(), endpoint.clone());
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives up what this address held.
+    pub(crate) fn release(&self, endpoint: &Endpoint) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, holder| holder != endpoint);
+    }
+}
+
 /// Listens to one engine.
 #[derive(Debug)]
 pub struct Watcher {
     client: Client,
+    naming: Naming,
+    claims: Claims,
     inbox: Arc<Inbox>,
     pace: Pace,
     known: Known,
+    origin: Arc<Origin>,
+    /// The containers whose numbers are wanted, for whoever asks the API for them.
+    measured: watch::Sender<api::Measured>,
     status: Engine,
-    synchronised: bool,
+    /// Who it said it was.
+    identity: Option<(Flavour, Option<String>)>,
+    recent: Recent,
+    /// Where a new stream of events goes on, in Unix nanoseconds by the engine's clock.
+    resume: Option<u64>,
+    /// Told once when the first look is over.
+    first_look: Option<FirstLook>,
     last_look: Option<u64>,
     /// Parts of listings and of event streams that have ended which could not be understood.
     broken_before: u64,
 }
 
-/// Why a session ended.
-#[derive(Debug, thiserror::Error)]
-enum Lost {
-    #[error(transparent)]
-    Engine(#[from] Error),
-    #[error("the engine closed the event stream")]
-    Closed,
+/// Several who each have a first look; when the last of them is done, the sampler is told.
+#[derive(Clone, Debug)]
+pub(crate) struct FirstLook {
+    inbox: Arc<Inbox>,
+    /// Everybody who is not done holds one.
+    pending: Arc<()>,
 }
 
-/// An answer, or what it was that failed.
-enum Answer {
-    Inspected(String, Result<Box<Details>, Error>),
-    Image(String, Result<Image, Error>),
-    Listed(Result<Listing, Error>),
-    Pinged(Result<(), Error>),
+impl FirstLook {
+    pub(crate) fn new(inbox: Arc<Inbox>) -> Self {
+        Self { inbox, pending: Arc::default() }
+    }
 }
 
-/// What is under way in one session.
-#[derive(Default)]
-struct Work {
-    jobs: JoinSet<Answer>,
-    /// Containers to inspect.
-    queue: VecDeque<String>,
-    queued: HashSet<String>,
-    /// Containers being inspected; `true` if something happened since the request was sent.
-    asked: HashMap<String, bool>,
-    /// Containers whose inspection failed, and when it is tried again, the first to come first.
-    later: VecDeque<(Instant, String)>,
-    /// Containers whose limits may have changed.
-    updated: HashSet<String>,
-    images: HashSet<String>,
+impl Drop for FirstLook {
+    fn drop(&mut self) {
+        if Arc::strong_count(&self.pending) == 1 {
+            // A full inbox means that the sampler is far behind; it counts as synchronised all the same then.
+            self.inbox.synchronised();
+        }
+    }
 }
 
 impl Watcher {
     /// A watcher of this engine.
     #[must_use]
-    pub fn new(client: Client, options: Options, inbox: Arc<Inbox>) -> Self {
-        let name: Arc<str> = "docker".into();
+    pub fn new(client: Client, naming: Naming, options: Options, inbox: Arc<Inbox>) -> Self {
+        let name = naming.name(naming.flavour);
+        let origin = Arc::new(Origin::new(options.source));
         Self {
-            status: Engine {
-                name: Arc::clone(&name),
-                endpoint: client.endpoint().to_string().into(),
-                up: false,
-                facts: None,
-                trouble: "not asked yet".into(),
-                requests: 0,
-                failures: 0,
-                timeouts: 0,
-                broken: 0,
-            },
-            known: Known::new(name, options.filter, options.labels),
+            status: Engine::new(&name, &client.endpoint().to_string()),
+            known: Known::new(name, Arc::clone(&origin), options.filter, options.labels),
+            first_look: Some(FirstLook::new(Arc::clone(&inbox))),
             client,
+            naming,
+            claims: Claims::default(),
             inbox,
             pace: Pace::default(),
-            synchronised: false,
+            origin,
+            measured: watch::Sender::default(),
+            identity: None,
+            recent: Recent::default(),
+            resume: None,
             last_look: None,
             broken_before: 0,
         }
@@ -130,35 +182,63 @@ impl Watcher {
         Self { pace, ..self }
     }
 
+    /// As [`Watcher::new`], beside others.
+    #[must_use]
+    pub(crate) fn beside_others(self, claims: Claims, first_look: FirstLook) -> Self {
+        Self { claims, first_look: Some(first_look), ..self }
+    }
+
     /// Listens for as long as it is let.
     pub async fn run(mut self) {
         self.tell_engine().await;
-        let mut delay = self.pace.retry_first;
-        loop {
-            let Err(lost) = self.session().await;
-            if self.status.up {
-                delay = self.pace.retry_first;
+        let asker = api::Asker {
+            client: self.client.clone(),
+            inbox: Arc::clone(&self.inbox),
+            origin: Arc::clone(&self.origin),
+            measured: self.measured.subscribe(),
+        };
+        let listening = async {
+            let mut delay = self.pace.retry_first;
+            loop {
+                let Err(lost) = self.session().await;
+                if self.status.is_up() {
+                    delay = self.pace.retry_first;
+                }
+                self.is_down(&lost).await;
+                sleep(if lost.state() == EngineState::Duplicate { self.pace.check } else { jittered(delay) })
+                    .await;
+                delay = (delay * 2).min(self.pace.retry_most);
             }
-            self.is_down(&lost).await;
-            sleep(jittered(delay)).await;
-            delay = (delay * 2).min(self.pace.retry_most);
-        }
+        };
+        tokio::join!(listening, asker.run());
     }
 
     /// One connection, from the first word to the last.
-    async fn session(&mut self) -> Result<std::convert::Infallible, Lost> {
+    async fn session(&mut self) -> Result<Infallible, Lost> {
         let began = Instant::now();
         self.status.requests += 1;
         let version = self.client.version().await?;
+        self.status.requests += 1;
+        // What only describes the engine is not worth losing it: a proxy may forbid the question.
+        let info = match self.client.info().await {
+            Err(error) if error.is_refusal() => Info::default(),
+            info => info?,
+        };
+        self.meet(&version, &info).await?;
         // First the stream, then the listing: what happens in between is told by one or the other.
         self.status.requests += 1;
-        let since = unix_now();
-        let mut events = self.client.events(None).await?;
-        self.known.heard_since(since);
-        self.status.requests += 2;
-        let (info, listing) = tokio::join!(self.client.info(), self.client.containers());
-        let (info, listing) = (info?, listing?);
+        let subscribed = unix_now();
+        let mut events = self.client.events(self.resume).await?;
         let mut work = Work::default();
+        if self.resume.is_some() {
+            self.hear_what_was_missed(&mut events, &mut work).await?;
+        } else {
+            self.known.heard_since(subscribed);
+            // Only on this machine the engine's clock is ours.
+            self.resume = matches!(self.client.endpoint(), Endpoint::Unix(_)).then_some(subscribed);
+        }
+        self.status.requests += 1;
+        let listing = self.client.containers().await?;
         let count = listing.containers.len();
         self.take_listing(&listing, true, &mut work).await;
         self.is_up(&version, info, count).await;
@@ -167,25 +247,89 @@ impl Watcher {
         outcome
     }
 
+    /// Makes sure that it is the engine that was spoken to before, and that nobody else listens to it.
+    async fn meet(&mut self, version: &Version, info: &Info) -> Result<(), Lost> {
+        let flavour = version.flavour;
+        // Podman makes up another id for each answer.
+        let id = info.id.clone().filter(|id| flavour == Flavour::Docker && !id.is_empty());
+        let before = self.identity.replace((flavour, id.clone()));
+        if before.as_ref().is_some_and(|(known_flavour, known_id)| {
+            *known_flavour != flavour || (known_id.is_some() && id.is_some() && *known_id != id)
+        }) {
+            tracing::warn!(
+                "another engine answers at {}; the containers of the one before are forgotten",
+                self.status.endpoint
+            );
+            self.forget().await;
+            self.identity = None;
+            return Err(Lost::AnotherEngine);
+        }
+        if let Some(Err(other)) = id.map(|id| self.claims.claim(&id, self.client.endpoint())) {
+            self.forget().await;
+            return Err(Lost::Duplicate(other.to_string()));
+        }
+        let name = self.naming.name(flavour);
+        if self.status.name != name {
+            self.status.name = Arc::clone(&name);
+            // Nothing is known under the other name: that an engine is of another family is found out first.
+            self.known.forget(name);
+        }
+        if version.kernel.as_ref().is_some_and(|kernel| *kernel != plimsoll_kernel::release()) {
+            self.origin.is_elsewhere();
+        }
+        self.measured.send_modify(|measured| {
+            measured.flavour = flavour;
+            measured.host_memory = info.mem_total;
+        });
+        Ok(())
+    }
+
+    async fn forget(&mut self) {
+        let name = Arc::clone(&self.status.name);
+        for change in self.known.forget(name) {
+            self.tell(Some(change)).await;
+        }
+        self.recent = Recent::default();
+        self.resume = None;
+        self.origin.reset();
+    }
+
+    /// Takes in what the engine remembers of the time without a connection, before anything is inspected:
+    /// an inspection tells the end of it all.
+    async fn hear_what_was_missed(&mut self, events: &mut EventStream, work: &mut Work) -> Result<(), Lost> {
+        let until = Instant::now() + REPLAY_MOST;
+        while Instant::now() < until
+            && let Ok(event) = timeout(REPLAY_PAUSE, events.next()).await
+        {
+            self.take_event(&event?.ok_or(Lost::Closed)?, work).await;
+        }
+        Ok(())
+    }
+
     async fn listen(
         &mut self,
         events: &mut EventStream,
         mut work: Work,
         began: Instant,
-    ) -> Result<std::convert::Infallible, Lost> {
+    ) -> Result<Infallible, Lost> {
         let settled = sleep(self.pace.settle);
         tokio::pin!(settled);
         let mut check = tokio::time::interval_at(Instant::now() + self.pace.check, self.pace.check);
         check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (mut checks, mut skipped, mut settling) = (0u32, 0, true);
         loop {
-            self.ask(&mut work);
-            let again = work.later.front().map(|(at, _)| *at);
-            if settling && work.jobs.is_empty() && work.queue.is_empty() {
+            self.status.requests += work.send(&self.client);
+            if self.identity.as_ref().is_some_and(|(flavour, _)| *flavour == Flavour::Podman)
+                && self.known.needs_pods()
+            {
+                self.status.requests += u64::from(work.ask_pods(&self.client));
+            }
+            let again = work.next_again();
+            if settling && work.is_done() {
                 settling = false;
                 self.last_look = Some(nanos(began.elapsed()));
                 self.tell_engine().await;
-                self.synchronise().await;
+                self.synchronise();
             }
             tokio::select! {
                 event = events.next() => {
@@ -202,53 +346,31 @@ impl Watcher {
                         self.tell_engine().await;
                     }
                 }
-                () = sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => {
-                    if let Some((_, id)) = work.later.pop_front() {
-                        work.inspect(&id);
-                    }
-                }
+                () = sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => work.again(),
                 _ = check.tick() => {
                     checks += 1;
+                    self.status.requests += 1;
                     // What could not be understood may have told of a change.
                     let has_holes = events.skipped() > std::mem::replace(&mut skipped, events.skipped());
-                    let listing = has_holes || checks % self.pace.listing_every.max(1) == 0;
-                    self.check(listing, &mut work);
+                    if has_holes || checks.is_multiple_of(self.pace.listing_every.max(1)) {
+                        work.list(&self.client);
+                    } else {
+                        work.ping(&self.client);
+                    }
                 }
                 () = &mut settled, if settling => {
                     settling = false;
-                    self.synchronise().await;
+                    self.synchronise();
                 }
             }
         }
     }
 
-    /// Sends what is waiting, as far as there is room.
-    fn ask(&mut self, work: &mut Work) {
-        while work.jobs.len() < MAX_REQUESTS
-            && let Some(id) = work.queue.pop_front()
-        {
-            work.queued.remove(&id);
-            work.asked.insert(id.clone(), false);
-            self.status.requests += 1;
-            let client = self.client.clone();
-            work.jobs.spawn(async move {
-                let details = client.inspect(&id).await.map(Box::new);
-                Answer::Inspected(id, details)
-            });
-        }
-    }
-
-    fn check(&mut self, listing: bool, work: &mut Work) {
-        self.status.requests += 1;
-        let client = self.client.clone();
-        if listing {
-            work.jobs.spawn(async move { Answer::Listed(client.containers().await) });
-        } else {
-            work.jobs.spawn(async move { Answer::Pinged(client.ping().await) });
-        }
-    }
-
     async fn take_event(&mut self, event: &Event, work: &mut Work) {
+        if !self.recent.is_new(event) {
+            return;
+        }
+        self.resume = self.resume.max(self.recent.latest);
         let (change, inspect) = self.known.event(event, unix_now());
         self.tell(change).await;
         if let (true, Some(id)) = (inspect, &event.container) {
@@ -265,48 +387,54 @@ impl Watcher {
                 let limits_changed = work.updated.remove(&id);
                 let (change, image) = self.known.inspected(&details, limits_changed);
                 self.tell(change).await;
-                if work.asked.remove(&id) == Some(true) {
-                    work.inspect(&id);
-                }
-                if let Some(image) = image.filter(|image| work.images.insert(image.clone())) {
-                    self.status.requests += 1;
-                    let client = self.client.clone();
-                    work.jobs.spawn(async move {
-                        let found = client.image(&image).await;
-                        Answer::Image(image, found)
-                    });
+                work.inspected(&id);
+                if let Some(image) = image {
+                    self.status.requests += u64::from(work.ask_image(&self.client, image));
                 }
             }
+            Answer::Inspected(id, Err(error)) if error.is_not_found() => {
+                let change = self.known.removed(&id);
+                self.tell(change).await;
+                work.failed(id, false, Duration::ZERO);
+            }
             Answer::Inspected(id, Err(error)) => {
-                work.asked.remove(&id);
-                if error.is_not_found() {
-                    let change = self.known.removed(&id);
-                    self.tell(change).await;
-                } else {
-                    self.count(&error);
-                    tracing::debug!("{}", chain(&error));
-                    if self.known.contains(&id) {
-                        work.later.push_back((Instant::now() + self.pace.inspect_again, id));
-                    }
-                }
+                self.count(&error);
+                tracing::debug!("{}", chain(&error));
+                let is_known = self.known.contains(&id);
+                work.failed(id, is_known, self.pace.inspect_again);
             }
             Answer::Image(id, Ok(image)) => {
                 for change in self.known.image(&id, &image) {
                     self.tell(Some(change)).await;
                 }
             }
-            // An image can be removed while its containers live on.
+            // An image can be removed while its containers live on, and a proxy may forbid the question.
+            Answer::Image(_, Err(error)) if error.is_refusal() => {}
             Answer::Image(id, Err(error)) => {
-                if !error.is_not_found() {
-                    self.count(&error);
-                    work.images.remove(&id);
-                }
+                self.count(&error);
+                work.forget_image(&id);
             }
             Answer::Listed(listing) => {
                 let listing = listing?;
                 self.take_listing(&listing, false, work).await;
             }
             Answer::Pinged(pong) => pong?,
+            Answer::Pods(pods) => {
+                work.pods_told();
+                let pods = match pods {
+                    Ok(pods) => pods,
+                    Err(error) => {
+                        if !error.is_refusal() {
+                            self.count(&error);
+                        }
+                        tracing::debug!("{}", chain(&error));
+                        BTreeMap::new()
+                    }
+                };
+                for change in self.known.pods(pods) {
+                    self.tell(Some(change)).await;
+                }
+            }
         }
         Ok(())
     }
@@ -323,7 +451,7 @@ impl Watcher {
         }
     }
 
-    fn count(&mut self, error: &Error) {
+    fn count(&mut self, error: &plimsoll_engine::Error) {
         self.status.failures += 1;
         self.status.timeouts += u64::from(error.is_timeout());
     }
@@ -344,7 +472,7 @@ impl Watcher {
             facts.version,
             self.status.endpoint
         );
-        self.status.up = true;
+        self.status.state = EngineState::Up;
         self.status.trouble = "".into();
         self.status.facts = Some(Arc::new(facts));
         self.tell_engine().await;
@@ -356,23 +484,27 @@ impl Watcher {
             self.count(error);
         }
         let trouble = chain(lost);
-        if self.status.up || *self.status.trouble != *trouble {
-            tracing::warn!(
-                "{} does not answer: {trouble}; sampling goes on with the containers that are known, and it is tried again",
-                self.status.name
-            );
+        if self.status.is_up() || *self.status.trouble != *trouble {
+            match lost {
+                Lost::Duplicate(_) => tracing::warn!("{} is left alone: {trouble}", self.status.endpoint),
+                // It was said when it was found.
+                Lost::AnotherEngine => {}
+                _ => tracing::warn!(
+                    "{} does not answer: {trouble}; sampling goes on with the containers that are known, and it is tried again",
+                    self.status.name
+                ),
+            }
         }
-        self.status.up = false;
+        self.status.state = lost.state();
         self.status.trouble = trouble.into();
         self.tell_engine().await;
-        self.synchronise().await;
+        self.synchronise();
         // However long the interval is, that the engine is away shows at once.
         self.inbox.want_pass();
     }
 
-    async fn synchronise(&mut self) {
-        if !std::mem::replace(&mut self.synchronised, true) {
-            self.tell(Some(Change::Synchronised)).await;
+    fn synchronise(&mut self) {
+        if self.first_look.take().is_some() {
             self.inbox.want_pass();
         }
     }
@@ -380,6 +512,7 @@ impl Watcher {
     async fn tell_engine(&mut self) {
         let change = Change::Engine {
             engine: self.status.clone(),
+            origin: Arc::clone(&self.origin),
             label_loss: self.known.loss,
             duration: self.last_look,
         };
@@ -387,41 +520,51 @@ impl Watcher {
     }
 
     async fn tell(&self, change: Option<Change>) {
-        let Some(mut change) = change else { return };
-        while let Err(unsent) = self.inbox.put(change) {
-            change = *unsent;
-            sleep(Duration::from_millis(20)).await;
+        let Some(change) = change else { return };
+        match &change {
+            Change::Container { container, .. } => {
+                let runs = matches!(container.state, State::Running | State::Paused);
+                set_measured(&self.measured, &container.id, runs);
+            }
+            Change::Removed { id } => set_measured(&self.measured, id, false),
+            _ => {}
         }
+        self.inbox.put_patiently(change).await;
     }
 }
 
-impl Work {
-    /// Has the container inspected, or inspected again if that is under way.
-    fn inspect(&mut self, id: &str) {
-        if let Some(again) = self.asked.get_mut(id) {
-            *again = true;
-        } else if self.queued.insert(id.to_owned()) {
-            self.queue.push_back(id.to_owned());
+fn set_measured(measured: &watch::Sender<api::Measured>, id: &str, runs: bool) {
+    measured.send_if_modified(|measured| {
+        let containers: &mut BTreeSet<String> = &mut measured.containers;
+        if runs {
+            !containers.contains(id) && containers.insert(id.to_owned())
+        } else {
+            containers.remove(id)
         }
-    }
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
+    });
 }
 
 /// Between half of the delay and all of it, so that many agents do not come back at once.
 fn jittered(delay: Duration) -> Duration {
     let part = u32::try_from(unix_now() % 1000).unwrap_or(0);
     delay / 2 + delay / 2000 * part
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_with_two_addresses_is_claimed_once() {
+        let endpoint = |text: &str| text.parse::<Endpoint>().unwrap();
+        let (socket, tcp) = (endpoint("/run/docker.sock"), endpoint("tcp://localhost:2375"));
+        let claims = Claims::default();
+        assert_eq!(claims.claim("a", &socket), Ok(()));
+        assert_eq!(claims.claim("a", &tcp), Err(socket.clone()));
+        assert_eq!(claims.claim("a", &socket), Ok(()), "after a reconnection");
+        assert_eq!(claims.claim("b", &socket), Ok(()), "another engine behind the same socket");
+        assert_eq!(claims.claim("a", &tcp), Ok(()));
+        claims.release(&socket);
+        assert_eq!(claims.claim("b", &tcp), Ok(()));
+    }
 }

@@ -94,7 +94,7 @@ fn the_full_picture_at_start() {
         }
     }
     let told = agent.engine();
-    assert!(told.up && told.trouble.is_empty());
+    assert!(told.is_up() && told.trouble.is_empty());
     assert_eq!((told.failures, told.timeouts, told.broken), (0, 0, 0));
     assert_eq!(told.facts.unwrap().cgroup_driver, "cgroupfs");
     // version, events, info, listing, nine containers, one image: and not one more.
@@ -110,7 +110,7 @@ fn an_engine_that_comes_later() {
     let agent = start_with(&tree, &engine, Setup::default());
     wait_until(SOON, "a first look without the engine", || agent.samples.is_ready());
     let told = agent.engine();
-    assert!(!told.up && told.failures > 0 && told.facts.is_none());
+    assert!(!told.is_up() && told.failures > 0 && told.facts.is_none());
     assert!(told.trouble.contains("docker.sock"), "{}", told.trouble);
     assert!(agent.samples.latest().containers.is_empty());
     let capabilities = &agent.samples.latest().agent.capabilities;
@@ -197,7 +197,7 @@ fn containers_that_hang_hold_up_nobody() {
     engine.emit("update", &late, &[]);
     agent.wait_row("late", "an update", |row| row.container.restart_policy == "no");
     let told = agent.engine();
-    assert!(told.up && told.timeouts > 0, "{told:?}");
+    assert!(told.is_up() && told.timeouts > 0, "{told:?}");
 
     for id in &hung {
         engine.set_behaviour(&format!("/containers/{id}"), Behaviour::Normal);
@@ -224,7 +224,7 @@ fn listings_that_are_none() {
         let agent = start_with(&tree, &engine, Setup::default());
         wait_until(SOON, &what, || agent.samples.is_ready());
         let told = agent.engine();
-        assert!(!told.up && told.failures > 0 && !told.trouble.is_empty(), "{what}: {told:?}");
+        assert!(!told.is_up() && told.failures > 0 && !told.trouble.is_empty(), "{what}: {told:?}");
         assert!(agent.samples.latest().containers.is_empty(), "{what}");
         engine.set_behaviour("/containers/json", Behaviour::Normal);
         agent.wait_up(true);
@@ -247,7 +247,7 @@ fn a_later_listing_that_is_wrong_takes_nobody_away() {
         assert_eq!(agent.samples.latest().containers.len(), 8);
         listings() > before + 5
     });
-    assert!(agent.engine().up);
+    assert!(agent.engine().is_up());
     // Broken: the session ends, and what is known stays.
     engine.set_behaviour("/containers/json", Behaviour::Truncate(5));
     agent.wait_up(false);
@@ -679,7 +679,7 @@ fn events_about_nobody_and_about_nothing() {
     agent.wait_slot("idle", Slot::Status, Some(2));
     wait_until(SOON, "no strangers", || agent.samples.latest().containers.len() == 8);
     let told = agent.engine();
-    assert!(told.up && told.broken > 0, "{told:?}");
+    assert!(told.is_up() && told.broken > 0, "{told:?}");
 }
 
 #[test]

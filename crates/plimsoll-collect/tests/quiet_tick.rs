@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plimsoll_collect::{Ages, Change, Inbox, Options, Sampler, Whereabouts};
+use plimsoll_collect::{Ages, Change, Inbox, Options, Origin, Sampler, SourceChoice, Whereabouts};
 use plimsoll_kernel::{Kernel, Roots};
 use plimsoll_model::lifecycle::Inspection;
 use plimsoll_model::{Container, Lifecycle, Profile, Selection, Slot, Snapshot, State};
@@ -26,6 +26,7 @@ fn running(id: &str, pid: Option<u32>, cgroup_parent: &str, network_mode: &str) 
         container: container.into(),
         life: life.into(),
         whereabouts: Whereabouts { pid, cgroup_parent: cgroup_parent.to_owned() },
+        origin: Origin::new(SourceChoice::Auto).into(),
         limits_changed: false,
     }
 }
@@ -63,7 +64,7 @@ fn sampler(kernel: Kernel, changes: impl IntoIterator<Item = Change>, ages: Ages
         inbox.put(change).unwrap();
     }
     let options = Options { selection: Selection::of_profile(Profile::Full), ..Options::default() };
-    Sampler::new(kernel, options, inbox).with_ages(ages)
+    Sampler::new(Ok(kernel), options, inbox).with_ages(ages)
 }
 
 const AGES: [Ages; 2] = [

@@ -137,6 +137,12 @@ impl Error {
         matches!(self, Self::Status { status: 404, .. })
     }
 
+    /// True if the engine, or a proxy in front of it, answers and will not do what was asked (a status of 4xx): asking
+    /// again would change nothing.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Status { status: 400..500, .. })
+    }
+
     /// True if the engine was too slow, in accepting or in answering.
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::ConnectTimeout { .. } | Self::Timeout { .. })

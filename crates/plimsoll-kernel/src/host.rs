@@ -68,6 +68,12 @@ impl OwnProcess {
     }
 }
 
+/// The release of this kernel, such as `6.1.0-18-amd64`.
+#[must_use]
+pub fn release() -> String {
+    rustix::system::uname().release().to_string_lossy().into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

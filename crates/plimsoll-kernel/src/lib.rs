@@ -45,7 +45,7 @@ use plimsoll_model::agent::{Capability, Machine};
 
 pub use devices::MAX_DEVICES;
 pub use error::Error;
-pub use host::{OwnProcess, monotonic};
+pub use host::{OwnProcess, monotonic, release};
 pub use layout::{Controller, Layout, Roots, Version};
 pub use locate::Target;
 pub use reader::{MAX_INTERFACES, Reader, Reading, Spent};

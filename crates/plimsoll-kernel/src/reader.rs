@@ -351,7 +351,7 @@ impl Kernel {
         row.values.merge(&reader.lasting.numbers);
         row.devices.extend_from_slice(&reader.lasting.devices);
         row.cgroup = Some(Arc::clone(&reader.cgroup));
-        derive(row);
+        row.derive();
         Reading::Done { at: began }
     }
 
@@ -487,21 +487,6 @@ fn read_whole(descriptor: &OwnedFd, buffer: &mut Vec<u8>) -> Result<usize, Errno
 
 fn count_kept(files: &[Open]) -> u64 {
     files.iter().filter(|open| matches!(open, Open::Kept(_))).count() as u64
-}
-
-/// Numbers that follow from what was read in the same pass.
-fn derive(row: &mut ContainerRow) {
-    let values = &mut row.values;
-    if let (Some(usage), Some(inactive)) =
-        (values.get(Slot::MemoryUsage), values.get(Slot::MemoryInactiveFile))
-    {
-        // As `docker stats` does: a cache that seems larger than all is not believed.
-        let working_set = if inactive < usage { usage - inactive } else { usage };
-        values.set(Slot::MemoryWorkingSet, working_set);
-        if let Some(limit) = values.get(Slot::MemoryLimit) {
-            values.set_option(Slot::MemoryUsagePercent, plimsoll_model::rate::percent(working_set, limit));
-        }
-    }
 }
 
 /// Fills the interface rows and returns how many there were too many.

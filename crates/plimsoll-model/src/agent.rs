@@ -25,11 +25,13 @@ pub struct Engine {
     pub name: Arc<str>,
     /// Where it was reached, such as `unix:///var/run/docker.sock`.
     pub endpoint: Arc<str>,
-    /// Whether it answers.
-    pub up: bool,
+    /// Whether it answers, or what kind of trouble it has.
+    pub state: EngineState,
+    /// Where the numbers of its containers come from, once that is decided.
+    pub source: Option<Source>,
     /// What it says of itself, once it has answered; kept while it is away.
     pub facts: Option<Arc<EngineFacts>>,
-    /// Why it does not answer; empty while it does.
+    /// Why it does not answer, in a sentence; empty while it does.
     pub trouble: Arc<str>,
     /// Requests made so far.
     pub requests: u64,
@@ -39,6 +41,96 @@ pub struct Engine {
     pub timeouts: u64,
     /// Parts of replies that could not be understood.
     pub broken: u64,
+}
+
+impl Engine {
+    /// An engine that was not asked yet.
+    #[must_use]
+    pub fn new(name: &str, endpoint: &str) -> Self {
+        Self {
+            name: name.into(),
+            endpoint: endpoint.into(),
+            state: EngineState::Waiting,
+            source: None,
+            facts: None,
+            trouble: "not asked yet".into(),
+            requests: 0,
+            failures: 0,
+            timeouts: 0,
+            broken: 0,
+        }
+    }
+
+    /// Whether it answers.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.state == EngineState::Up
+    }
+}
+
+/// Whether an engine answers, or what kind of trouble it has. Its word is a label, so there are only these.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum EngineState {
+    /// It was not asked yet.
+    #[default]
+    Waiting,
+    /// It answers.
+    Up,
+    /// Nobody listens at its address.
+    Unreachable,
+    /// This user may not talk to it.
+    Denied,
+    /// It took too long.
+    Timeout,
+    /// There is no secure connection: a certificate is missing, expired or not trusted.
+    Insecure,
+    /// There is no version of the API that both sides speak.
+    Unsupported,
+    /// The setting, variable or context that should name it does not.
+    Misconfigured,
+    /// It is the same engine as another one in the list, which shows its containers.
+    Duplicate,
+    /// It answers something else than an engine would.
+    Broken,
+}
+
+impl EngineState {
+    /// The word in `plimsoll_engine_info{state}`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Up => "up",
+            Self::Unreachable => "unreachable",
+            Self::Denied => "denied",
+            Self::Timeout => "timeout",
+            Self::Insecure => "insecure",
+            Self::Unsupported => "unsupported",
+            Self::Misconfigured => "misconfigured",
+            Self::Duplicate => "duplicate",
+            Self::Broken => "broken",
+        }
+    }
+}
+
+/// Where numbers come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// The kernel of this machine.
+    Kernel,
+    /// The engine's API.
+    Api,
+}
+
+impl Source {
+    /// The word in `plimsoll_engine_info{source}`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::Api => "api",
+        }
+    }
 }
 
 /// What an engine says of itself. Empty where it says nothing.

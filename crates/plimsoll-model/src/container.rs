@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use crate::text::{MAX_LABEL_KEY, MAX_LABELS, MAX_TEXT, bounded, label_name};
 
-/// A container's state, in the engine's words.
+/// A container's state, in Docker's words.
 ///
 /// ```
 /// use plimsoll_model::State;
 /// assert_eq!(State::from_engine("exited").code(), Some(0));
+/// assert_eq!(State::from_engine("configured"), State::Created, "Podman's word");
 /// assert_eq!(State::from_engine("hibernating").code(), None, "a state of the future has no code yet");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,16 +29,17 @@ pub enum State {
 }
 
 impl State {
-    /// Reads the engine's word.
+    /// Reads the engine's word. Podman's words for the same states are understood: `configured` and
+    /// `initialized` are before the first start, `stopped` is an end that was not cleaned up after yet.
     #[must_use]
     pub fn from_engine(word: &str) -> Self {
         match word {
-            "created" => Self::Created,
+            "created" | "configured" | "initialized" => Self::Created,
             "running" => Self::Running,
             "paused" => Self::Paused,
             "restarting" => Self::Restarting,
-            "removing" => Self::Removing,
-            "exited" => Self::Exited,
+            "removing" | "stopping" => Self::Removing,
+            "exited" | "stopped" => Self::Exited,
             "dead" => Self::Dead,
             other => Self::Other(bounded(other, 64).into()),
         }
@@ -156,6 +158,10 @@ pub struct Container {
     pub network_mode: String,
     /// The restart policy's name.
     pub restart_policy: String,
+    /// The name of the pod that it is in; empty where it is in none.
+    pub pod: String,
+    /// The id of that pod.
+    pub pod_id: String,
     /// Engine labels, sorted by key.
     pub labels: BTreeMap<String, String>,
     /// The networks it is connected to.
@@ -182,6 +188,8 @@ impl Container {
             hostname: String::new(),
             network_mode: String::new(),
             restart_policy: String::new(),
+            pod: String::new(),
+            pod_id: String::new(),
             labels: BTreeMap::new(),
             networks: Vec::new(),
             image_facts: None,

@@ -96,6 +96,10 @@ impl Lifecycle {
         if !self.was_inspected {
             return;
         }
+        if self.awaited_end.is_some_and(|end| at > end) {
+            // Events come in order: that of the end was lost.
+            self.awaited_end = None;
+        }
         match self.awaited_start {
             // The engine logs an event after it has set the time that it shows in an inspection.
             Some(start) if at >= start => {
@@ -110,12 +114,15 @@ impl Lifecycle {
     /// The engine's event: ended at `at`.
     pub fn died(&mut self, at: u64, exit_code: Option<u64>) {
         self.last_die_event = Some(at);
-        if self.awaited_end.is_some_and(|end| at >= end) {
-            self.awaited_end = None;
-            return;
+        let in_awaited_run = self.awaited_start.is_some_and(|start| at >= start);
+        if let Some(end) = self.awaited_end.take_if(|end| at >= *end) {
+            let is_of_a_later_run = in_awaited_run && self.awaited_start > Some(end);
+            if !is_of_a_later_run {
+                return;
+            }
         }
         self.count_exit(exit_code);
-        if self.awaited_start.is_some_and(|start| at >= start) {
+        if in_awaited_run {
             // Events come in order: those of earlier starts were lost.
             self.awaited_start = None;
             self.awaited_earlier_starts = 0;
@@ -454,6 +461,30 @@ mod tests {
         life.inspected(&running(210, 0));
         life.died(221, Some(0));
         assert_eq!(counts(&life), (4, 0, 4, [2, 0, 2]));
+    }
+
+    #[test]
+    fn an_awaited_event_that_was_lost_swallows_no_later_one() {
+        let met = || {
+            let mut life = Lifecycle::first_seen(0);
+            life.inspected(&running(10, 0));
+            life.inspected(&exited(10, 20, 3, 0));
+            life
+        };
+        let mut life = met();
+        life.started(31);
+        life.died(41, Some(4));
+        assert_eq!(life.exits, [0, 0, 2], "its start tells that the event of the end at 20 was lost");
+        let mut life = met();
+        life.inspected(&running(30, 0));
+        life.died(41, Some(4));
+        assert_eq!(life.exits, [0, 0, 2], "the end at 41 is of the run that began at 30");
+        let mut life = met();
+        life.inspected(&running(30, 0));
+        life.died(21, Some(3));
+        life.started(31);
+        life.died(41, Some(4));
+        assert_eq!(counts(&life), (1, 0, 1, [0, 0, 2]), "late, not lost");
     }
 
     #[test]

@@ -77,6 +77,19 @@ impl ContainerRow {
         }
     }
 
+    /// Sets the numbers that follow from others of the same reading.
+    pub fn derive(&mut self) {
+        let values = &mut self.values;
+        let (usage, inactive) = (values.get(Slot::MemoryUsage), values.get(Slot::MemoryInactiveFile));
+        let (Some(usage), Some(inactive)) = (usage, inactive) else { return };
+        // As `docker stats` does: a cache that seems larger than all is not believed.
+        let working_set = if inactive < usage { usage - inactive } else { usage };
+        values.set(Slot::MemoryWorkingSet, working_set);
+        if let Some(limit) = values.get(Slot::MemoryLimit) {
+            values.set_option(Slot::MemoryUsagePercent, crate::rate::percent(working_set, limit));
+        }
+    }
+
     /// The sum of a number over the interfaces; `None` where there is no interface with it.
     #[must_use]
     pub fn network_total(&self, slot: InterfaceSlot) -> Option<u64> {

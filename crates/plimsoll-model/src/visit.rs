@@ -1,6 +1,6 @@
 //! The one walk over catalog and snapshot. Whoever shows, stores or sends numbers is a [`Sink`].
 
-use crate::agent::{Agent, Engine};
+use crate::agent::{Agent, Engine, EngineFacts, Source};
 use crate::catalog::{AgentFamily, CATALOG, Cell, Collector, Family, InfoFamily, Shape, Start};
 use crate::container::{Container, State};
 use crate::selection::Selection;
@@ -110,8 +110,8 @@ impl<S: Sink> Walk<'_, S> {
                         &*container.image_id,
                         &container.runtime,
                         &container.engine,
-                        "",
-                        "",
+                        &container.pod,
+                        &container.pod_id,
                         &container.hostname,
                         &container.network_mode,
                         cgroup,
@@ -189,25 +189,26 @@ impl<S: Sink> Walk<'_, S> {
         match which {
             AgentFamily::EngineUp => {
                 for engine in &agent.engines {
-                    self.own(family, &[&engine.name, &engine.endpoint], Some(u64::from(engine.up)));
+                    self.own(family, &[&engine.name, &engine.endpoint], Some(u64::from(engine.is_up())));
                 }
             }
             AgentFamily::EngineInfo => {
                 for engine in &agent.engines {
-                    if let Some(facts) = &engine.facts {
-                        let rootless = if facts.rootless { "true" } else { "false" };
-                        let values = [
-                            &*engine.name,
-                            &engine.endpoint,
-                            &facts.version,
-                            &facts.api_version,
-                            &facts.cgroup_version,
-                            &facts.cgroup_driver,
-                            &facts.storage_driver,
-                            rootless,
-                        ];
-                        self.own(family, &values, Some(1));
-                    }
+                    let facts = engine.facts.as_deref();
+                    let said = |get: fn(&EngineFacts) -> &str| facts.map_or("", get);
+                    let values = [
+                        &*engine.name,
+                        &engine.endpoint,
+                        said(|facts| &facts.version),
+                        said(|facts| &facts.api_version),
+                        said(|facts| &facts.cgroup_version),
+                        said(|facts| &facts.cgroup_driver),
+                        said(|facts| &facts.storage_driver),
+                        said(|facts| if facts.rootless { "true" } else { "false" }),
+                        engine.source.map_or("", Source::word),
+                        engine.state.word(),
+                    ];
+                    self.own(family, &values, Some(1));
                 }
             }
             AgentFamily::Containers => {

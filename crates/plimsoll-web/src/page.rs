@@ -87,7 +87,7 @@ pub(crate) fn render(snapshot: &Snapshot, status: &Status, host: &str) -> String
         );
         for engine in &agent.engines {
             let version = engine.facts.as_ref().map_or("", |facts| &*facts.version);
-            page.raw("<tr>").cell(&engine.name).mark(engine.up, "connected", "away");
+            page.raw("<tr>").cell(&engine.name).mark(engine.is_up(), "connected", "away");
             page.cell(version).cell(&engine.endpoint).cell(&engine.trouble).raw("</tr>\n");
         }
         page.raw("</tbody></table>\n");
@@ -154,17 +154,7 @@ mod tests {
         let nasty = "<script>alert('x')</script>\"&\n";
         let mut container = Container::new("abc", "docker".into());
         container.state = State::from_engine(nasty);
-        let engine = Engine {
-            name: nasty.into(),
-            endpoint: nasty.into(),
-            up: false,
-            facts: None,
-            trouble: nasty.repeat(1_000_000).into(),
-            requests: 0,
-            failures: 0,
-            timeouts: 0,
-            broken: 0,
-        };
+        let engine = Engine { trouble: nasty.repeat(1_000_000).into(), ..Engine::new(nasty, nasty) };
         let capability = Capability {
             feature: "psi",
             available: false,

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use plimsoll_model::agent::{Agent, Build, Engine};
+use plimsoll_model::agent::{Agent, Build, Engine, EngineState};
 use plimsoll_model::{Container, ContainerRow, Selection, Slot, Snapshot, State};
 use plimsoll_web::{App, Backend, Limits, Status, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -64,17 +64,7 @@ fn container(name: &str, id: usize) -> ContainerRow {
 }
 
 fn fake() -> Fake {
-    let engine = Engine {
-        name: "docker".into(),
-        endpoint: "unix:///var/run/docker.sock".into(),
-        up: true,
-        facts: None,
-        trouble: "".into(),
-        requests: 0,
-        failures: 0,
-        timeouts: 0,
-        broken: 0,
-    };
+    let engine = Engine { state: EngineState::Up, ..Engine::new("docker", "unix:///var/run/docker.sock") };
     let build = Build { version: "0.1.0-test", ..Build::default() };
     let agent = Agent { engines: vec![engine], build, ..Agent::default() };
     let snapshot = Snapshot {

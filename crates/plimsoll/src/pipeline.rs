@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use plimsoll_collect::{Filter, Inbox, Options, Sampler, SamplerThread, Samples, Watcher};
+use plimsoll_collect::{Filter, Inbox, Naming, Options, Sampler, SamplerThread, Samples, SourceChoice, Watcher};
 use plimsoll_engine::{Client, Endpoint};
 use plimsoll_kernel::{Kernel, Roots};
 use plimsoll_model::agent::Build;
@@ -92,7 +92,7 @@ fn options(settings: &Settings, selection: Selection) -> anyhow::Result<Options>
         .exclude_labels(&settings.exclude_label)?;
     let labels =
         LabelChoice { all: settings.labels.iter().any(|key| key == "*"), keys: settings.labels.clone() };
-    Ok(Options { selection, filter, labels, build: BUILD })
+    Ok(Options { source: SourceChoice::Auto, selection, filter, labels, build: BUILD })
 }
 
 impl Pipeline {
@@ -103,10 +103,10 @@ impl Pipeline {
         let options = options(settings, selection)?;
         let client = client(settings)?;
         let inbox = Arc::new(Inbox::default());
-        let sampler = Sampler::new(kernel, options.clone(), Arc::clone(&inbox));
+        let sampler = Sampler::new(Ok(kernel), options.clone(), Arc::clone(&inbox));
         let (thread, samples) =
             SamplerThread::start(sampler, settings.interval).context("cannot start the sampler's thread")?;
-        let watcher = tokio::spawn(Watcher::new(client, options, inbox).run());
+        let watcher = tokio::spawn(Watcher::new(client, Naming::default(), options, inbox).run());
         Ok(Self { samples, cgroups, thread: Some(thread), watcher })
     }
 
@@ -115,7 +115,7 @@ impl Pipeline {
         let snapshot = tokio::time::timeout(PATIENCE, self.samples.ready()).await;
         let snapshot = snapshot.unwrap_or_else(|_| self.samples.latest());
         match snapshot.agent.engines.first() {
-            Some(engine) if engine.up => Ok(snapshot),
+            Some(engine) if engine.is_up() => Ok(snapshot),
             engine => {
                 let trouble = engine.map_or("it was not asked", |engine| &engine.trouble);
                 Err(Failure::world(format!("the container engine does not answer: {trouble}"))

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use plimsoll_collect::{Inbox, Options, Pace, Sampler, SamplerThread, Samples, Watcher};
+use plimsoll_collect::{Inbox, Naming, Options, Pace, Sampler, SamplerThread, Samples, Watcher};
 use plimsoll_engine::{Client, Endpoint, Timeouts};
 use plimsoll_kernel::Kernel;
 use plimsoll_model::agent::Engine;
@@ -57,10 +57,10 @@ impl Agent {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let inbox = Arc::new(Inbox::default());
-        let sampler = Sampler::new(kernel, options.clone(), Arc::clone(&inbox));
+        let sampler = Sampler::new(Ok(kernel), options.clone(), Arc::clone(&inbox));
         let (thread, samples) = SamplerThread::start(sampler, interval).unwrap();
         let client = Client::with_timeouts(endpoint, timeouts);
-        runtime.spawn(Watcher::new(client, options, inbox).with_pace(pace).run());
+        runtime.spawn(Watcher::new(client, Naming::default(), options, inbox).with_pace(pace).run());
         Self { samples, scrapes: false, _thread: thread, runtime: Some(runtime) }
     }
 
@@ -125,7 +125,7 @@ impl Agent {
     #[track_caller]
     pub(crate) fn wait_up(&self, up: bool) {
         wait_until(SOON, &format!("engine up: {up}"), || {
-            self.samples.latest().agent.engines.first().is_some_and(|engine| engine.up == up)
+            self.samples.latest().agent.engines.first().is_some_and(|engine| engine.is_up() == up)
         });
     }
 }

@@ -21,7 +21,7 @@ pub(crate) const MICRO: u64 = 1_000;
 
 /// A limit at or above this is the kernel's way of saying "none": v1 writes the largest page-aligned
 /// number, and no machine has 4 EiB.
-const UNLIMITED: u64 = 1 << 62;
+pub const UNLIMITED: u64 = 1 << 62;
 
 /// A whole unsigned number without anything around it.
 #[inline]

@@ -710,10 +710,10 @@ pub static CATALOG: &[Family] = &[
     own("plimsoll_engine_info", Info, Engine, "The engine as it describes itself.", AgentFamily::EngineInfo)
         .by(&[
             "engine", "endpoint", "version", "api_version", "cgroup_version", "cgroup_driver", "storage_driver",
-            "rootless",
+            "rootless", "source", "state",
         ])
         .minimal()
-        .any("engine: version, info"),
+        .any("engine: version, info; source: kernel or api; state: up, or why not"),
     own("plimsoll_containers", Gauge, Engine, "Containers that the agent knows, by state.", AgentFamily::Containers)
         .by(&["engine", "state"])
         .minimal()

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use plimsoll_model::agent::{Agent, Build, Capability, Engine, EngineFacts, Machine, Process};
+use plimsoll_model::agent::{
+    Agent, Build, Capability, Engine, EngineFacts, EngineState, Machine, Process, Source,
+};
 use plimsoll_model::catalog::{CATALOG, Shape};
 use plimsoll_model::container::ImageFacts;
 use plimsoll_model::{
@@ -143,15 +145,11 @@ fn agent(containers: u64) -> Agent {
         started: NOW - 3_600 * NANO,
         build: Build { version: "0.1.0", revision: "9fceb02d0ae5", rustc: "1.95.0", target: "x86_64" },
         engines: vec![Engine {
-            name: "docker".into(),
-            endpoint: "unix:///var/run/docker.sock".into(),
-            up: true,
+            state: EngineState::Up,
+            source: Some(Source::Kernel),
             facts: Some(Arc::new(facts)),
-            trouble: "".into(),
             requests: 1_234,
-            failures: 0,
-            timeouts: 0,
-            broken: 0,
+            ..Engine::new("docker", "unix:///var/run/docker.sock")
         }],
         machine: Machine { cores: Some(64), memory: Some(1 << 38), swap: Some(0) },
         process: Process { cpu: Some(12 * NANO), resident: Some(1 << 24), ..Process::default() },

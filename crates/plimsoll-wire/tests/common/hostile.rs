@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use plimsoll_model::agent::{
-    Agent, Build, Capability, CollectorReport, Engine, EngineFacts, Machine, Process,
+    Agent, Build, Capability, CollectorReport, Engine, EngineFacts, EngineState, Machine, Process, Source,
 };
 use plimsoll_model::catalog::Collector;
 use plimsoll_model::container::{ImageFacts, LabelChoice, LabelLoss};
@@ -137,18 +137,16 @@ fn agent() -> Agent {
         ..EngineFacts::default()
     };
     let engine = Engine {
-        name: "docker".into(),
-        endpoint: r"npipe:////./pipe/docker_engine\n".into(),
-        up: true,
+        state: EngineState::Up,
+        source: Some(Source::Kernel),
         facts: Some(Arc::new(facts)),
-        trouble: "".into(),
         requests: 5,
         failures: 1,
-        timeouts: 0,
         broken: 1,
+        ..Engine::new("docker", r"npipe:////./pipe/docker_engine\n")
     };
     // Told of twice: the second must not be shown.
-    let again = Engine { up: false, ..engine.clone() };
+    let again = Engine { state: EngineState::Denied, ..engine.clone() };
     let mut agent = Agent {
         started: START,
         build: Build { version: "0.1.0", revision: "", rustc: "1.95.0", target: "x86_64-unknown-linux-musl" },
