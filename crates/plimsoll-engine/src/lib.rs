@@ -1,4 +1,4 @@
-//! A small, lenient client for container engines.
+//! A small, lenient client for container engines, and the places where engines are.
 //!
 //! It asks Docker, or whatever speaks Docker's Engine API, what containers there are, what they are called, and what
 //! happens to them; the numbers themselves come from the kernel and from another crate. It only ever reads: there is no
@@ -33,14 +33,20 @@
 //! # }
 //! ```
 //!
+//! An [`Endpoint`] is a Unix socket, TCP with or without TLS, or ssh. [`discover`] finds the engines of a machine and those
+//! that the settings of the `docker` and `podman` commands name; [`context`] finds one of `docker`'s contexts.
+//!
 //! [`Error`] says what was being done, to which endpoint, and what to try.
 
 mod api_version;
 mod client;
+mod context;
+mod discover;
 mod endpoint;
 mod error;
 mod events;
 mod files;
+mod flavour;
 mod lenient;
 mod ssh;
 mod tls;
@@ -48,9 +54,12 @@ mod transport;
 mod types;
 
 pub use client::{Client, MAX_ANSWER, MAX_LISTING};
+pub use context::{ContextError, context, contexts};
+pub use discover::{Discovery, Found, MAX_ENGINES, Problem, Surroundings, discover};
 pub use endpoint::{Certificates, Endpoint, EndpointError, SshHost};
 pub use error::{Error, Result};
 pub use events::{Action, Event, EventStream, Kind, MAX_LINE};
+pub use flavour::Flavour;
 pub use lenient::{MAX_INNER, MAX_LABELS, MAX_TEXT};
 pub use transport::{CONNECT_TIMEOUT, MAX_IDLE_CONNECTIONS, REQUEST_TIMEOUT, Timeouts};
 pub use types::{Details, Health, Image, Info, Listing, NetworkEndpoint, Summary, Version};
