@@ -1,19 +1,13 @@
-//! Which family of engines answers.
+//! The two kinds of engines.
 
-/// The family of an engine: the Docker API is spoken by both, and each has its own words in it.
-///
-/// ```
-/// use plimsoll_engine::Flavour;
-///
-/// assert_eq!(Flavour::Podman.name(), "podman");
-/// assert_eq!(Flavour::default(), Flavour::Docker);
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+use std::fmt;
+
+/// Which engine answers, or is expected to. Both speak Docker's API; Podman has words of its own besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Flavour {
-    /// Docker, and everything that does not say to be something else.
-    #[default]
+    /// Docker, also in Docker Desktop, Colima, OrbStack and Rancher Desktop.
     Docker,
-    /// Podman.
+    /// Podman, through its Docker-compatible API.
     Podman,
 }
 
@@ -24,5 +18,18 @@ impl Flavour {
             Self::Docker => "docker",
             Self::Podman => "podman",
         }
+    }
+
+    /// What the path of a socket suggests: its name, or else that of its folder. Those above may be anybody's, even of a
+    /// user who is called so.
+    pub(crate) fn of_socket(path: &str) -> Option<Self> {
+        let mut names = path.rsplit('/').take(2);
+        names.find_map(|name| [Self::Podman, Self::Docker].into_iter().find(|it| name.contains(it.name())))
+    }
+}
+
+impl fmt::Display for Flavour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }

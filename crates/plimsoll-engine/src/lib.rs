@@ -1,4 +1,4 @@
-//! A small, lenient client for container engines.
+//! A small, lenient client for container engines, and the places where engines are.
 //!
 //! It asks Docker, Podman, or whatever speaks Docker's Engine API, what containers there are, what they are called, and
 //! what happens to them. The numbers come from the kernel and another crate; where that kernel is out of reach, the
@@ -34,10 +34,15 @@
 //! # }
 //! ```
 //!
+//! An [`Endpoint`] is a Unix socket, TCP with or without TLS, or ssh. [`discover`] finds the engines of a machine and those
+//! that the settings of the `docker` and `podman` commands name; [`context`] finds one of `docker`'s contexts.
+//!
 //! [`Error`] says what was being done, to which endpoint, and what to try.
 
 mod api_version;
 mod client;
+mod context;
+mod discover;
 mod endpoint;
 mod error;
 mod events;
@@ -52,6 +57,8 @@ mod transport;
 mod types;
 
 pub use client::{Client, MAX_ANSWER, MAX_LISTING};
+pub use context::{ContextError, context, contexts};
+pub use discover::{Discovery, Found, MAX_ENGINES, Problem, Surroundings, discover};
 pub use endpoint::{Certificates, Endpoint, EndpointError, SshHost};
 pub use error::{Error, Result};
 pub use events::{Action, Event, EventStream, Kind, MAX_LINE, RESUME_OVERLAP};

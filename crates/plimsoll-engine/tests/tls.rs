@@ -1,5 +1,6 @@
 //! Engines behind TLS: certificates that are right, and each way in which they are not.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -148,7 +149,8 @@ async fn both_sides_prove_who_they_are() {
     let error = client("localhost", port, certificates.clone()).ping().await.unwrap_err();
     check(&error, port, false, &["cert.pem: no certificate is in it"]);
     let (certificate, key) = ours.sign(&["agent"], |_| {});
-    (folder.write("cert.pem", &certificate), folder.write("key.pem", &key));
+    folder.write("cert.pem", &certificate);
+    folder.write("key.pem", &key);
     client("localhost", port, certificates).ping().await.unwrap();
 }
 

@@ -1,0 +1,397 @@
+//! Which engines there are on this machine, and those that the user's settings name.
+//!
+//! First comes the engine that the `docker` command would talk to, then Podman's remote one, then whatever listens in one
+//! of the usual places. Nothing is connected to: a socket that exists is an engine that may be there. The environment is an
+//! argument, [`Surroundings`], because only the program reads it.
+//!
+//! ```no_run
+//! use plimsoll_engine::{Surroundings, discover};
+//!
+//! let surroundings = Surroundings {
+//!     home: Some("/home/me".into()),
+//!     docker_host: Some("ssh://me@build.example".to_owned()),
+//!     ..Surroundings::default()
+//! };
+//! let discovery = discover(&surroundings);
+//! for found in &discovery.found {
+//!     println!("{} ({})", found.endpoint, found.origin);
+//! }
+//! for problem in &discovery.problems {
+//!     println!("{problem}");
+//! }
+//! ```
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::context::{self, ContextError, DEFAULT};
+use crate::{Certificates, Endpoint, EndpointError, Flavour};
+
+/// How many engines are found at most. What is beyond is a [`Problem`].
+pub const MAX_ENGINES: usize = 32;
+
+/// How many entries of one folder are looked at.
+const MAX_ENTRIES: usize = 1024;
+
+/// The ports of `tcp://host` without a port, as the `docker` command completes it: without and with TLS.
+const DOCKER_PORTS: [u16; 2] = [2375, 2376];
+
+/// What decides where engines are: the variables that the `docker` and `podman` commands read, and the file system.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The user's home folder (`HOME`).
+    pub home: Option<PathBuf>,
+    /// The user's number.
+    pub uid: u32,
+    /// `XDG_RUNTIME_DIR`.
+    pub xdg_runtime_dir: Option<PathBuf>,
+    /// `DOCKER_CONFIG`: the folder of the `docker` command's settings; `~/.docker` if absent.
+    pub docker_config: Option<PathBuf>,
+    /// `DOCKER_HOST`.
+    pub docker_host: Option<String>,
+    /// `DOCKER_CONTEXT`.
+    pub docker_context: Option<String>,
+    /// Whether `DOCKER_TLS_VERIFY` is set and not empty; what it says does not matter to `docker` either.
+    pub docker_tls_verify: bool,
+    /// `DOCKER_CERT_PATH`: the folder of `ca.pem`, `cert.pem` and `key.pem`; the folder of settings if absent.
+    pub docker_cert_path: Option<PathBuf>,
+    /// Podman's `CONTAINER_HOST`.
+    pub container_host: Option<String>,
+    /// Where the file system begins: `/`, or another folder in tests and where the host's is mounted.
+    pub root: PathBuf,
+}
+
+/// User 0 on the real file system, with no variable set.
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self {
+            home: None,
+            uid: 0,
+            xdg_runtime_dir: None,
+            docker_config: None,
+            docker_host: None,
+            docker_context: None,
+            docker_tls_verify: false,
+            docker_cert_path: None,
+            container_host: None,
+            root: PathBuf::from("/"),
+        }
+    }
+}
+
+impl Surroundings {
+    pub(crate) fn docker_folder(&self) -> Option<PathBuf> {
+        self.docker_config.clone().or_else(|| Some(self.home.as_ref()?.join(".docker")))
+    }
+}
+
+/// An engine that may be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// What its place suggests it is; absent where nothing does, as with most remote ones.
+    pub flavour: Option<Flavour>,
+    /// What tells it from others of its flavour: empty for a system-wide one, `1000` for the user's of that number,
+    /// `colima`, `orbstack`, `desktop`, `rancher`, `machine` (Podman's), a context's name, or a host.
+    pub qualifier: String,
+    /// How it was found, for logs: `DOCKER_HOST`, `context prod`, `the usual place`.
+    pub origin: String,
+}
+
+impl Found {
+    /// An engine that somebody named, with what its address tells: the qualifier is the host, or the socket's own name.
+    pub fn new(endpoint: Endpoint, origin: &str) -> Self {
+        let (flavour, qualifier) = match &endpoint {
+            Endpoint::Unix(path) => (Flavour::of_socket(&real(path).to_string_lossy()), socket_name(path)),
+            Endpoint::Tcp { host, .. } | Endpoint::Tls { host, .. } => (None, host.clone()),
+            Endpoint::Ssh(ssh) => (ssh.socket.as_deref().and_then(Flavour::of_socket), ssh.host.clone()),
+        };
+        Self { endpoint, flavour, qualifier, origin: origin.to_owned() }
+    }
+
+    /// The same for the same engine, by whatever name its socket goes.
+    fn identity(&self) -> String {
+        match &self.endpoint {
+            Endpoint::Unix(path) => real(path).display().to_string(),
+            other => other.to_string(),
+        }
+    }
+}
+
+/// Something in the settings that is wrong, and what to do about it, in one line. It does not hide other engines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What is wrong, and what to try.
+    pub text: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// What [`discover`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Discovery {
+    /// The engines, the `docker` command's own first if the settings name one. No two of one flavour have the same
+    /// qualifier.
+    pub found: Vec<Found>,
+    /// What is wrong in the settings.
+    pub problems: Vec<Problem>,
+}
+
+/// The places where system-wide engines listen, below the root, and those of users. The star stands for what tells one
+/// from another.
+const SYSTEM_PLACES: [(&str, &str); 5] = [
+    (SYSTEM_SOCKET, ""),
+    ("run/docker.sock", ""),
+    ("run/podman/podman.sock", ""),
+    ("run/user/*/docker.sock", ""),
+    ("run/user/*/podman/podman.sock", ""),
+];
+
+/// Where the `docker` command looks when nothing else is said.
+const SYSTEM_SOCKET: &str = "var/run/docker.sock";
+
+/// Below `XDG_RUNTIME_DIR`. The last is Podman's machine (a virtual machine) on Linux.
+const RUNTIME_PLACES: [&str; 2] = ["docker.sock", "podman/podman.sock"];
+const RUNTIME_MACHINES: (&str, &str) = ("podman/*-api.sock", "machine");
+
+/// Below the home folder, with their qualifiers. `/tmp` and its like are left out on purpose: anybody may listen there.
+const HOME_PLACES: [(&str, &str); 10] = [
+    (".docker/run/docker.sock", "desktop"),
+    (".docker/desktop/docker.sock", "desktop"),
+    (".colima/docker.sock", "colima"),
+    (".colima/*/docker.sock", "colima"),
+    (".config/colima/*/docker.sock", "colima"),
+    (".orbstack/run/docker.sock", "orbstack"),
+    (".rd/docker.sock", "rancher"),
+    (".local/share/containers/podman/machine/podman.sock", "machine"),
+    (".local/share/containers/podman/machine/*/podman.sock", "machine"),
+    (".local/share/containers/podman/machine/*/*/podman.sock", "machine"),
+];
+
+/// Folders in the place of a star that name no instance: the first one of its program, or a kind of virtual machine.
+const PLAIN: [&str; 7] = ["default", "podman-machine-default", "qemu", "applehv", "libkrun", "wsl", "hyperv"];
+
+/// Looks for engines. It reads folders and small files and connects to nothing.
+pub fn discover(surroundings: &Surroundings) -> Discovery {
+    let mut search = Search::default();
+    search.settings(chosen(surroundings));
+    search.settings(container_host(surroundings));
+    for (pattern, qualifier) in SYSTEM_PLACES {
+        search.places(&surroundings.root, pattern, qualifier);
+    }
+    if let Some(folder) = &surroundings.xdg_runtime_dir {
+        for pattern in RUNTIME_PLACES {
+            search.places(folder, pattern, &surroundings.uid.to_string());
+        }
+        search.places(folder, RUNTIME_MACHINES.0, RUNTIME_MACHINES.1);
+    }
+    if let Some(folder) = &surroundings.home {
+        for (pattern, qualifier) in HOME_PLACES {
+            search.places(folder, pattern, qualifier);
+        }
+    }
+    search.end()
+}
+
+/// The engine that the settings choose for the `docker` command; `None` where they leave it the usual socket.
+fn chosen(surroundings: &Surroundings) -> Option<Result<Found, ContextError>> {
+    if let Some(found) = docker_host(surroundings) {
+        return Some(found);
+    }
+    let name = match surroundings.docker_context.clone().filter(|name| !name.is_empty()) {
+        Some(name) => Ok(Some(name)),
+        None => context::current(surroundings),
+    };
+    match name {
+        Ok(name) => {
+            let name = name.filter(|name| name != DEFAULT)?;
+            Some(context::context(surroundings, &name))
+        }
+        Err(error) => Some(Err(error)),
+    }
+}
+
+/// The engine of `DOCKER_HOST`, if it is set.
+pub(crate) fn docker_host(surroundings: &Surroundings) -> Option<Result<Found, ContextError>> {
+    let origin = "DOCKER_HOST";
+    let text = surroundings.docker_host.as_deref().map(str::trim).filter(|text| !text.is_empty())?;
+    let endpoint = as_docker_reads(text, surroundings.docker_tls_verify);
+    let endpoint = endpoint.map_err(|source| ContextError::Endpoint { origin: origin.to_owned(), source });
+    Some(endpoint.map(|endpoint| {
+        let tls = surroundings.docker_tls_verify || matches!(endpoint, Endpoint::Tls { .. });
+        let endpoint = if tls { endpoint.with_tls(docker_certificates(surroundings)) } else { endpoint };
+        Found::new(endpoint, origin)
+    }))
+}
+
+/// The address, with the abbreviations that the `docker` command understands: no port, or no `tcp://`.
+fn as_docker_reads(text: &str, tls: bool) -> Result<Endpoint, EndpointError> {
+    let port = DOCKER_PORTS[usize::from(tls)];
+    text.parse().or_else(|error| {
+        let url = if text.contains("://") { text.to_owned() } else { format!("tcp://{text}") };
+        let tcp = url.starts_with("tcp://");
+        let complete = format!("{}:{port}", url.trim_end_matches('/'));
+        let completed = url.parse().or_else(|_| complete.parse());
+        if tcp { completed.map_err(|_| error) } else { Err(error) }
+    })
+}
+
+fn docker_certificates(surroundings: &Surroundings) -> Certificates {
+    let folder = surroundings.docker_cert_path.clone().filter(|path| !path.as_os_str().is_empty());
+    let Some(folder) = folder.or_else(|| surroundings.docker_folder()) else {
+        return Certificates::default();
+    };
+    Certificates {
+        // If it is missing, connecting says so.
+        ca: Some(folder.join("ca.pem")),
+        certificate: context::existing(folder.join("cert.pem")),
+        key: context::existing(folder.join("key.pem")),
+        verify: true,
+    }
+}
+
+fn container_host(surroundings: &Surroundings) -> Option<Result<Found, ContextError>> {
+    let origin = "CONTAINER_HOST";
+    let text = surroundings.container_host.as_deref().map(str::trim).filter(|text| !text.is_empty())?;
+    let found = match text.parse() {
+        Ok(endpoint) => Ok(Found { flavour: Some(Flavour::Podman), ..Found::new(endpoint, origin) }),
+        Err(source) => Err(ContextError::Endpoint { origin: origin.to_owned(), source }),
+    };
+    Some(found)
+}
+
+/// The usual socket, whether it exists or not.
+pub(crate) fn system_socket(surroundings: &Surroundings) -> Found {
+    let path = surroundings.root.join(SYSTEM_SOCKET);
+    Found { qualifier: String::new(), ..Found::new(Endpoint::Unix(path), USUAL) }
+}
+
+const USUAL: &str = "the usual place";
+
+#[derive(Default)]
+struct Search {
+    /// Each with its identity.
+    found: Vec<(String, Found)>,
+    problems: Vec<Problem>,
+    left_out: usize,
+}
+
+impl Search {
+    fn settings(&mut self, outcome: Option<Result<Found, ContextError>>) {
+        match outcome {
+            Some(Ok(found)) => self.add(found),
+            Some(Err(error)) => self.problems.push(Problem { text: error.to_string() }),
+            None => {}
+        }
+    }
+
+    fn places(&mut self, base: &Path, pattern: &str, qualifier: &str) {
+        for (path, star) in expand(base, pattern) {
+            if is_socket(&path) {
+                let qualifier = match star.as_str() {
+                    "" => qualifier.to_owned(),
+                    star if qualifier.is_empty() => star.to_owned(),
+                    star if PLAIN.contains(&star) => qualifier.to_owned(),
+                    star => format!("{qualifier}-{star}"),
+                };
+                self.add(Found { qualifier, ..Found::new(Endpoint::Unix(path), USUAL) });
+            }
+        }
+    }
+
+    fn add(&mut self, found: Found) {
+        let identity = found.identity();
+        if let Some((_, same)) = self.found.iter_mut().find(|(other, _)| *other == identity) {
+            // The name of an engine should not change with what `docker` is set to at the moment.
+            if found.origin == USUAL && same.origin != USUAL {
+                same.qualifier = found.qualifier;
+            }
+            same.flavour = same.flavour.or(found.flavour);
+        } else if self.found.len() < MAX_ENGINES {
+            self.found.push((identity, found));
+        } else {
+            self.left_out += 1;
+        }
+    }
+
+    fn end(mut self) -> Discovery {
+        if self.left_out > 0 {
+            let text = format!(
+                "more than {MAX_ENGINES} engines were found and {} left out; name those to watch",
+                self.left_out
+            );
+            self.problems.push(Problem { text });
+        }
+        let mut found: Vec<Found> = Vec::with_capacity(self.found.len());
+        for (_, mut next) in self.found {
+            let wanted = next.qualifier.clone();
+            let mut count = 1;
+            while found.iter().any(|other| confusable(other, &next)) {
+                count += 1;
+                next.qualifier =
+                    if wanted.is_empty() { count.to_string() } else { format!("{wanted}-{count}") };
+            }
+            found.push(next);
+        }
+        Discovery { found, problems: self.problems }
+    }
+}
+
+/// True if the two could end up with the same name: what has no flavour yet may turn out to be of any.
+fn confusable(one: &Found, other: &Found) -> bool {
+    let same_flavour = one.flavour.is_none() || other.flavour.is_none() || one.flavour == other.flavour;
+    same_flavour && one.qualifier == other.qualifier
+}
+
+/// The paths that a pattern stands for, each with what its (last) star stands for. Folders that cannot be read have none.
+fn expand(base: &Path, pattern: &str) -> Vec<(PathBuf, String)> {
+    let mut paths = vec![(base.to_owned(), String::new())];
+    for part in pattern.split('/') {
+        let Some((before, after)) = part.split_once('*') else {
+            paths.iter_mut().for_each(|(path, _)| path.push(part));
+            continue;
+        };
+        let mut next = Vec::new();
+        for (folder, _) in paths {
+            let entries = fs::read_dir(&folder).into_iter().flatten().flatten().take(MAX_ENTRIES);
+            let mut names: Vec<String> =
+                entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+            names.sort_unstable();
+            next.extend(names.into_iter().filter_map(|name| {
+                let star = name.strip_prefix(before)?.strip_suffix(after)?.to_owned();
+                Some((folder.join(name), star))
+            }));
+            next.truncate(MAX_ENTRIES);
+        }
+        paths = next;
+    }
+    paths
+}
+
+#[cfg(unix)]
+fn is_socket(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
+}
+
+#[cfg(not(unix))]
+fn is_socket(_: &Path) -> bool {
+    false
+}
+
+fn real(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// What tells a socket from others: its own name, or, where that says nothing, its folder's.
+fn socket_name(path: &Path) -> String {
+    let stem = |path: &Path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let own = stem(path).filter(|stem| !["docker", "podman"].contains(&stem.as_str()));
+    own.or_else(|| stem(path.parent()?)).unwrap_or_default()
+}
