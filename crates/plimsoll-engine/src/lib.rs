@@ -34,6 +34,8 @@
 //! # }
 //! ```
 //!
+//! Where there is no socket to ask, [`StateFiles`] reads names from what the engines write down for themselves.
+//!
 //! [`Error`] says what was being done, to which endpoint, and what to try.
 
 mod api_version;
@@ -44,6 +46,7 @@ mod events;
 mod flavour;
 mod lenient;
 mod podman;
+mod state_files;
 mod stats;
 mod transport;
 mod types;
@@ -55,6 +58,7 @@ pub use events::{Action, Event, EventStream, Kind, MAX_LINE, RESUME_OVERLAP};
 pub use flavour::Flavour;
 pub use lenient::{MAX_INNER, MAX_LABELS, MAX_TEXT};
 pub use podman::{LibpodStatsStream, MAX_PODMAN_CONTAINERS, PodMembership, PodmanSample, PodmanStats};
+pub use state_files::{Identity, MAX_STATE_FILE, MAX_STATE_LIST, StateFiles};
 pub use stats::{
     BlockEntry, BlockStats, CpuStats, CpuUsage, InterfaceStats, MAX_BLOCK_ENTRIES, MAX_STATS, MemoryStat,
     MemoryStats, Operation, PidsStats, SampleStream, Stats, StatsStream, StorageStats, Throttling,
