@@ -49,10 +49,10 @@ pub enum Change {
         /// How long the last full look at the engine took, in nanoseconds.
         duration: Option<u64>,
     },
-    /// An engine is not listened to any more.
-    EngineGone {
-        /// Its endpoint.
-        endpoint: Arc<str>,
+    /// An engine is not listened to any more: it and its containers are forgotten.
+    OriginGone {
+        /// What they have in common.
+        origin: Arc<Origin>,
     },
     /// The first full look at all engines has ended, with or without success.
     Synchronised,

@@ -33,21 +33,25 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 mod api;
+mod engines;
 mod filter;
 mod inbox;
 mod known;
 mod lost;
 mod numbers;
 mod recent;
+mod recognise;
 mod sampler;
 mod source;
 mod thread;
 mod watch;
 mod work;
 
+pub use engines::{Discover, Engines, Which};
 pub use filter::{Filter, PatternError};
 pub use inbox::{Change, Inbox, Whereabouts};
 pub use numbers::Numbers;
+pub use recognise::Recogniser;
 pub use sampler::{Ages, Sampler};
 pub use source::{Origin, SourceChoice};
 pub use thread::{MAX_AGE, SamplerThread, Samples};

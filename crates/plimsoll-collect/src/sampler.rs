@@ -37,6 +37,9 @@ const EAGER_SEARCH: u32 = 10;
 /// Every how many passes it is looked for after that.
 const SEARCH_EVERY: u32 = 10;
 
+/// The kernel tells a process's start in hundredths of a second.
+const START_SLACK: u64 = 20_000_000;
+
 /// Snapshots that are reused in turn: the last one and the last tick, one before them that is still being
 /// read, and one to write to.
 const BUFFERS: usize = 4;
@@ -353,8 +356,17 @@ impl Sampler {
                 Change::Engine { engine, origin, label_loss, duration } => {
                     self.listen(Listened { engine, origin, label_loss, duration });
                 }
-                Change::EngineGone { endpoint } => {
-                    self.engines.retain(|listened| listened.engine.endpoint != endpoint);
+                Change::OriginGone { origin } => {
+                    for tracked in &mut self.tracked {
+                        if Arc::ptr_eq(&tracked.origin, &origin) {
+                            self.positions.remove(&tracked.container.id);
+                            tracked.lose(self.kernel.as_mut());
+                            tracked.removed = true;
+                            removed = true;
+                        }
+                    }
+                    self.namespaces_changed = true;
+                    self.engines.retain(|listened| !Arc::ptr_eq(&listened.origin, &origin));
                     self.engines_changed();
                 }
                 Change::Synchronised => self.synchronised = true,
@@ -460,11 +472,13 @@ impl Sampler {
         }
         tracked.oom.next_life(life.life(), same_process);
         tracked.oom.engine(life.ooms_in_life());
+        // A cgroup may be found before the runtime has written its limits.
+        let is_confirmed = same_process && (another_life || tracked.whereabouts.pid != told);
         if let (Some(reader), Some(kernel)) = (&mut tracked.reader, &mut self.kernel) {
             if container.networks != tracked.container.networks {
                 kernel.set_networks(reader, &container.networks);
             }
-            if limits_changed {
+            if limits_changed || is_confirmed {
                 kernel.refresh(reader);
             }
         }
@@ -571,9 +585,13 @@ impl Tracked {
         row.devices.clear();
         row.cgroup = None;
         self.life.fill(&self.container.state, self.container.health, now, &mut row.values);
-        let process_started = self.reader.as_ref().and_then(Reader::process_started);
-        if let (None, Some(started)) = (row.values.get(Slot::Started), process_started) {
-            row.values.set(Slot::Started, started);
+        if let Some(started) = self.reader.as_ref().and_then(Reader::process_started) {
+            // A process is made before its engine writes down that it was started. One that is younger is of
+            // a run that the engine has not told of yet.
+            let told = row.values.get(Slot::Started);
+            if told.is_none_or(|told| started > told.saturating_add(START_SLACK)) {
+                row.values.set(Slot::Started, started);
+            }
         }
         row.started = row.values.get(Slot::Started);
         row.created = self.life.created_at();

@@ -60,11 +60,11 @@ const REPLAY_PAUSE: Duration = Duration::from_millis(30);
 /// An engine whose events never pause is not waited for longer than this.
 const REPLAY_MOST: Duration = Duration::from_secs(1);
 
-/// How an engine is called in labels.
+/// How an engine is called in labels: by its family, and by what tells it from others of that.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Naming {
-    /// The family that it is thought to belong to until it says so.
-    pub flavour: Flavour,
+    /// The family that it is thought to belong to until it says so; Docker if nothing tells.
+    pub flavour: Option<Flavour>,
     /// What tells it from others of its family, such as `1000` or `colima`; empty for the usual one.
     pub qualifier: String,
 }
@@ -121,8 +121,10 @@ pub struct Watcher {
     recent: Recent,
     /// Where a new stream of events goes on, in Unix nanoseconds by the engine's clock.
     resume: Option<u64>,
-    /// Told once when the first look is over.
+    /// Given up when the first look is over.
     first_look: Option<FirstLook>,
+    /// Whether there is nobody else whose first look the sampler waits for.
+    is_alone: bool,
     last_look: Option<u64>,
     /// Parts of listings and of event streams that have ended which could not be understood.
     broken_before: u64,
@@ -155,12 +157,13 @@ impl Watcher {
     /// A watcher of this engine.
     #[must_use]
     pub fn new(client: Client, naming: Naming, options: Options, inbox: Arc<Inbox>) -> Self {
-        let name = naming.name(naming.flavour);
+        let name = naming.name(naming.flavour.unwrap_or_default());
         let origin = Arc::new(Origin::new(options.source));
         Self {
             status: Engine::new(&name, &client.endpoint().to_string()),
             known: Known::new(name, Arc::clone(&origin), options.filter, options.labels),
-            first_look: Some(FirstLook::new(Arc::clone(&inbox))),
+            first_look: None,
+            is_alone: true,
             client,
             naming,
             claims: Claims::default(),
@@ -182,14 +185,25 @@ impl Watcher {
         Self { pace, ..self }
     }
 
+    /// Where the numbers of the engine's containers come from.
+    pub(crate) fn origin(&self) -> &Arc<Origin> {
+        &self.origin
+    }
+
     /// As [`Watcher::new`], beside others.
     #[must_use]
-    pub(crate) fn beside_others(self, claims: Claims, first_look: FirstLook) -> Self {
-        Self { claims, first_look: Some(first_look), ..self }
+    pub(crate) fn beside_others(mut self, claims: Claims, first_look: Option<FirstLook>) -> Self {
+        self.claims = claims;
+        self.first_look = first_look;
+        self.is_alone = false;
+        self
     }
 
     /// Listens for as long as it is let.
     pub async fn run(mut self) {
+        if self.is_alone {
+            self.first_look = Some(FirstLook::new(Arc::clone(&self.inbox)));
+        }
         self.tell_engine().await;
         let asker = api::Asker {
             client: self.client.clone(),

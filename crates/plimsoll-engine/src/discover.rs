@@ -123,6 +123,8 @@ impl Found {
 /// Something in the settings that is wrong, and what to do about it, in one line. It does not hide other engines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
+    /// Where it is: `DOCKER_HOST`, `context prod`.
+    pub subject: String,
     /// What is wrong, and what to try.
     pub text: String,
 }
@@ -180,8 +182,8 @@ const PLAIN: [&str; 7] = ["default", "podman-machine-default", "qemu", "applehv"
 /// Looks for engines. It reads folders and small files and connects to nothing.
 pub fn discover(surroundings: &Surroundings) -> Discovery {
     let mut search = Search::default();
-    search.settings(chosen(surroundings));
-    search.settings(container_host(surroundings));
+    search.settings(&chooser(surroundings), chosen(surroundings));
+    search.settings("CONTAINER_HOST", container_host(surroundings));
     for (pattern, qualifier) in SYSTEM_PLACES {
         search.places(&surroundings.root, pattern, qualifier);
     }
@@ -214,6 +216,16 @@ fn chosen(surroundings: &Surroundings) -> Option<Result<Found, ContextError>> {
             Some(context::context(surroundings, &name))
         }
         Err(error) => Some(Err(error)),
+    }
+}
+
+/// What chooses it, for whoever has to find the mistake.
+fn chooser(surroundings: &Surroundings) -> String {
+    let is_set = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.trim().is_empty());
+    match &surroundings.docker_context {
+        _ if is_set(&surroundings.docker_host) => "DOCKER_HOST".to_owned(),
+        Some(name) if !name.is_empty() => format!("context {name}"),
+        _ => "currentContext".to_owned(),
     }
 }
 
@@ -283,10 +295,12 @@ struct Search {
 }
 
 impl Search {
-    fn settings(&mut self, outcome: Option<Result<Found, ContextError>>) {
+    fn settings(&mut self, subject: &str, outcome: Option<Result<Found, ContextError>>) {
         match outcome {
             Some(Ok(found)) => self.add(found),
-            Some(Err(error)) => self.problems.push(Problem { text: error.to_string() }),
+            Some(Err(error)) => {
+                self.problems.push(Problem { subject: subject.to_owned(), text: error.to_string() })
+            }
             None => {}
         }
     }
@@ -326,7 +340,7 @@ impl Search {
                 "more than {MAX_ENGINES} engines were found and {} left out; name those to watch",
                 self.left_out
             );
-            self.problems.push(Problem { text });
+            self.problems.push(Problem { subject: "engines".to_owned(), text });
         }
         let mut found: Vec<Found> = Vec::with_capacity(self.found.len());
         for (_, mut next) in self.found {

@@ -156,7 +156,7 @@ pub struct Event {
     pub exit_code: Option<i64>,
     /// The name before, without its leading `/`; only with [`Action::Rename`], and Podman does not say it.
     pub old_name: Option<String>,
-    /// The id of the network, or its name where Podman gives no id; only with [`Kind::Network`].
+    /// The id of the network, from Podman its name or nothing; only with [`Kind::Network`].
     pub network: Option<String>,
     /// When it happened, in nanoseconds since the Unix epoch by the engine's clock.
     pub time_nano: Option<u64>,
@@ -268,10 +268,11 @@ fn parse(line: &[u8]) -> Line {
             time_nano,
         }),
         (Some("network"), id) => {
-            let podman = attributes.network.filter(|_| attaches && attributes.container.is_none());
-            let (container, name, network) = match podman {
-                Some(network) => (id, Some(network.clone()), Some(network)),
-                None => (attributes.container.filter(|_| attaches), name, id),
+            let (container, name, network) = match attributes.container {
+                Some(container) if attaches => (Some(container), name, id),
+                // Podman's actor is the container; which network it was, only its newer versions say.
+                None if attaches => (id, attributes.network.clone(), attributes.network),
+                _ => (None, name, id),
             };
             Line::Event(Event {
                 kind: Kind::Network,

@@ -3,9 +3,11 @@
 use std::fmt;
 
 /// Which engine answers, or is expected to. Both speak Docker's API; Podman has words of its own besides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Flavour {
-    /// Docker, also in Docker Desktop, Colima, OrbStack and Rancher Desktop.
+    /// Docker, also in Docker Desktop, Colima, OrbStack and Rancher Desktop; and whatever does not say to be
+    /// something else.
+    #[default]
     Docker,
     /// Podman, through its Docker-compatible API.
     Podman,

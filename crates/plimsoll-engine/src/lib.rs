@@ -36,6 +36,7 @@
 //!
 //! An [`Endpoint`] is a Unix socket, TCP with or without TLS, or ssh. [`discover`] finds the engines of a machine and those
 //! that the settings of the `docker` and `podman` commands name; [`context`] finds one of `docker`'s contexts.
+//! Where there is no socket to ask, [`StateFiles`] reads names from what the engines write down for themselves.
 //!
 //! [`Error`] says what was being done, to which endpoint, and what to try.
 
@@ -51,6 +52,7 @@ mod flavour;
 mod lenient;
 mod podman;
 mod ssh;
+mod state_files;
 mod stats;
 mod tls;
 mod transport;
@@ -65,6 +67,7 @@ pub use events::{Action, Event, EventStream, Kind, MAX_LINE, RESUME_OVERLAP};
 pub use flavour::Flavour;
 pub use lenient::{MAX_INNER, MAX_LABELS, MAX_TEXT};
 pub use podman::{LibpodStatsStream, MAX_PODMAN_CONTAINERS, PodMembership, PodmanSample, PodmanStats};
+pub use state_files::{Identity, MAX_STATE_FILE, MAX_STATE_LIST, StateFiles};
 pub use stats::{
     BlockEntry, BlockStats, CpuStats, CpuUsage, InterfaceStats, MAX_BLOCK_ENTRIES, MAX_STATS, MemoryStat,
     MemoryStats, Operation, PidsStats, SampleStream, Stats, StatsStream, StorageStats, Throttling,

@@ -156,7 +156,8 @@ pub struct Summary {
     pub image_id: String,
     /// The container's labels.
     pub labels: BTreeMap<String, String>,
-    /// `created`, `running`, `paused`, `restarting`, `removing`, `exited`, `dead`; Podman also says `stopped`.
+    /// `created`, `running`, `paused`, `restarting`, `removing`, `exited`, `dead`; Podman also says `configured`,
+    /// `initialized`, `stopping` and `stopped`.
     pub state: String,
     /// When it was created, in nanoseconds since the Unix epoch. Listings have whole seconds only.
     pub created: Option<u64>,
@@ -291,7 +292,8 @@ pub struct Details {
     pub image_id: String,
     /// When it was created, in nanoseconds since the Unix epoch.
     pub created: Option<u64>,
-    /// `created`, `running`, `paused`, `restarting`, `removing`, `exited`, `dead`; Podman also says `stopped`.
+    /// `created`, `running`, `paused`, `restarting`, `removing`, `exited`, `dead`; Podman also says `configured`,
+    /// `initialized`, `stopping` and `stopped`.
     pub status: String,
     /// Its first process, as the engine's host numbers it; absent if it is not running.
     pub pid: Option<u32>,
@@ -447,7 +449,8 @@ pub(crate) fn details(wire: DetailsWire) -> Option<Details> {
     let mut truncated = config.labels.truncated + networks.truncated;
     let mut text = |text: Option<Text>| text.map(|text| text.count(&mut truncated));
     let status = text(state.status).unwrap_or_default();
-    let ended = !matches!(status.as_str(), "created" | "running" | "paused");
+    let not_ended = ["created", "configured", "initialized", "running", "paused", "stopping"];
+    let ended = !not_ended.contains(&status.as_str());
     let ran = state.started_at.is_some() || state.finished_at.is_some();
     Some(Details {
         id,

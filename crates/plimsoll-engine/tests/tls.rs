@@ -140,7 +140,7 @@ async fn both_sides_prove_who_they_are() {
         let client = client(host, port, certificates.clone());
         client.version().await.unwrap();
         assert_eq!(client.containers().await.unwrap().containers[0].name, "web");
-        let _events = client.events().await.unwrap();
+        let _events = client.events(None).await.unwrap();
     }
     assert_eq!(engine.connections(), 4, "for each client one that is kept, and one for its events");
 

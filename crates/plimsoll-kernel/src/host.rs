@@ -68,6 +68,20 @@ impl OwnProcess {
     }
 }
 
+/// When the machine was booted, in Unix nanoseconds. The kernel writes whole seconds (`told`), which the clocks make
+/// exact where they are about the same boot.
+pub(crate) fn boot_time(told: u64) -> Option<u64> {
+    let nanos = |clock| {
+        let time = rustix::time::clock_gettime(clock);
+        let seconds = u64::try_from(time.tv_sec).ok()?;
+        seconds.checked_mul(1_000_000_000)?.checked_add(u64::try_from(time.tv_nsec).ok()?)
+    };
+    let told = told.checked_mul(1_000_000_000)?;
+    let exact =
+        nanos(rustix::time::ClockId::Realtime)?.checked_sub(nanos(rustix::time::ClockId::Boottime)?)?;
+    Some(if exact.abs_diff(told) < 2_000_000_000 { exact } else { told })
+}
+
 /// The release of this kernel, such as `6.1.0-18-amd64`.
 #[must_use]
 pub fn release() -> String {

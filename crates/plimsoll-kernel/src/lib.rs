@@ -66,7 +66,7 @@ pub struct Kernel {
     host_namespace: Option<u64>,
     /// Clock ticks a second, in which v1 and `/proc` count time.
     ticks: u64,
-    /// When the machine was booted, in Unix seconds.
+    /// When the machine was booted, in Unix nanoseconds.
     boot_time: Option<u64>,
     buffer: Vec<u8>,
     /// Space for a path.
@@ -94,7 +94,7 @@ impl Kernel {
             devices: devices::DeviceNames::new(&roots.sysfs),
             host_namespace: locate::host_namespace(&roots.procfs),
             ticks: rustix::param::clock_ticks_per_second(),
-            boot_time: boot_time.and_then(|bytes| parse::proc::stat(&bytes).boot_time),
+            boot_time: boot_time.and_then(|bytes| host::boot_time(parse::proc::stat(&bytes).boot_time?)),
             buffer: vec![0; 16 * 1024],
             path: std::path::PathBuf::new(),
             limits: limits::Limits::new(selection),
@@ -148,6 +148,6 @@ impl Kernel {
     /// A time in clock ticks since boot as Unix nanoseconds.
     fn since_boot(&self, ticks: u64) -> Option<u64> {
         let nanos = ticks.checked_mul(1_000_000_000 / self.ticks.max(1))?;
-        self.boot_time?.checked_mul(1_000_000_000)?.checked_add(nanos)
+        self.boot_time?.checked_add(nanos)
     }
 }

@@ -101,7 +101,13 @@ impl Backend for Agent {
         let waiting = || "the first look at the engine's containers has not ended".to_owned();
         Status {
             waiting_for: (!self.samples.is_ready()).then(waiting),
-            docker_connected: self.samples.latest().agent.engines.iter().any(plimsoll_model::agent::Engine::is_up),
+            docker_connected: self
+                .samples
+                .latest()
+                .agent
+                .engines
+                .iter()
+                .any(plimsoll_model::agent::Engine::is_up),
         }
     }
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use plimsoll_collect::{Filter, Inbox, Naming, Options, Sampler, SamplerThread, Samples, SourceChoice, Watcher};
+use plimsoll_collect::{
+    Filter, Inbox, Naming, Options, Sampler, SamplerThread, Samples, SourceChoice, Watcher,
+};
 use plimsoll_engine::{Client, Endpoint};
 use plimsoll_kernel::{Kernel, Roots};
 use plimsoll_model::agent::Build;

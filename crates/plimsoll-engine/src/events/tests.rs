@@ -120,6 +120,11 @@ fn podmans_words() {
     );
     assert_eq!((connect.container.as_deref(), connect.network.as_deref()), (Some("c1"), Some("front")));
     assert_eq!(connect.name.as_deref(), Some("front"));
+    let disconnect = event(
+        r#"{"Type":"network","Action":"disconnect","Actor":{"ID":"c1","Attributes":{"containerExitCode":"0","image":"","name":"web","podId":""}}}"#,
+    );
+    assert_eq!((disconnect.container.as_deref(), disconnect.network), (Some("c1"), None));
+    assert_eq!((disconnect.action, disconnect.name), (Action::Disconnect, None));
 }
 
 #[test]
