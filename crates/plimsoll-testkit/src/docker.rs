@@ -3,6 +3,7 @@
 //! The command finds its engine as it does for a user (`DOCKER_HOST`, contexts). Tests that need an engine ask
 //! [`available`] first.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -50,24 +51,28 @@ pub fn ensure_image() {
             return;
         }
         let dir = tempfile::tempdir().unwrap();
-        let (root, archive) = (dir.path().join("root"), dir.path().join("image.tar"));
-        for folder in ["bin", "tmp", "proc", "sys", "dev", "etc"] {
-            std::fs::create_dir_all(root.join(folder)).unwrap();
-        }
-        std::fs::copy("/bin/busybox", root.join("bin/busybox"))
-            .unwrap_or_else(|error| panic!("/bin/busybox: {error}; install busybox-static"));
-        let applets = Command::new("/bin/busybox").arg("--list").output().unwrap();
-        for applet in String::from_utf8(applets.stdout).unwrap().lines() {
-            // The list names busybox itself, and a link to itself would replace it.
-            if applet != "busybox" {
-                std::os::unix::fs::symlink("busybox", root.join("bin").join(applet)).unwrap();
-            }
-        }
-        let tar =
-            Command::new("tar").arg("-cf").arg(&archive).arg("-C").arg(&root).arg(".").output().unwrap();
-        assert!(tar.status.success(), "tar: {}", String::from_utf8_lossy(&tar.stderr));
-        docker(&["import", archive.to_str().unwrap(), IMAGE]);
+        docker(&["import", image_archive(dir.path()).to_str().unwrap(), IMAGE]);
     });
+}
+
+/// Packs [`IMAGE`] into an archive in this directory, to be imported by an engine.
+pub(crate) fn image_archive(dir: &Path) -> PathBuf {
+    let (root, archive) = (dir.join("root"), dir.join("image.tar"));
+    for folder in ["bin", "tmp", "proc", "sys", "dev", "etc"] {
+        std::fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    std::fs::copy("/bin/busybox", root.join("bin/busybox"))
+        .unwrap_or_else(|error| panic!("/bin/busybox: {error}; install busybox-static"));
+    let applets = Command::new("/bin/busybox").arg("--list").output().unwrap();
+    for applet in String::from_utf8(applets.stdout).unwrap().lines() {
+        // The list names busybox itself, and a link to itself would replace it.
+        if applet != "busybox" {
+            std::os::unix::fs::symlink("busybox", root.join("bin").join(applet)).unwrap();
+        }
+    }
+    let tar = Command::new("tar").arg("-cf").arg(&archive).arg("-C").arg(&root).arg(".").output().unwrap();
+    assert!(tar.status.success(), "tar: {}", String::from_utf8_lossy(&tar.stderr));
+    archive
 }
 
 /// A name that no other test uses: `plimsoll-test-<pid>-<n>-<name>`.

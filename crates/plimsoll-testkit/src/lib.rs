@@ -3,6 +3,7 @@
 //! - [`fake_engine`]: an engine in this process, on a socket of its own, that misbehaves on request;
 //! - [`proxy`]: records what is asked of a real engine;
 //! - [`docker`]: containers of a real engine, removed when the test ends;
+//! - [`dockerd`]: a Docker engine of the test's own, to be restarted, hung and killed;
 //! - [`tree`]: captured directory trees as one text file;
 //! - [`wait_until`]: waiting for a condition, never for a time.
 //!
@@ -23,6 +24,7 @@
 #![allow(clippy::print_stderr, reason = "a clean-up that fails is told and does not fail the test")]
 
 pub mod docker;
+pub mod dockerd;
 pub mod fake_engine;
 mod http;
 pub mod proxy;
