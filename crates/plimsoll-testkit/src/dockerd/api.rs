@@ -3,7 +3,7 @@
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
@@ -46,17 +46,21 @@ impl Api {
         }
     }
 
-    /// Calls `each` with every container event from now on, until the engine ends the stream. Returns once the stream
-    /// is open, with the thread that listens.
+    /// Calls `each` with every container event since then, until the engine ends the stream. An engine remembers the
+    /// last 256 of its own life. Returns once the stream is open, with the thread that listens.
     ///
     /// # Errors
     /// If the stream cannot be opened.
     pub fn events(
         &self,
+        since: SystemTime,
         mut each: impl FnMut(Value) + Send + 'static,
     ) -> io::Result<std::thread::JoinHandle<()>> {
-        let path = "/events?filters=%7B%22type%22%3A%5B%22container%22%5D%7D";
-        let (_, stream) = self.send("GET", path, None)?;
+        let since = since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let (seconds, nanos) = (since.as_secs(), since.subsec_nanos());
+        let filters = "%7B%22type%22%3A%5B%22container%22%5D%7D";
+        let path = format!("/events?since={seconds}.{nanos:09}&filters={filters}");
+        let (_, stream) = self.send("GET", &path, None)?;
         stream.get_ref().set_read_timeout(None)?;
         Ok(std::thread::spawn(move || {
             for line in stream.lines().map_while(Result::ok) {

@@ -31,9 +31,13 @@ mod trouble;
 mod witness;
 mod world;
 
+use std::sync::{Mutex, PoisonError};
+
 use plimsoll_testkit::dockerd::Restore;
 
+use crate::operations::Operation;
 use crate::random::Random;
+use crate::trouble::Trouble;
 use crate::world::World;
 
 /// Operations of a usual run.
@@ -42,21 +46,69 @@ const OPERATIONS: usize = 500;
 /// Operations between two looks at whether all is as the model says.
 const BATCH: usize = 25;
 
+/// One test at a time: each has an engine of its own, and there may be two processors.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// What is not done where the engine goes away: an event about memory that is lost then cannot be had again.
+const STARVING: &[Operation] = &[Operation::Starve, Operation::StarveChild];
+
+/// Runs a test on its own, if it can run: engines need root.
+fn alone(what: &str, test: impl FnOnce(&mut Random)) {
+    // A test that failed has nothing to do with the next.
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    if rustix::process::geteuid().is_root() {
+        test(&mut Random::of_this_run(what));
+    }
+}
+
 #[test]
 fn random_operations_are_counted_exactly() {
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
-    let mut random = Random::of_this_run("random operations");
-    let world = World::start(Restore::Live);
-    let wanted = number("PLIMSOLL_SOAK").map_or(OPERATIONS, |soak| soak as usize);
+    alone("random operations", |random| {
+        let world = World::start(Restore::Live, &[]);
+        let done = operate(&world, wanted(), random);
+        world.end(&format!("{done} random operations"));
+    });
+}
+
+#[test]
+fn nothing_is_lost_while_the_engine_restarts_and_hangs() {
+    alone("an engine that restarts and hangs", |random| {
+        let mut world = World::start(Restore::Live, STARVING);
+        world.add_steady();
+        let mut done = 0;
+        for trouble in [Trouble::Restart, Trouble::Hang, Trouble::Restart, Trouble::Hang, Trouble::Crash] {
+            done += operate(&world, wanted() / 5, random);
+            done += trouble::make(&mut world, trouble, random);
+        }
+        world.end(&format!("{done} operations around 3 restarts and 2 times of hanging"));
+    });
+}
+
+#[test]
+fn nothing_is_lost_when_the_engine_takes_its_containers_along() {
+    alone("an engine that takes its containers along", |random| {
+        let mut world = World::start(Restore::Stop, STARVING);
+        let mut done = 0;
+        for _ in 0..2 {
+            done += operate(&world, wanted() / 10, random);
+            done += trouble::make(&mut world, Trouble::Restart, random);
+        }
+        world.end(&format!("{done} operations around 2 restarts without live-restore"));
+    });
+}
+
+/// Does so many operations and more, and has the agent's words compared every now and then.
+fn operate(world: &World, count: usize, random: &mut Random) -> usize {
     let mut done = 0;
-    while done < wanted {
-        done += world.batch(BATCH, &mut random);
+    while done < count {
+        done += world.batch(BATCH, random);
         world.compare("a batch");
     }
-    println!("{done} operations; {}", world.describe());
-    world.end();
+    done
+}
+
+fn wanted() -> usize {
+    number("PLIMSOLL_SOAK").map_or(OPERATIONS, |soak| soak as usize)
 }
 
 /// A number in the environment.

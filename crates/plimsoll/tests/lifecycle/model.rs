@@ -85,6 +85,8 @@ pub(crate) struct Subject {
     pub(crate) deaths: u64,
     /// Ends that happened while nobody listened, by exit code: `true` if an inspection can still tell the code.
     pub(crate) unheard: Vec<(i64, bool)>,
+    /// Ends that the witness heard of, and the agent perhaps not: the engine was about to end.
+    pub(crate) perhaps: Vec<i64>,
     pub(crate) memory: u64,
     pub(crate) nano_cpus: u64,
     /// Out-of-memory kills of the run that goes on: seen by the agent in the kernel's counter, and all.
@@ -111,6 +113,7 @@ impl Subject {
             by_either: 0,
             deaths: 0,
             unheard: Vec::new(),
+            perhaps: Vec::new(),
             memory,
             nano_cpus: 0,
             seen_kills: 0,
@@ -167,6 +170,9 @@ impl Subject {
             let class = &mut exits.0[Exits::class(*code)];
             class.most += 1;
             class.least += u64::from(*is_told);
+        }
+        for code in &self.perhaps {
+            exits.0[Exits::class(*code)].least -= 1;
         }
         exits
     }

@@ -79,13 +79,24 @@ pub(crate) fn choices(phase: Phase) -> &'static [Operation] {
 /// Makes a container that does not run yet.
 pub(crate) fn create(api: &Api, name: &str, random: &mut Random) -> Subject {
     let policy = random.pick(&[0, 0, 0, 2, 5]);
-    let memory = random.pick(&[16, 24, 32]) * MIB;
+    make(api, name, policy, random.pick(&[16, 24, 32]) * MIB, SCRIPT)
+}
+
+/// Makes a container that works a little all the time, and starts it.
+pub(crate) fn create_steady(api: &Api, name: &str) -> Subject {
+    let mut subject = make(api, name, 0, 16 * MIB, "while :; do usleep 20000; done");
+    act(api, &subject.id, "start", None);
+    subject.started_by_hand();
+    subject
+}
+
+fn make(api: &Api, name: &str, policy: u64, memory: u64, script: &str) -> Subject {
     let restart = match policy {
         0 => json!({"Name": "no"}),
         most => json!({"Name": "on-failure", "MaximumRetryCount": most}),
     };
     let body = json!({
-        "Image": IMAGE, "Cmd": ["sh", "-c", SCRIPT],
+        "Image": IMAGE, "Cmd": ["sh", "-c", script],
         "HostConfig": {"NetworkMode": "none", "Memory": memory, "MemorySwap": memory, "RestartPolicy": restart},
     });
     let made = api.ask("POST", &format!("/containers/create?name={name}"), Some(&body)).unwrap();
@@ -216,12 +227,17 @@ fn by_itself(api: &Api, subject: &mut Subject, how: Signal) {
         }
         looks += 1;
         now = inspect(api, &subject.id);
-        let status = now["State"]["Status"].as_str().unwrap_or_default();
-        match subject.phase {
-            Phase::Running => status == "running" && now["State"]["StartedAt"] != *started,
-            _ => status == "exited",
-        }
+        is_settled(subject, &before, &now)
     });
+}
+
+/// Whether the engine has done what the model says follows from an end.
+pub(crate) fn is_settled(subject: &Subject, before: &Value, now: &Value) -> bool {
+    let status = now["State"]["Status"].as_str().unwrap_or_default();
+    match subject.phase {
+        Phase::Running => status == "running" && now["State"]["StartedAt"] != before["State"]["StartedAt"],
+        _ => status == "exited",
+    }
 }
 
 fn starve_child(api: &Api, subject: &mut Subject) {

@@ -27,6 +27,10 @@ const KEPT: [&str; 4] = [
 /// By how much processor time may be ahead of the clock: the two are read one after the other (seconds).
 const AHEAD: f64 = 0.1;
 
+/// How much later than the start the engine's event of it may be; the start that is shown becomes exact with the next
+/// inspection (seconds).
+const EVENTS_LATE: f64 = 1.0;
+
 /// What the test and the scraper tell each other.
 #[derive(Debug, Default)]
 pub(crate) struct Board {
@@ -112,8 +116,10 @@ fn look(exposition: &Exposition, began: Instant, all: &mut HashMap<String, Seen>
         let seen = all.entry(id.to_owned()).or_default();
         let started = rows.value(id, "container_start_time_seconds", None);
         let is_same_run = started == seen.started;
-        if seen.started.is_some() && started < seen.started {
-            board.failures.push(format!("{id}: the start went back from {:?} to {started:?}", seen.started));
+        if let (Some(before), Some(now)) = (seen.started, started)
+            && now < before - EVENTS_LATE
+        {
+            board.failures.push(format!("{id}: the start went back from {before} to {now}"));
         }
         seen.started = started;
         let used = rows.value(id, "container_cpu_usage_seconds_total", None);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::SystemTime;
 
 use plimsoll_testkit::dockerd::Api;
 use serde_json::Value;
@@ -22,10 +23,10 @@ pub(crate) struct Heard {
 pub(crate) struct Witness(Arc<Mutex<HashMap<String, Heard>>>);
 
 impl Witness {
-    /// Listens until the engine ends the stream.
-    pub(crate) fn listen(&self, api: &Api) {
+    /// Listens until the engine ends the stream, beginning with what happened since then.
+    pub(crate) fn listen(&self, api: &Api, since: SystemTime) {
         let all = Arc::clone(&self.0);
-        let listening = api.events(move |event| take(&mut all.lock().unwrap(), &event));
+        let listening = api.events(since, move |event| take(&mut all.lock().unwrap(), &event));
         listening.expect("the engine tells its events");
     }
 

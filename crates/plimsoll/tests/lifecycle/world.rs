@@ -3,20 +3,23 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use plimsoll_testkit::dockerd::{Api, Dockerd, Restore};
 
 use crate::agent::Agent;
 use crate::check::{Rows, differences};
 use crate::model::Subject;
-use crate::operations::{choices, create, inspect, kernel_kills, perform};
+use crate::operations::{Operation, choices, create, create_steady, inspect, kernel_kills, perform};
 use crate::random::Random;
 use crate::scraper::Scraper;
 use crate::witness::Witness;
 
 /// How many containers there are.
 const CONTAINERS: usize = 20;
+
+/// How many of those that nothing is done to, where there are any.
+const STEADY: usize = 4;
 
 /// How many operations are under way at once.
 const HANDS: usize = 3;
@@ -31,16 +34,21 @@ pub(crate) struct World {
     pub(crate) subjects: Vec<Mutex<Option<Subject>>>,
     pub(crate) witness: Witness,
     pub(crate) api: Api,
+    /// Containers to which nothing is done.
+    steady: Mutex<Vec<Subject>>,
     names: AtomicUsize,
     longest: Mutex<Duration>,
     pub(crate) engine: Dockerd,
+    /// What is never done.
+    without: &'static [Operation],
 }
 
 impl World {
-    pub(crate) fn start(restore: Restore) -> Self {
+    pub(crate) fn start(restore: Restore, without: &'static [Operation]) -> Self {
+        let began = SystemTime::now();
         let engine = Dockerd::start(restore);
         let witness = Witness::default();
-        witness.listen(&engine.api());
+        witness.listen(&engine.api(), began);
         let socket = format!("unix://{}", engine.socket().display());
         let agent = Arc::new(Agent::start_here(&["--engine", &socket, "--log-level", "debug"]));
         agent.wait_ready();
@@ -50,9 +58,11 @@ impl World {
             subjects: (0..CONTAINERS).map(|_| Mutex::default()).collect(),
             witness,
             api: engine.api(),
+            steady: Mutex::default(),
             names: AtomicUsize::new(0),
             longest: Mutex::default(),
             engine,
+            without,
         }
     }
 
@@ -97,7 +107,9 @@ impl World {
             *slot = Some(create(&self.api, &self.name(), random));
             return 1;
         };
-        let operation = random.pick(choices(subject.phase));
+        let choices: Vec<_> =
+            choices(subject.phase).iter().copied().filter(|choice| !self.without.contains(choice)).collect();
+        let operation = random.pick(&choices);
         let (did, is_gone) = perform(&self.api, subject, operation, &self.name(), random);
         if is_gone {
             self.scraper.board().removed.insert(subject.short().to_owned(), Instant::now());
@@ -118,6 +130,9 @@ impl World {
                 (subject.kills, subject.seen_kills) = (kills, kills);
             }
             facts.push((subject.clone(), details));
+        }
+        for subject in self.steady.lock().unwrap().iter().filter(|subject| !subject.is_wrong) {
+            facts.push((subject.clone(), inspect(&self.api, &subject.id)));
         }
         let mut wrong;
         loop {
@@ -157,6 +172,9 @@ impl World {
             );
             println!("{text}");
             self.scraper.board().failures.push(text);
+            for known in self.steady.lock().unwrap().iter_mut().filter(|known| known.id == subject.id) {
+                known.is_wrong = true;
+            }
             for slot in &self.subjects {
                 if let Some(known) = slot.lock().unwrap().as_mut().filter(|known| known.id == subject.id) {
                     known.is_wrong = true;
@@ -165,16 +183,21 @@ impl World {
         }
     }
 
-    /// Figures.
-    pub(crate) fn describe(&self) -> String {
-        let longest = self.longest.lock().unwrap();
-        let missed = self.agent.metrics().value("plimsoll_ticks_missed_total", &[]);
-        format!("the agent agreed within {longest:?} at most; ticks missed: {missed:?}")
+    /// Adds containers that nobody touches, and that must always have numbers.
+    pub(crate) fn add_steady(&self) {
+        for _ in 0..STEADY {
+            let subject = create_steady(&self.api, &self.name());
+            self.scraper.board().steady.insert(subject.short().to_owned());
+            self.steady.lock().unwrap().push(subject);
+        }
     }
 
-    /// Ends, and fails if anything was wrong.
-    pub(crate) fn end(mut self) {
-        println!("{}", self.scraper.end());
+    /// Ends, prints figures, and fails if anything was wrong.
+    pub(crate) fn end(mut self, what: &str) {
+        let longest = *self.longest.lock().unwrap();
+        let missed = self.agent.metrics().value("plimsoll_ticks_missed_total", &[]);
+        let scrapes = self.scraper.end();
+        println!("{what}; the agent agreed within {longest:?}; {scrapes}; ticks missed: {missed:?}");
         let board = self.scraper.board();
         let log = self.agent.log().all();
         assert!(
@@ -183,5 +206,6 @@ impl World {
             board.failures.len(),
             board.failures.join("\n")
         );
+        assert_eq!(missed, Some(0.0), "every tick came\n{log}");
     }
 }
