@@ -20,6 +20,9 @@ const HANGS: Duration = Duration::from_secs(10);
 /// How long the engine may take to set everything right.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The exit code of who was killed by SIGKILL.
+const KILLED: i64 = 137;
+
 /// Containers whose first process is killed meanwhile.
 const VICTIMS: usize = 4;
 
@@ -41,7 +44,7 @@ pub(crate) enum Trouble {
 pub(crate) fn make(world: &mut World, trouble: Trouble, random: &mut Random) -> usize {
     // The agent has not taken these in when the engine goes.
     let mut done = world.batch(AT_ONCE, random);
-    let before = living(world);
+    let before = begun(world);
     let victims: Vec<_> =
         before.iter().filter(|(_, now)| now["State"]["Status"] == "running").take(VICTIMS).collect();
     let back = match trouble {
@@ -66,6 +69,7 @@ pub(crate) fn make(world: &mut World, trouble: Trouble, random: &mut Random) -> 
             Instant::now()
         }
     };
+    let mut unheard = Vec::new();
     for (slot, before) in &before {
         let mut subject = world.subjects[*slot].lock().unwrap();
         let subject = subject.as_mut().unwrap();
@@ -79,27 +83,40 @@ pub(crate) fn make(world: &mut World, trouble: Trouble, random: &mut Random) -> 
                 });
             }
             Trouble::Hang => {}
-            Trouble::Restart | Trouble::Crash => reconcile(world, subject, before),
+            Trouble::Restart | Trouble::Crash => {
+                if reconcile(world, subject, before) {
+                    unheard.push((*slot, subject.id.clone(), subject.starts));
+                }
+            }
         }
     }
     done += world.batch(AT_ONCE, random);
     let is_up =
         || world.agent.metrics().all("plimsoll_engine_up", &[]).iter().all(|sample| sample.value == 1.0);
     wait_until(BACK_WITHIN, "the agent finds the engine again", is_up);
+    for (slot, id, starts) in unheard {
+        let mut subject = world.subjects[slot].lock().unwrap();
+        // Started again before the agent could look: the code of the run before is lost.
+        if let Some(subject) = subject.as_mut().filter(|subject| subject.id == id && subject.starts > starts)
+            && let Some((_, is_told)) = subject.unheard.last_mut()
+        {
+            *is_told = false;
+        }
+    }
     println!("{trouble:?}: the agent was back within {:?}", back.elapsed());
     world.compare(&format!("{trouble:?}"));
     done
 }
 
-/// The containers that have processes: where they stand, and what the engine says of them.
-fn living(world: &World) -> Vec<(usize, Value)> {
-    let mut living = Vec::new();
+/// The containers that ran or run: where they stand, and what the engine says of them.
+fn begun(world: &World) -> Vec<(usize, Value)> {
+    let mut begun = Vec::new();
     for (slot, subject) in world.subjects.iter().enumerate() {
-        if let Some(subject) = subject.lock().unwrap().as_ref().filter(|subject| subject.phase.lives()) {
-            living.push((slot, inspect(&world.api, &subject.id)));
+        if let Some(subject) = subject.lock().unwrap().as_ref().filter(|subject| subject.starts > 0) {
+            begun.push((slot, inspect(&world.api, &subject.id)));
         }
     }
-    living
+    begun
 }
 
 fn kill(victims: &[&(usize, Value)]) {
@@ -112,38 +129,37 @@ fn kill(victims: &[&(usize, Value)]) {
     }
 }
 
-/// Takes over what became of a container that ran when the engine went.
-fn reconcile(world: &World, subject: &mut Subject, before: &Value) {
+/// Takes over what became of a container. Gives whether it ended, it is still so, and only an inspection tells of it.
+fn reconcile(world: &World, subject: &mut Subject, before: &Value) -> bool {
     let mut now = Value::Null;
     wait_until(PATIENCE, "the engine has made up its mind", || {
         now = inspect(&world.api, &subject.id);
-        ["running", "paused", "exited"].iter().any(|settled| now["State"]["Status"] == *settled)
-            && (now["State"]["Status"] != "exited" || !is_about_to_start(subject, &now))
+        let status = now["State"]["Status"].as_str().unwrap_or_default();
+        matches!(status, "running" | "paused") || (status == "exited" && !is_about_to_start(subject, &now))
     });
-    let goes_on = now["State"]["StartedAt"] == before["State"]["StartedAt"];
-    if goes_on && now["State"]["Status"] != "exited" {
-        return;
+    let is_same_run = now["State"]["StartedAt"] == before["State"]["StartedAt"];
+    if is_same_run && (now["State"]["Status"] != "exited" || subject.phase == Phase::Exited) {
+        return false;
     }
-    subject.ended();
-    let heard = world.witness.of(&subject.id);
-    let is_heard = heard.ends.len() + subject.unheard.len() >= subject.deaths as usize;
-    let code = heard.ends.last().copied().unwrap_or(0);
-    if goes_on {
-        // The code of its last run is still there for all to see.
-        if !is_heard {
-            subject.unheard.push((now["State"]["ExitCode"].as_i64().unwrap_or(0), true));
+    let mut is_unheard = false;
+    if subject.phase.lives() {
+        subject.ended();
+        let heard = world.witness.of(&subject.id).ends;
+        is_unheard = heard.len() + subject.unheard.len() < subject.deaths as usize;
+        if is_unheard {
+            // The code of its last run is there for all to see, until it runs again.
+            let code = if is_same_run { now["State"]["ExitCode"].as_i64().unwrap_or(0) } else { KILLED };
+            subject.unheard.push((code, is_same_run));
+        } else if !is_same_run {
+            subject.perhaps.extend(heard.last());
         }
-    } else {
-        if is_heard {
-            subject.perhaps.push(code);
-        } else {
-            subject.unheard.push((137, false));
-        }
+    }
+    if !is_same_run {
         subject.started();
         subject.by_either += 1;
         subject.used = now["RestartCount"].as_u64().unwrap_or(0);
     }
-    debug_assert!(subject.phase != Phase::Paused);
+    is_unheard && is_same_run
 }
 
 /// Whether an engine that has just begun will start a container again that it found dead.
