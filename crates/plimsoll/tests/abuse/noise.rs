@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use plimsoll_testkit::fake_engine::FakeContainer;
 use plimsoll_testkit::footprint::Footprint;
-use plimsoll_testkit::noise::{NOISES, events, quiet};
+use plimsoll_testkit::noise::{NOISES, Noise, events, quiet};
 
 use crate::agent::{Agent, SOON};
 use crate::machine::{Machine, PREFIX, containers};
@@ -15,6 +15,9 @@ const LASTS: Duration = Duration::from_secs(6);
 
 /// Between two scrapes meanwhile.
 const SCRAPES: Duration = Duration::from_millis(200);
+
+/// How many agents bear a noise at the same time, each its own.
+const AT_ONCE: usize = 4;
 
 /// Scrapes for so long. Gives the longest time that one took.
 fn scrape_for(agent: &Agent, time: Duration) -> Duration {
@@ -57,18 +60,23 @@ fn is_well(agent: &Agent, machine: &Machine, what: &str, longest: Duration) -> b
 
 #[test]
 fn an_engine_that_misbehaves_does_no_harm() {
-    let mut wrong = Vec::new();
-    for noise in NOISES {
+    let bear = |noise: &Noise| {
         let machine = Machine::new();
         let agent = Agent::start(&machine, &[]);
         agent.wait_ready();
         (noise.make)(&machine.engine);
         let longest = scrape_for(&agent, LASTS);
-        if !is_well(&agent, &machine, noise.name, longest) {
-            wrong.push(noise.name);
+        is_well(&agent, &machine, noise.name, longest)
+    };
+    for noises in NOISES.chunks(AT_ONCE) {
+        let borne: Vec<_> = std::thread::scope(|scope| {
+            let bearing: Vec<_> = noises.iter().map(|noise| scope.spawn(|| bear(noise))).collect();
+            bearing.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        for (noise, is_borne) in noises.iter().zip(borne) {
+            assert!(is_borne, "{}: more than {}, or ticks missed", noise.name, mib(MOST_MEMORY));
         }
     }
-    assert!(wrong.is_empty(), "more than {} or ticks missed: {wrong:?}", mib(MOST_MEMORY));
 }
 
 #[test]
