@@ -1,6 +1,6 @@
 //! Containers that come and go.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use plimsoll_testkit::churn::Churn;
@@ -80,11 +80,12 @@ fn check(scrape: &Exposition) -> usize {
         ("container_memory_limit_bytes", Churn::memory_limit as fn(&str) -> Option<u64>),
         ("container_threads_max", Churn::task_limit),
     ] {
-        let mut seen: HashMap<&str, u64> = HashMap::new();
+        let mut seen = HashSet::new();
         for sample in scrape.all(family, &[]) {
-            let (name, value) = (sample.label("name"), sample.value as u64);
-            assert_eq!(Some(value), wanted(name), "{family} of {name} is another's");
-            assert_eq!(seen.insert(name, value), None, "{name} is shown twice");
+            let name = sample.label("name");
+            let wanted = wanted(name).map(|limit| limit as f64);
+            assert_eq!(Some(sample.value), wanted, "{family} of {name} is another's");
+            assert!(seen.insert(name), "{name} is shown twice");
         }
         rows += seen.len();
     }
