@@ -85,7 +85,7 @@ pub(crate) fn create(api: &Api, name: &str, random: &mut Random) -> Subject {
 /// Makes a container that works a little all the time, and starts it.
 pub(crate) fn create_steady(api: &Api, name: &str) -> Subject {
     let mut subject = make(api, name, 0, 16 * MIB, "while :; do usleep 20000; done");
-    act(api, &subject.id, "start", None);
+    act(api, &subject.id, "start");
     subject.started_by_hand();
     subject
 }
@@ -112,7 +112,7 @@ pub(crate) fn perform(
     random: &mut Random,
 ) -> (usize, bool) {
     subject.story.push(format!("{operation:?} while {:?}", subject.phase));
-    let post = |what: &str| act(api, &subject.id, what, None);
+    let post = |what: &str| act(api, &subject.id, what);
     match operation {
         Start => {
             post("start");
@@ -129,7 +129,7 @@ pub(crate) fn perform(
         KillAndStart => {
             post("kill");
             subject.ended();
-            act(api, &subject.id, "start", None);
+            act(api, &subject.id, "start");
             subject.started_by_hand();
             return (2, false);
         }
@@ -162,7 +162,9 @@ pub(crate) fn perform(
             subject.memory = random.pick(&[16, 24, 32, 40]) * MIB;
             subject.nano_cpus = random.pick(&[300, 500, 1000]) * 1_000_000;
             let limits = json!({"Memory": subject.memory, "MemorySwap": subject.memory, "NanoCpus": subject.nano_cpus});
-            act(api, &subject.id, "update", Some(&limits));
+            let path = format!("/containers/{}/update", subject.id);
+            // Refused as long as the kernel has not taken back what a starved child had.
+            wait_until(PATIENCE, "new limits are accepted", || api.ask("POST", &path, Some(&limits)).is_ok());
         }
         Remove => {
             api.ask("DELETE", &format!("/containers/{}?force=1", subject.id), None).unwrap();
@@ -200,12 +202,12 @@ pub(crate) fn signal(details: &Value, signal: Signal) {
 }
 
 #[track_caller]
-fn act(api: &Api, id: &str, what: &str, body: Option<&Value>) {
-    api.ask("POST", &format!("/containers/{id}/{what}"), body).unwrap();
+fn act(api: &Api, id: &str, what: &str) {
+    api.ask("POST", &format!("/containers/{id}/{what}"), None).unwrap();
 }
 
 fn restart(api: &Api, subject: &mut Subject) {
-    act(api, &subject.id, "restart?t=1", None);
+    act(api, &subject.id, "restart?t=1");
     if subject.phase.lives() {
         subject.ended();
     }
