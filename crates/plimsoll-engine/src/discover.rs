@@ -299,7 +299,7 @@ impl Search {
         match outcome {
             Some(Ok(found)) => self.add(found),
             Some(Err(error)) => {
-                self.problems.push(Problem { subject: subject.to_owned(), text: error.to_string() })
+                self.problems.push(Problem { subject: subject.to_owned(), text: error.to_string() });
             }
             None => {}
         }
