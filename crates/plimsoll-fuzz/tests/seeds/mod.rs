@@ -1,0 +1,119 @@
+//! What fuzzing begins with: what real kernels and engines said, from `fixtures/`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use plimsoll_testkit::tree;
+
+/// The largest seed, in bytes. A fuzzer gets on with small ones.
+const MAX_SEED: usize = 6 * 1024;
+
+/// How many lines of an event stream are a seed.
+const EVENTS: usize = 3;
+
+/// The seeds of a target.
+pub(crate) fn of(target: &str) -> Vec<Vec<u8>> {
+    let mut seeds = match target {
+        "kernel_files" => kernel(|path| path.starts_with("cgroup")),
+        "proc" => kernel(|path| !path.starts_with("cgroup")),
+        "engine_replies" => replies(),
+        "event_stream" => streams(),
+        "http" => replies().iter().chain(&streams()).flat_map(|body| answers(body)).collect(),
+        "prometheus_accept" => ACCEPTED.iter().map(|header| header.as_bytes().to_vec()).collect(),
+        "label_escaping" => vec![
+            b"0a1b2c3d4e5f\xffweb\xffnginx:1.29\xffhost\xffrunning\xffeth0\xffshop\xffteam.a\xff1\xffteam_a\xff2".to_vec(),
+            [b"0a1b\xff", "\u{e9}\u{1f6a2}".repeat(200).as_bytes(), b"\xffimage"].concat(),
+            b"\"\xff\\\xff\n\xff\\n\xff} 1\n\xff\xff,a=\"\xff\"eth\\0\n\xff# HELP\xff\xf0\x9f\x9a\xa2\xff\xc3\xa9".to_vec(),
+        ],
+        _ => Vec::new(),
+    };
+    seeds.sort();
+    seeds.dedup();
+    seeds
+}
+
+/// What Prometheus 2 and 3, vmagent, Telegraf and browsers ask for.
+const ACCEPTED: &[&str] = &[
+    "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=1.0.0;q=0.4,text/plain;version=0.0.4;q=0.3",
+    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,text/plain;version=0.0.4;q=0.3",
+    "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8",
+    "Application/OpenMetrics-Text; Version=\"1.0.0\"; Q=0.001, text/*",
+];
+
+/// The files of the captured trees whose path below the tree's root is wanted, each content once.
+fn kernel(is_wanted: fn(&Path) -> bool) -> Vec<Vec<u8>> {
+    let trees = fs::read_dir(fixtures().join("kernel")).expect("captured trees").flatten();
+    let trees =
+        trees.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "tree"));
+    let mut seeds = Vec::new();
+    for tree in trees {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        tree::unpack(&fs::read_to_string(tree).expect("a tree is text"), folder.path());
+        let files = files_below(folder.path());
+        let wanted = files.iter().filter(|path| path.strip_prefix(folder.path()).is_ok_and(is_wanted));
+        // What could not be read when it was captured cannot be read here.
+        seeds.extend(wanted.filter_map(|path| fs::read(path).ok()).map(first_part));
+    }
+    seeds
+}
+
+fn replies() -> Vec<Vec<u8>> {
+    let files = files_below(&fixtures().join("engine"));
+    let replies = files.iter().filter(|path| path.extension().is_some_and(|end| end == "json"));
+    let whole = replies.map(|path| fs::read(path).expect("a captured reply"));
+    whole.filter(|reply| reply.len() <= MAX_SEED).collect()
+}
+
+fn streams() -> Vec<Vec<u8>> {
+    let files = files_below(&fixtures().join("engine"));
+    let streams = files.iter().filter(|path| path.extension().is_some_and(|end| end == "jsonl"));
+    let text: String = streams.map(|path| fs::read_to_string(path).expect("captured events")).collect();
+    let lines: Vec<_> = text.split_inclusive('\n').collect();
+    lines.chunks(EVENTS).map(|lines| first_part(lines.concat().into_bytes())).collect()
+}
+
+/// The body as an engine may send it.
+fn answers(body: &[u8]) -> Vec<Vec<u8>> {
+    let head = "HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Type: application/json\r\nServer: Docker/20.10.24 (linux)\r\n";
+    let half = body.len() / 2;
+    let part = |part: &[u8]| [format!("{:x}\r\n", part.len()).as_bytes(), part, b"\r\n"].concat();
+    let [first, second] = [part(&body[..half]), part(&body[half..])];
+    let heads = [
+        format!("{head}Content-Length: {}\r\n\r\n", body.len()),
+        format!("{head}Transfer-Encoding: chunked\r\n\r\n"),
+        "HTTP/1.0 200 OK\r\n\r\n".to_owned(),
+        format!("HTTP/1.1 404 Not Found\r\nContent-Length: {}\r\n\r\n", body.len()),
+    ];
+    let [length, chunked, old, refused] = heads.map(String::into_bytes);
+    vec![
+        [&*length, body].concat(),
+        [&*chunked, &first, &second, b"0\r\n\r\n"].concat(),
+        [&*chunked, &first].concat(),
+        [&*old, body].concat(),
+        [&*refused, body].concat(),
+    ]
+}
+
+fn first_part(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.truncate(MAX_SEED);
+    bytes
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let (mut waiting, mut files) = (vec![folder.to_owned()], Vec::new());
+    while let Some(folder) = waiting.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder").flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => waiting.push(entry.path()),
+                Ok(kind) if kind.is_file() => files.push(entry.path()),
+                _ => {}
+            }
+        }
+    }
+    files
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
+}
