@@ -1,9 +1,12 @@
 //! Doors to the parsers for the fuzzers (`fuzz/`), which have bytes and no engine. Only with the feature `fuzzing`.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use crate::events::{self, Event};
 use crate::lenient::Object;
+use crate::podman::{self, PodMembership};
 use crate::types::{self, Details, Image, Info, Listing, Version};
 
 /// The body of a listing; `None` if it is no complete JSON array.
@@ -34,6 +37,12 @@ pub fn info(body: &[u8]) -> Option<Info> {
 #[must_use]
 pub fn version(body: &[u8]) -> Option<Version> {
     object::<types::VersionWire>(body).map(Version::from)
+}
+
+/// The body of Podman's own listing; `None` if it is no complete JSON array.
+#[must_use]
+pub fn pods(body: &[u8]) -> Option<BTreeMap<String, PodMembership>> {
+    podman::pods(body)
 }
 
 /// The events of a stream that comes in these chunks and then ends, and how many lines were none.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use plimsoll_engine::{
-    Action, Details, Event, Image, Info, Kind, Listing, MAX_INNER, MAX_LABELS, MAX_TEXT, Version, fuzzing,
+    Action, Details, Endpoint, Event, Image, Info, Kind, Listing, MAX_INNER, MAX_LABELS, MAX_TEXT,
+    PodMembership, Version, fuzzing,
 };
 use serde::de::IgnoredAny;
 
@@ -30,6 +31,7 @@ pub fn engine_replies(body: &[u8]) {
     fuzzing::image(body).iter().for_each(check_image);
     fuzzing::info(body).iter().for_each(check_info);
     fuzzing::version(body).iter().for_each(check_version);
+    fuzzing::pods(body).iter().for_each(check_pods);
 }
 
 /// Whatever stands between two good elements of a listing, as long as it is a JSON value.
@@ -109,6 +111,28 @@ fn check_version(version: &Version) {
     let texts = [&version.version, &version.min_api_version, &version.os, &version.arch, &version.kernel];
     check_text(&version.api_version);
     texts.into_iter().flatten().for_each(|text| check_text(text));
+}
+
+/// What holds for all pods' members.
+pub(crate) fn check_pods(pods: &BTreeMap<String, PodMembership>) {
+    for (id, pod) in pods {
+        check_id(id);
+        check_id(&pod.pod_id);
+        check_text(&pod.pod_name);
+    }
+}
+
+/// Addresses of engines, one a line: what is taken is shown in a form that is taken for the same again.
+pub fn endpoint(bytes: &[u8]) {
+    for text in String::from_utf8_lossy(bytes).split('\n') {
+        match text.parse::<Endpoint>() {
+            Ok(endpoint) => {
+                let shown = endpoint.to_string();
+                assert_eq!(shown.parse(), Ok(endpoint), "{text:?} is shown as {shown:?}");
+            }
+            Err(error) => assert!(error.to_string().len() < 8 * 1024, "a message without end"),
+        }
+    }
 }
 
 /// The stream of events: cut anywhere it says the same, and damage ends with its line.

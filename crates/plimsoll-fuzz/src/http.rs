@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::chunks::chunks;
-use crate::engine::{check_details, check_event, check_listing};
+use crate::engine::{check_details, check_event, check_listing, check_pods};
 
 /// An engine that has said everything and hung up keeps nobody waiting. This is for a machine with other things to do,
 /// and shorter than the client's own timeouts, which must not be what ends the wait.
@@ -51,7 +51,8 @@ async fn ask(client: Client, length: usize) {
     if let Some(details) = in_time(client.inspect("0a1b").await) {
         check_details(&details);
     }
-    let Some(mut events) = in_time(client.events().await) else { return };
+    in_time(client.pods().await).iter().for_each(check_pods);
+    let Some(mut events) = in_time(client.events(Some(1)).await) else { return };
     let mut count = 0;
     while let Some(event) = in_time(events.next().await).flatten() {
         check_event(&event);

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use plimsoll_kernel::parse::pressure::Resource;
 use plimsoll_kernel::parse::{Numbers, block, cpu, lines, memory, net, pressure, proc, single};
+use plimsoll_kernel::recognise;
 use plimsoll_model::Slot;
 
 /// A line that no parser knows. Added to the end of any file it changes nothing.
@@ -82,7 +83,10 @@ pub fn proc(bytes: &[u8]) {
     let routes = steady(bytes, net::routes);
     assert!(routes.len() <= MAX_ELEMENTS);
     for route in &routes {
-        assert!(!route.mask.is_unspecified() && !route.interface.contains(char::is_whitespace), "{route:?}");
+        assert!(
+            !route.mask.is_unspecified() && !route.interface.contains(|c: char| c.is_ascii_whitespace()),
+            "{route:?}"
+        );
         let is_subnet = route.subnet.to_bits() & !route.mask.to_bits() == 0;
         assert_eq!(route.contains(route.subnet), is_subnet, "{route:?}");
     }
@@ -100,6 +104,23 @@ pub fn proc(bytes: &[u8]) {
     let memory = steady(bytes, proc::meminfo);
     assert!(memory.memory.unwrap_or(0) % 1024 == 0 && memory.swap.unwrap_or(0) % 1024 == 0, "{memory:?}");
     assert_ne!(same_twice(bytes, proc::cpu_list), Some(0), "an empty list says nothing");
+}
+
+/// Paths of cgroups, one a line: whose container they are.
+pub fn locate(bytes: &[u8]) {
+    for path in String::from_utf8_lossy(bytes).split('\n') {
+        let found = recognise(path);
+        assert_eq!(recognise(path), found, "the same path, another answer");
+        let Some(found) = found else { continue };
+        let is_plain = |name: &str| !name.is_empty() && !name.contains('/') && name != "." && name != "..";
+        assert!(is_plain(&found.id) && found.path.split('/').skip(1).all(is_plain), "{found:?}");
+        assert!(found.path.starts_with('/') && found.path.contains(&found.id), "{found:?}");
+        assert!(found.user != Some(0) && found.pod_uid.as_deref() != Some(""), "{found:?}");
+        // A container's cgroup is that container's, and so is whatever lies in it.
+        for path in [found.path.clone(), format!("{}/init.scope/x", found.path)] {
+            assert_eq!(recognise(&path).as_ref(), Some(&found), "{path:?}");
+        }
+    }
 }
 
 /// What holds for every file that fills slots.

@@ -26,9 +26,9 @@ mod http;
 mod kernel;
 mod wire;
 
-pub use engine::{engine_replies, event_stream};
+pub use engine::{endpoint, engine_replies, event_stream};
 pub use http::http;
-pub use kernel::{kernel_files, proc};
+pub use kernel::{kernel_files, locate, proc};
 pub use wire::{label_escaping, prometheus_accept};
 
 /// A function that panics if the bytes break a promise.
@@ -38,6 +38,8 @@ pub type Target = fn(&[u8]);
 pub const TARGETS: &[(&str, Target)] = &[
     ("kernel_files", kernel_files),
     ("proc", proc),
+    ("locate", locate),
+    ("endpoint", endpoint),
     ("engine_replies", engine_replies),
     ("event_stream", event_stream),
     ("http", http),

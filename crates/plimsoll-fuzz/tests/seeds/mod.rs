@@ -16,6 +16,8 @@ pub(crate) fn of(target: &str) -> Vec<Vec<u8>> {
     let mut seeds = match target {
         "kernel_files" => kernel(|path| path.starts_with("cgroup")),
         "proc" => kernel(|path| !path.starts_with("cgroup")),
+        "locate" => PLACES.iter().map(|path| path.replace("ID", &"0123456789abcdef".repeat(4)).into_bytes()).collect(),
+        "endpoint" => ADDRESSES.iter().map(|address| address.as_bytes().to_vec()).collect(),
         "engine_replies" => replies(),
         "event_stream" => streams(),
         "http" => replies().iter().chain(&streams()).flat_map(|body| answers(body)).collect(),
@@ -31,6 +33,32 @@ pub(crate) fn of(target: &str) -> Vec<Vec<u8>> {
     seeds.dedup();
     seeds
 }
+
+/// Where engines put a container with this id.
+const PLACES: &[&str] = &[
+    "/docker/ID",
+    "/system.slice/docker-ID.scope/init.scope",
+    "/user.slice/user-1000.slice/user@1000.service/user.slice/docker-ID.scope",
+    "/machine.slice/libpod-ID.scope/container\n/machine.slice/libpod-conmon-ID.scope",
+    "/libpod_parent/ID/libpod-ID",
+    "/machine.slice/machine-libpod_pod_ID.slice/libpod-ID.scope",
+    "/user.slice/user-1000.slice/user@1000.service/app.slice/web.service/libpod-payload-ID",
+    "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod2c48913c_b29f_11e7_9350_020968147796.slice/cri-containerd-ID.scope",
+    "/kubepods/besteffort/pod2c48913c-b29f-11e7-9350-020968147796/ID",
+    "/kubepods.slice/kubepods-pod2c48913c_b29f.slice:cri-containerd:ID",
+    "/kubepods.slice/kubepods-pod2c48913c_b29f.slice/crio-ID.scope\n/crio-conmon-ID.scope",
+    "/k8s.io/web\n/default/ID\n/a/../docker/ID",
+];
+
+/// Addresses of every form, and of some that are none.
+const ADDRESSES: &[&str] = &[
+    "unix:///var/run/docker.sock",
+    "/run/podman/podman.sock",
+    "tcp://localhost:2375\ntcp://10.0.0.1:2375/\nhttp://host:1",
+    "https://[::1]:2376",
+    "ssh://me@host.example:22/run/user/1000/podman/podman.sock\nssh://host\nssh://[fe80::1]",
+    "npipe:////./pipe/docker_engine\nfd://\ntcp://user@host:1",
+];
 
 /// What Prometheus 2 and 3, vmagent, Telegraf and browsers ask for.
 const ACCEPTED: &[&str] = &[
