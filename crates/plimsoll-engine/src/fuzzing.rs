@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::events::{self, Event};
 use crate::lenient::Object;
-use crate::podman::{self, PodMembership};
+use crate::podman::{self, PodMembership, PodmanSample};
 use crate::types::{self, Details, Image, Info, Listing, Version};
 
 /// The body of a listing; `None` if it is no complete JSON array.
@@ -43,6 +43,12 @@ pub fn version(body: &[u8]) -> Option<Version> {
 #[must_use]
 pub fn pods(body: &[u8]) -> Option<BTreeMap<String, PodMembership>> {
     podman::pods(body)
+}
+
+/// A sample of all of Podman's containers; `None` if it is no object.
+#[must_use]
+pub fn podman_sample(body: &[u8]) -> Option<PodmanSample> {
+    podman::sample(body)
 }
 
 /// The events of a stream that comes in these chunks and then ends, and how many lines were none.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use plimsoll_engine::{
-    Action, Details, Endpoint, Event, Image, Info, Kind, Listing, MAX_INNER, MAX_LABELS, MAX_TEXT,
-    PodMembership, Version, fuzzing,
+    Action, BlockStats, Details, Endpoint, Event, Image, Info, Kind, Listing, MAX_BLOCK_ENTRIES, MAX_INNER,
+    MAX_LABELS, MAX_PODMAN_CONTAINERS, MAX_TEXT, PodMembership, PodmanSample, Stats, Version, fuzzing,
 };
 use serde::de::IgnoredAny;
 
@@ -18,7 +18,7 @@ const GOOD_EVENT: &[u8] = br#"
 {"Type":"container","Action":"die","Actor":{"ID":"0a1b","Attributes":{"exitCode":"137"}},"timeNano":1}
 "#;
 
-/// Bodies of answers: a listing, a container, an image, the engine's facts and versions.
+/// Bodies of answers: a listing, a container, an image, the engine's facts and versions, samples of numbers.
 pub fn engine_replies(body: &[u8]) {
     let listing = fuzzing::listing(body);
     assert_eq!(fuzzing::listing(body), listing, "the same bytes, another answer");
@@ -32,6 +32,13 @@ pub fn engine_replies(body: &[u8]) {
     fuzzing::info(body).iter().for_each(check_info);
     fuzzing::version(body).iter().for_each(check_version);
     fuzzing::pods(body).iter().for_each(check_pods);
+
+    let stats = Stats::parse(body);
+    assert_eq!(Stats::parse(body), stats, "the same bytes, another answer");
+    stats.iter().for_each(check_stats);
+    let sample = fuzzing::podman_sample(body);
+    assert_eq!(fuzzing::podman_sample(body), sample, "the same bytes, another answer");
+    sample.iter().for_each(check_podman_sample);
 }
 
 /// Whatever stands between two good elements of a listing, as long as it is a JSON value.
@@ -59,7 +66,7 @@ pub(crate) fn check_listing(listing: &Listing) {
 }
 
 /// What holds for every container's details.
-pub(crate) fn check_details(details: &Details) {
+fn check_details(details: &Details) {
     check_id(&details.id);
     let texts = [&details.name, &details.image, &details.image_id, &details.status];
     let options = [
@@ -114,11 +121,45 @@ fn check_version(version: &Version) {
 }
 
 /// What holds for all pods' members.
-pub(crate) fn check_pods(pods: &BTreeMap<String, PodMembership>) {
+fn check_pods(pods: &BTreeMap<String, PodMembership>) {
     for (id, pod) in pods {
         check_id(id);
         check_id(&pod.pod_id);
         check_text(&pod.pod_name);
+    }
+}
+
+/// What holds for every sample of a container.
+fn check_stats(stats: &Stats) {
+    assert!(stats.is_running() || *stats == Stats::default(), "numbers of what does not run: {stats:?}");
+    assert!(stats.networks.len() <= MAX_INNER);
+    assert!(stats.block.bytes.len().max(stats.block.operations.len()) <= MAX_BLOCK_ENTRIES);
+    stats.networks.iter().for_each(|(name, _)| check_text(name));
+    stats.os_type.iter().for_each(|text| check_text(text));
+    for percent in [stats.cpu_percent(), stats.cpu_percent_since(stats), stats.memory_percent()] {
+        assert!(percent.is_none_or(|percent| percent.is_finite() && percent >= 0.0), "{percent:?} %");
+    }
+    let used = stats.memory_used();
+    assert!(used <= stats.memory.usage || used == stats.memory.private_working_set, "{:?}", stats.memory);
+    assert!(stats.network_io().is_none() || !stats.networks.is_empty(), "a sum of nothing");
+    assert!(
+        stats.block_io().is_none()
+            || stats.block != BlockStats::default()
+            || stats.storage.read_bytes.is_some()
+    );
+}
+
+/// What holds for every sample of all containers.
+pub(crate) fn check_podman_sample(sample: &PodmanSample) {
+    assert!(sample.containers.len() <= MAX_PODMAN_CONTAINERS);
+    for container in &sample.containers {
+        check_id(&container.id);
+        container.name.iter().for_each(|text| check_text(text));
+        assert!(container.read.is_some_and(|read| read > 0), "numbers of what does not run");
+        assert!(container.networks.len() <= MAX_INNER);
+        container.networks.iter().for_each(|(name, _)| check_text(name));
+        let io = container.network_io();
+        assert!(io.is_none() || container.network_received.is_some() || !container.networks.is_empty());
     }
 }
 
@@ -138,7 +179,7 @@ pub fn endpoint(bytes: &[u8]) {
 /// The stream of events: cut anywhere it says the same, and damage ends with its line.
 pub fn event_stream(bytes: &[u8]) {
     let whole = fuzzing::events([bytes]);
-    assert_eq!(fuzzing::events(chunks(bytes)), whole, "cut where the bytes say");
+    assert_eq!(fuzzing::events(chunks(bytes, 1)), whole, "cut where the bytes say");
     assert_eq!(fuzzing::events(bytes.chunks(1)), whole, "cut everywhere");
     whole.0.iter().for_each(check_event);
     let lines = bytes.split(|byte| *byte == b'\n').count();
