@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::events::{self, Event};
 use crate::lenient::Object;
 use crate::podman::{self, PodMembership, PodmanSample};
+use crate::state_files::{Identity, parse};
 use crate::types::{self, Details, Image, Info, Listing, Version};
 
 /// The body of a listing; `None` if it is no complete JSON array.
@@ -49,6 +50,24 @@ pub fn pods(body: &[u8]) -> Option<BTreeMap<String, PodMembership>> {
 #[must_use]
 pub fn podman_sample(body: &[u8]) -> Option<PodmanSample> {
     podman::sample(body)
+}
+
+/// Docker's `config.v2.json`; `None` if it says nothing.
+#[must_use]
+pub fn docker_state(bytes: &[u8]) -> Option<Identity> {
+    parse::docker(bytes)
+}
+
+/// The `containers.json` of Podman and CRI-O.
+#[must_use]
+pub fn storage(bytes: &[u8]) -> Vec<(String, Identity)> {
+    parse::storage(bytes)
+}
+
+/// An OCI bundle's `config.json`; `None` if it says nothing.
+#[must_use]
+pub fn bundle(bytes: &[u8]) -> Option<Identity> {
+    parse::bundle(bytes)
 }
 
 /// The events of a stream that comes in these chunks and then ends, and how many lines were none.

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use plimsoll_engine::{
-    Action, BlockStats, Details, Endpoint, Event, Image, Info, Kind, Listing, MAX_BLOCK_ENTRIES, MAX_INNER,
-    MAX_LABELS, MAX_PODMAN_CONTAINERS, MAX_TEXT, PodMembership, PodmanSample, Stats, Version, fuzzing,
+    Action, BlockStats, Details, Endpoint, Event, Identity, Image, Info, Kind, Listing, MAX_BLOCK_ENTRIES,
+    MAX_INNER, MAX_LABELS, MAX_PODMAN_CONTAINERS, MAX_TEXT, PodMembership, PodmanSample, Stats, Version,
+    fuzzing,
 };
 use serde::de::IgnoredAny;
 
@@ -127,6 +128,29 @@ fn check_pods(pods: &BTreeMap<String, PodMembership>) {
         check_id(&pod.pod_id);
         check_text(&pod.pod_name);
     }
+}
+
+/// Files that engines write for themselves: Docker's, the list of Podman and CRI-O, and OCI bundles.
+pub fn state_files(bytes: &[u8]) {
+    let (docker, bundle) = (fuzzing::docker_state(bytes), fuzzing::bundle(bytes));
+    assert_eq!((fuzzing::docker_state(bytes), fuzzing::bundle(bytes)), (docker.clone(), bundle.clone()));
+    for identity in docker.iter().chain(&bundle) {
+        assert_ne!(*identity, Identity::default(), "nothing, as if it were something");
+        check_identity(identity);
+    }
+    for (id, identity) in fuzzing::storage(bytes) {
+        check_id(&id);
+        check_identity(&identity);
+    }
+}
+
+fn check_identity(identity: &Identity) {
+    identity.name.iter().chain(&identity.image).for_each(|text| check_text(text));
+    // What is known of the pod comes on top.
+    const POD_LABELS: usize = 4;
+    assert!(identity.labels.len() <= MAX_LABELS + POD_LABELS);
+    identity.labels.iter().flat_map(|(key, value)| [key, value]).for_each(|text| check_text(text));
+    assert_ne!(identity.created, Some(0), "a moment that never was");
 }
 
 /// What holds for every sample of a container.

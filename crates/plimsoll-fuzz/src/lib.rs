@@ -26,7 +26,7 @@ mod http;
 mod kernel;
 mod wire;
 
-pub use engine::{endpoint, engine_replies, event_stream};
+pub use engine::{endpoint, engine_replies, event_stream, state_files};
 pub use http::http;
 pub use kernel::{kernel_files, locate, proc};
 pub use wire::{label_escaping, prometheus_accept};
@@ -42,6 +42,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("endpoint", endpoint),
     ("engine_replies", engine_replies),
     ("event_stream", event_stream),
+    ("state_files", state_files),
     ("http", http),
     ("prometheus_accept", prometheus_accept),
     ("label_escaping", label_escaping),

@@ -19,6 +19,7 @@ pub(crate) fn of(target: &str) -> Vec<Vec<u8>> {
         "locate" => PLACES.iter().map(|path| path.replace("ID", &"0123456789abcdef".repeat(4)).into_bytes()).collect(),
         "endpoint" => ADDRESSES.iter().map(|address| address.as_bytes().to_vec()).collect(),
         "engine_replies" => replies(),
+        "state_files" => STATES.iter().map(|file| file.as_bytes().to_vec()).collect(),
         "event_stream" => streams(),
         "http" => replies().iter().chain(&streams()).flat_map(|body| answers(body)).collect(),
         "prometheus_accept" => ACCEPTED.iter().map(|header| header.as_bytes().to_vec()).collect(),
@@ -58,6 +59,15 @@ const ADDRESSES: &[&str] = &[
     "https://[::1]:2376",
     "ssh://me@host.example:22/run/user/1000/podman/podman.sock\nssh://host\nssh://[fe80::1]",
     "npipe:////./pipe/docker_engine\nfd://\ntcp://user@host:1",
+];
+
+/// What engines write for themselves: Docker, Podman, containerd for Kubernetes, CRI-O, nerdctl.
+const STATES: &[&str] = &[
+    r#"{"Name":"/web-1","Created":"2026-11-21T12:52:11.387456814Z","Config":{"Image":"nginx:1","Labels":{"a":"b"}}}"#,
+    r#"[5,{"id":"0a1b","names":["web"],"metadata":"{\"image-name\":\"busybox:local\",\"name\":\"web\"}","created":"2026-11-21T12:32:06Z"}]"#,
+    r#"{"annotations":{"io.kubernetes.cri.container-type":"container","io.kubernetes.cri.container-name":"web","io.kubernetes.cri.image-name":"reg/web:1","io.kubernetes.cri.sandbox-name":"shop-1","io.kubernetes.cri.sandbox-namespace":"default","io.kubernetes.cri.sandbox-uid":"u-1"}}"#,
+    r#"{"annotations":{"io.kubernetes.cri-o.ContainerType":"sandbox","io.kubernetes.cri-o.ImageName":"pause:3","io.kubernetes.cri-o.Created":"2026-11-21T12:32:06Z","io.kubernetes.cri-o.Labels":"{\"io.kubernetes.pod.name\":\"shop\",\"io.kubernetes.pod.namespace\":\"x\"}"}}"#,
+    r#"{"annotations":{"nerdctl/name":"web"}}"#,
 ];
 
 /// What Prometheus 2 and 3, vmagent, Telegraf and browsers ask for.
