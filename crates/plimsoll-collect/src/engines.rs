@@ -19,7 +19,8 @@ use crate::Options;
 use crate::inbox::{Change, Inbox};
 use crate::recognise::Recogniser;
 use crate::source::{Origin, SourceChoice};
-use crate::watch::{Claims, FirstLook, Naming, Pace, Watcher};
+use crate::together::{Claims, FirstLook, Naming};
+use crate::watch::{Pace, Watcher};
 
 /// How often the places where engines listen are looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
