@@ -82,6 +82,18 @@ fn namespace_number(link: &[u8]) -> Option<u64> {
 /// `include/linux/proc_ns.h`).
 const INITIAL_PROCESS_NAMESPACE: &[u8] = b"pid:[4026531836]";
 
+/// Whether a `/proc` shows processes outside the namespace that this program is in, or there is no outside. Where it
+/// cannot be told, nothing speaks against it.
+pub(crate) fn shows_host_processes(procfs: &Path) -> bool {
+    let Ok(link) = std::fs::read_link(procfs.join("self/ns/pid")) else { return true };
+    if link.as_os_str().as_encoded_bytes() == INITIAL_PROCESS_NAMESPACE {
+        return true;
+    }
+    // A process has one number in each namespace from that of the mount down to its own.
+    let status = std::fs::read(procfs.join("self/status")).unwrap_or_default();
+    crate::parse::proc::namespaces_below(&status).is_none_or(|depth| depth > 1)
+}
+
 /// The host's network namespace: that of process 1. Where its link is not to be read, and this program
 /// sees the host's processes, the namespace that this program itself is in.
 pub(crate) fn host_namespace(procfs: &Path) -> Option<u64> {
