@@ -22,7 +22,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat};
 
 use crate::files::CGROUP_PROCS;
-use crate::layout::{Controller, Layout};
+use crate::layout::{Controller, Layout, Version};
 use crate::recognise::{Recognised, Runtime, recognise};
 
 /// How many levels below the root are walked. Kubernetes inside a user's service takes nine.
@@ -49,13 +49,22 @@ pub struct Scan {
 pub fn scan(layout: &Layout) -> Scan {
     let mut containers = Vec::new();
     let was_cut = walk(layout, |mut found, parent, name| {
-        if let Some(process) = first_process(parent, name) {
+        let process = first_process(parent, name);
+        if let Some(process) = process.or_else(|| has_tasks(layout, &found.path).then_some(0)) {
             found.pid = Some(process).filter(|pid| *pid > 0);
             containers.push(found);
         }
         ControlFlow::Continue(())
     });
     Scan { containers, was_cut }
+}
+
+/// Whether v1 counts tasks in a cgroup. Its `cgroup.procs` leaves out what is outside of our process namespace, where v2
+/// writes 0.
+fn has_tasks(layout: &Layout, path: &str) -> bool {
+    let root = layout.hierarchy(Controller::Pids).filter(|_| layout.version != Version::V2);
+    let file = root.map(|root| root.join(path.trim_start_matches('/')).join("pids.current"));
+    file.and_then(|file| first_line(CWD, &file)).is_some_and(|tasks| tasks > 0)
 }
 
 /// The path of a container's cgroup, wherever it is, below the hierarchy's root.
@@ -263,6 +272,16 @@ mod tests {
             assert_eq!(found.len(), 1, "{files:?}");
             assert_eq!(Some(found[0].id.clone()), number.map(id), "{files:?}");
         }
+    }
+
+    #[test]
+    fn v1_does_not_tell_of_processes_outside_of_our_namespace() {
+        let tree = Tree::new(&["memory/tasks", "pids/tasks"]);
+        for (number, tasks) in [(1, "3\n"), (2, "0\n")] {
+            tree.put(&format!("memory/docker/{}/cgroup.procs", id(number)), "");
+            tree.put(&format!("pids/docker/{}/pids.current", id(number)), tasks);
+        }
+        assert_eq!(tree.pids(), [(id(1), None)]);
     }
 
     #[test]
