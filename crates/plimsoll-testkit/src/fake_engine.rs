@@ -1,7 +1,7 @@
 //! A Docker engine in this process that says what a test wants to hear.
 //!
 //! It listens on a Unix socket in a directory of its own, answers `/_ping`, `/version`, `/info`, `/containers/json`,
-//! `/containers/{id}/json`, `/images/{id}/json` and `/events` as API 1.41 (or another, [`FakeEngine::set_api`]) does,
+//! `/containers/{id}/json`, `/containers/{id}/stats`, `/images/{id}/json` and `/events` as API 1.41 (or another, [`FakeEngine::set_api`]) does,
 //! notes every request, and misbehaves on request. It runs on a thread of its own, so tests need no runtime.
 //!
 //! ```
@@ -13,6 +13,8 @@
 //! engine.emit("die", &id, &[("exitCode", "137")]);
 //! engine.remove(&id);
 //! ```
+
+mod stats;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,8 +30,13 @@ use tokio::sync::{broadcast, watch};
 
 use crate::http::{Head, read_request};
 
+pub use stats::{FakeStats, Trouble};
+
 /// How many events a slow subscriber may be behind before it loses some.
 const EVENTS: usize = 4096;
+
+/// The memory of the fake host, in bytes.
+pub const HOST_MEMORY: u64 = 8 << 30;
 
 /// How a request is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -332,6 +339,7 @@ struct State {
     connections: usize,
     api: (u16, u16),
     least: (u16, u16),
+    stats: stats::AllStats,
 }
 
 impl Shared {
@@ -363,6 +371,7 @@ impl FakeEngine {
             connections: 0,
             api: (1, 41),
             least: (1, 12),
+            stats: stats::AllStats::new(),
         };
         let shared = Shared {
             state: Mutex::new(state),
@@ -537,6 +546,9 @@ async fn serve(mut stream: UnixStream, shared: Arc<Shared>) -> std::io::Result<(
             (behaviour.unwrap_or(Behaviour::Normal), state.answer(&head, version, &path))
         };
         match (behaviour, events) {
+            (Behaviour::Normal, _) if stats::is_stream(&path) => {
+                return stats::stream(stream, &shared, &path).await;
+            }
             (Behaviour::Normal, Some(events)) if status == 200 => return stream_events(stream, events).await,
             (Behaviour::Normal, _) => send(&mut stream, status, body.as_bytes()).await?,
             (Behaviour::Status(status, body), _) => send(&mut stream, status, body.as_bytes()).await?,
@@ -697,7 +709,7 @@ impl State {
     fn info_json(&self) -> Value {
         json!({
             "ID": "FAKE", "Name": "host-1", "Containers": self.containers.len(), "Driver": "overlay2",
-            "CgroupDriver": "cgroupfs", "CgroupVersion": "2", "NCPU": 2, "MemTotal": 8_589_934_592_u64,
+            "CgroupDriver": "cgroupfs", "CgroupVersion": "2", "NCPU": 2, "MemTotal": HOST_MEMORY,
             "DockerRootDir": "/var/lib/docker", "ServerVersion": "0.0.0-fake",
             "SecurityOptions": ["name=seccomp,profile=default"], "OperatingSystem": "Fake", "OSType": "linux",
         })
