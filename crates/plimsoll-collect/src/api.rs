@@ -48,6 +48,8 @@ pub(crate) struct Asker {
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) origin: Arc<Origin>,
     pub(crate) measured: watch::Receiver<Measured>,
+    /// How many streams there may be: [`MAX_STREAMS`].
+    pub(crate) most: usize,
 }
 
 impl Asker {
@@ -72,8 +74,9 @@ impl Asker {
             let is_full = self.open_and_close(&mut tasks, &mut streams);
             if is_full && !was_full {
                 tracing::warn!(
-                    "{} runs more than {MAX_STREAMS} containers; the API is asked for the numbers of so many, the others have none",
-                    self.client.endpoint()
+                    "{} runs more than {} containers; the API is asked for the numbers of so many, the others have none",
+                    self.client.endpoint(),
+                    self.most
                 );
             }
             was_full = is_full;
@@ -107,7 +110,7 @@ impl Asker {
             stays
         });
         for name in names {
-            if streams.len() >= MAX_STREAMS {
+            if streams.len() >= self.most {
                 break;
             }
             if !streams.contains_key(name) {
@@ -214,5 +217,99 @@ impl Stream {
     /// Numbers for which there is no room are as good as late: the next ones come in a second.
     fn put(&self, id: &str, numbers: Numbers) {
         drop(self.inbox.put(Change::Numbers { id: id.to_owned(), numbers: Box::new(numbers) }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plimsoll_engine::Endpoint;
+    use plimsoll_testkit::fake_engine::{FakeContainer, FakeEngine, SOON};
+    use plimsoll_testkit::wait_until_async;
+
+    use super::*;
+    use crate::SourceChoice;
+
+    struct Setup {
+        engine: FakeEngine,
+        inbox: Arc<Inbox>,
+        origin: Arc<Origin>,
+        measured: watch::Sender<Measured>,
+        task: tokio::task::JoinHandle<()>,
+    }
+
+    impl Setup {
+        fn start(most: usize) -> Self {
+            let engine = FakeEngine::start();
+            let client = Client::new(Endpoint::Unix(engine.socket().to_owned()));
+            let (inbox, origin) = (Arc::default(), Arc::new(Origin::new(SourceChoice::Api)));
+            let measured = watch::Sender::default();
+            let asker = Asker {
+                client,
+                inbox: Arc::clone(&inbox),
+                origin: Arc::clone(&origin),
+                measured: measured.subscribe(),
+                most,
+            };
+            let task = tokio::spawn(asker.run());
+            Self { engine, inbox, origin, measured, task }
+        }
+
+        fn put(&self, name: &str) -> String {
+            let id = self.engine.put(FakeContainer::new(name));
+            self.measured.send_if_modified(|measured| measured.containers.insert(id.clone()));
+            id
+        }
+
+        fn remove(&self, id: &str) {
+            self.measured.send_if_modified(|measured| measured.containers.remove(id));
+        }
+
+        /// Waits until these and no others have streams, beside the asker itself.
+        async fn wait_streams(&self, expected: &[&String]) {
+            let expected: BTreeSet<_> = expected.iter().copied().cloned().collect();
+            wait_until_async(SOON, "the streams", async || {
+                let streams = Arc::strong_count(&self.inbox) - 2;
+                self.inbox.take(Vec::new());
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                let told: BTreeSet<_> = self
+                    .inbox
+                    .take(Vec::new())
+                    .into_iter()
+                    .filter_map(|change| match change {
+                        Change::Numbers { id, .. } => Some(id),
+                        _ => None,
+                    })
+                    .collect();
+                streams == expected.len() && told == expected
+            })
+            .await;
+        }
+    }
+
+    #[tokio::test]
+    async fn who_has_a_stream_keeps_it_and_who_waits_gets_the_next() {
+        let setup = Setup::start(2);
+        let (a, b) = (setup.put("a"), setup.put("b"));
+        setup.wait_streams(&[&a, &b]).await;
+        let more: Vec<_> = ["c", "d", "e"].iter().map(|name| setup.put(name)).collect();
+        setup.wait_streams(&[&a, &b]).await;
+        more.iter().for_each(|id| setup.remove(id));
+        let late = setup.put("late");
+        setup.remove(&a);
+        setup.wait_streams(&[&b, &late]).await;
+        assert_eq!(setup.origin.counts().requests, 3);
+    }
+
+    #[tokio::test]
+    async fn streams_end_with_the_decision_and_with_the_asker() {
+        let setup = Setup::start(MAX_STREAMS);
+        let a = setup.put("a");
+        setup.wait_streams(&[&a]).await;
+        setup.origin.set_for_test(false);
+        setup.wait_streams(&[]).await;
+        setup.origin.set_for_test(true);
+        setup.wait_streams(&[&a]).await;
+        setup.task.abort();
+        wait_until_async(SOON, "the end", async || Arc::strong_count(&setup.inbox) == 1).await;
     }
 }

@@ -110,8 +110,7 @@ impl Numbers {
         let memory = &stats.memory;
         values.set_option(Slot::MemoryUsage, memory.usage);
         values.set_option(Slot::MemoryMaxUsage, memory.max_usage);
-        // Some v1 kernels do not account memory unless they are told to.
-        let is_v1 = memory.stat.total_inactive_file.is_some() || cpu.usage.percpu > 0;
+        let is_v1 = memory.stat.total_inactive_file.is_some();
         if !is_v1 {
             values.set_option(Slot::MemoryLimit, below(memory.limit, host_memory));
         }

@@ -114,6 +114,12 @@ impl Origin {
         self.changed.notify_waiters();
     }
 
+    /// Decides anew.
+    #[cfg(test)]
+    pub(crate) fn set_for_test(&self, is_api: bool) {
+        self.set(if is_api { API } else { KERNEL });
+    }
+
     /// A running container was not found in the kernel.
     pub(crate) fn missed(&self) {
         self.missed.store(true, Ordering::Relaxed);
