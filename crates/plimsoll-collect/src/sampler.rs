@@ -312,9 +312,11 @@ impl Sampler {
         }
         for (engine, listened) in self.agent.engines.iter_mut().zip(&self.engines) {
             engine.source = listened.origin.decided();
-            let (requests, failures) = listened.origin.counts();
-            engine.requests = listened.engine.requests + requests;
-            engine.failures = listened.engine.failures + failures;
+            let asked = listened.origin.counts();
+            engine.requests = listened.engine.requests + asked.requests;
+            engine.failures = listened.engine.failures + asked.failures;
+            engine.timeouts = listened.engine.timeouts + asked.timeouts;
+            engine.broken = listened.engine.broken + asked.broken;
         }
         self.agent.pass_duration = Some(monotonic() - began);
     }
@@ -444,6 +446,7 @@ impl Sampler {
             Some(position) => *position,
             None => {
                 self.mention_namesake(&container);
+                self.namespaces_changed = true;
                 let position = self.tracked.len();
                 self.positions.insert(container.id.clone(), position);
                 let (container, life) = (Arc::clone(&container), life.clone());
@@ -453,6 +456,8 @@ impl Sampler {
         };
         let tracked = &mut self.tracked[position];
         tracked.origin = origin;
+        self.namespaces_changed |= tracked.container.network_mode != container.network_mode
+            || tracked.container.state.may_have_processes() != container.state.may_have_processes();
         let told = whereabouts.pid;
         let found = tracked.reader.as_ref().and_then(Reader::pid);
         let same_process = told.is_some() && told == found;
@@ -495,22 +500,23 @@ impl Sampler {
     /// share another's, and the first of several. Returns whether anything changed.
     fn share_namespaces(&mut self) -> bool {
         self.namespaces_changed = false;
-        let Some(kernel) = &mut self.kernel else { return false };
-        let mut speakers: HashMap<u64, (bool, usize)> = HashMap::new();
+        let mut speakers: HashMap<Namespace<'_>, (bool, usize)> = HashMap::new();
         for (position, tracked) in self.tracked.iter().enumerate() {
-            let Some(namespace) = tracked.namespace() else { continue };
-            let rank = (tracked.container.network_mode.starts_with("container:"), position);
+            let Some(namespace) = self.namespace(tracked) else { continue };
+            let rank = (tracked.container.network_mode.starts_with(OF_ANOTHER), position);
             speakers.entry(namespace).and_modify(|best| *best = rank.min(*best)).or_insert(rank);
         }
+        let shows = |(position, tracked): (usize, &Tracked)| {
+            let namespace = self.namespace(tracked)?;
+            Some(speakers.get(&namespace).is_some_and(|(_, speaker)| *speaker == position))
+        };
+        let shows: Vec<_> = self.tracked.iter().enumerate().map(shows).collect();
         let mut changed = false;
-        for (position, tracked) in self.tracked.iter_mut().enumerate() {
-            let Some(namespace) = tracked.namespace() else { continue };
-            let shows = speakers.get(&namespace).is_some_and(|(_, speaker)| *speaker == position);
-            if shows == tracked.shows_network {
-                continue;
-            }
+        for (tracked, shows) in self.tracked.iter_mut().zip(shows) {
+            let Some(shows) = shows.filter(|shows| *shows != tracked.shows_network) else { continue };
             changed = true;
             tracked.shows_network = shows;
+            let Some(kernel) = &mut self.kernel else { continue };
             if shows {
                 // Its files were closed: open them again. It is the same cgroup, so nothing is counted anew.
                 if let Some(reader) = tracked.reader.take() {
@@ -523,6 +529,39 @@ impl Sampler {
         }
         changed
     }
+
+    /// The network namespace that a container is in, as far as that can be told.
+    fn namespace<'a>(&'a self, tracked: &'a Tracked) -> Option<Namespace<'a>> {
+        if let Some(reader) = &tracked.reader {
+            return reader.namespace().map(Namespace::Number);
+        }
+        let container = &tracked.container;
+        if !container.state.may_have_processes() {
+            return None;
+        }
+        let Some(owner) = container.network_mode.strip_prefix(OF_ANOTHER) else {
+            return Some(Namespace::Of(&container.id));
+        };
+        let is_owner =
+            |other: &&Tracked| other.container.name == owner && Arc::ptr_eq(&other.origin, &tracked.origin);
+        // Engines write down the id, whatever they were given.
+        let by_name = || self.tracked.iter().find(is_owner).map(|found| &*found.container.id);
+        Some(Namespace::Of(if self.positions.contains_key(owner) {
+            owner
+        } else {
+            by_name().unwrap_or(owner)
+        }))
+    }
+}
+
+/// How an engine says that a container is in another one's network namespace; the other's id follows.
+const OF_ANOTHER: &str = "container:";
+
+/// A network namespace: by its number where the kernel was asked, else by the container that it was made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Namespace<'a> {
+    Number(u64),
+    Of(&'a str),
 }
 
 /// What the agent may do with the sockets of engines: one capability a family, as several engines of one
@@ -611,10 +650,6 @@ impl Tracked {
         }
     }
 
-    fn namespace(&self) -> Option<u64> {
-        self.reader.as_ref().and_then(Reader::namespace)
-    }
-
     /// Looks for the container's cgroup, if it may have one and it is time to. Returns whether it was
     /// found.
     fn search(&mut self, kernel: &mut Kernel, mono: u64, limits_age: u64) -> bool {
@@ -628,8 +663,8 @@ impl Tracked {
         self.open(kernel);
         // Each container has its own moment, so that no pass has to read the limits of all.
         self.limits_read = mono.saturating_sub(moment(&self.container.id, limits_age));
-        self.shows_network = true;
         if self.reader.is_some() {
+            self.shows_network = true;
             self.origin.found();
         } else if self.whereabouts.pid.is_some() {
             self.origin.missed();
@@ -637,18 +672,23 @@ impl Tracked {
         self.reader.is_some()
     }
 
-    /// Fills a row with what the engine's API told, unless that is too old. Returns whether there was
-    /// anything.
+    /// Fills a row with what the engine's API told, unless that is too old, or of the run before this one.
+    /// Returns whether there was anything.
     fn fill_told(&mut self, row: &mut ContainerRow, mono: u64) -> bool {
-        if !self.container.state.may_have_processes() {
-            self.told = None;
+        let runs = self.container.state.may_have_processes();
+        let started = self.life.started_at();
+        let is_stale = |told: &mut Box<Numbers>| {
+            let before = matches!((told.taken, started), (Some(taken), Some(started)) if taken < started);
+            !runs || before || mono.saturating_sub(told.at) > numbers::MAX_AGE
+        };
+        drop(self.told.take_if(is_stale));
+        let Some(told) = &self.told else { return false };
+        told.fill(row);
+        // Engines tell the traffic of the namespace that a container is in, whoever's it is.
+        if !self.shows_network || matches!(&*self.container.network_mode, "host" | "none") {
+            row.interfaces.clear();
         }
-        let told = self.told.take_if(|told| mono.saturating_sub(told.at) > numbers::MAX_AGE);
-        drop(told);
-        if let Some(told) = &self.told {
-            told.fill(row);
-        }
-        self.told.is_some()
+        true
     }
 
     fn open(&mut self, kernel: &mut Kernel) {

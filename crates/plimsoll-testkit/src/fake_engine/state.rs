@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::Behaviour;
 use super::container::FakeContainer;
+use super::stats::AllStats;
 use crate::http::Head;
 
 #[derive(Debug)]
@@ -14,6 +15,7 @@ pub(super) struct State {
     pub(super) connections: usize,
     pub(super) api: (u16, u16),
     pub(super) least: (u16, u16),
+    pub(super) stats: AllStats,
     /// The events of the past with their times, for those who ask what they missed.
     pub(super) history: Vec<(u64, Vec<u8>)>,
     /// How it calls itself; every fake has another.
@@ -113,7 +115,7 @@ impl State {
     fn info_json(&self) -> Value {
         json!({
             "ID": self.id, "Name": "host-1", "Containers": self.containers.len(), "Driver": "overlay2",
-            "CgroupDriver": "cgroupfs", "CgroupVersion": "2", "NCPU": 2, "MemTotal": 8_589_934_592_u64,
+            "CgroupDriver": "cgroupfs", "CgroupVersion": "2", "NCPU": 2, "MemTotal": super::HOST_MEMORY,
             "DockerRootDir": "/var/lib/docker", "ServerVersion": "0.0.0-fake",
             "SecurityOptions": ["name=seccomp,profile=default"], "OperatingSystem": "Fake", "OSType": "linux",
         })
