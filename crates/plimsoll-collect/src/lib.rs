@@ -44,6 +44,7 @@ mod recognise;
 mod sampler;
 mod source;
 mod thread;
+mod together;
 mod watch;
 mod work;
 
@@ -55,7 +56,8 @@ pub use recognise::Recogniser;
 pub use sampler::{Ages, Sampler};
 pub use source::{Origin, SourceChoice};
 pub use thread::{MAX_AGE, SamplerThread, Samples};
-pub use watch::{Claims, Naming, Pace, Watcher};
+pub use together::Naming;
+pub use watch::{Pace, Watcher};
 
 use plimsoll_model::Selection;
 use plimsoll_model::agent::Build;

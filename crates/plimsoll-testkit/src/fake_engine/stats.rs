@@ -11,7 +11,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep};
 
-use super::{FakeContainer, FakeEngine, Shared, head_of, rfc3339, send_chunk};
+use super::container::rfc3339;
+use super::server::{head_of, send_chunk};
+use super::{FakeContainer, FakeEngine, Shared};
 
 /// What Podman's own path looks like, in the version that clients ask for.
 const OF_PODMAN: &str = "/v4.0.0/libpod/containers/stats";
