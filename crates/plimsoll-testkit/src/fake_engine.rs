@@ -1,8 +1,9 @@
 //! A Docker engine in this process that says what a test wants to hear.
 //!
 //! It listens on a Unix socket in a directory of its own, answers `/_ping`, `/version`, `/info`, `/containers/json`,
-//! `/containers/{id}/json`, `/containers/{id}/stats`, `/images/{id}/json` and `/events` as API 1.41 (or another, [`FakeEngine::set_api`]) does,
-//! notes every request, and misbehaves on request. It runs on a thread of its own, so tests need no runtime.
+//! `/containers/{id}/json`, `/containers/{id}/stats`, `/images/{id}/json` and `/events` as API 1.41 (or another,
+//! [`FakeEngine::set_api`]) does, and Podman's `/libpod/containers/stats`. It notes every request, and misbehaves on
+//! request. It runs on a thread of its own, so tests need no runtime.
 //!
 //! ```
 //! use plimsoll_testkit::fake_engine::{Behaviour, FakeContainer, FakeEngine};
@@ -33,8 +34,7 @@ use self::server::accept;
 use self::state::State;
 
 pub use self::container::{FakeContainer, id_of};
-
-pub use stats::{FakeStats, Trouble};
+pub use self::stats::{FakeStats, Trouble};
 
 /// How many events a slow subscriber may be behind before it loses some.
 const EVENTS: usize = 4096;

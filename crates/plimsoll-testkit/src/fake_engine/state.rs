@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::Behaviour;
 use super::container::FakeContainer;
 use super::stats::AllStats;
+use super::{Behaviour, HOST_MEMORY};
 use crate::http::Head;
 
 #[derive(Debug)]
@@ -15,13 +15,13 @@ pub(super) struct State {
     pub(super) connections: usize,
     pub(super) api: (u16, u16),
     pub(super) least: (u16, u16),
-    pub(super) stats: AllStats,
     /// The events of the past with their times, for those who ask what they missed.
     pub(super) history: Vec<(u64, Vec<u8>)>,
     /// How it calls itself; every fake has another.
     pub(super) id: String,
     /// The release of the kernel that it says it runs on: this one, unless told otherwise.
     pub(super) kernel: String,
+    pub(super) stats: AllStats,
 }
 
 /// The moment in `since=SECONDS.NANOSECONDS`, in nanoseconds.
@@ -115,7 +115,7 @@ impl State {
     fn info_json(&self) -> Value {
         json!({
             "ID": self.id, "Name": "host-1", "Containers": self.containers.len(), "Driver": "overlay2",
-            "CgroupDriver": "cgroupfs", "CgroupVersion": "2", "NCPU": 2, "MemTotal": super::HOST_MEMORY,
+            "CgroupDriver": "cgroupfs", "CgroupVersion": "2", "NCPU": 2, "MemTotal": HOST_MEMORY,
             "DockerRootDir": "/var/lib/docker", "ServerVersion": "0.0.0-fake",
             "SecurityOptions": ["name=seccomp,profile=default"], "OperatingSystem": "Fake", "OSType": "linux",
         })
