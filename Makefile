@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 ARGS ?=
 
-.PHONY: help run test bench lint fixtures demo-down clean-up
+.PHONY: help run test soak bench lint fixtures demo-down clean-up
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ run: ## build the release, make sure of an engine and of something to see, and r
 
 test: ## everything that has to hold: format, lints, tests, real engines, cgroup v2
 	@scripts/test.sh
+
+soak: ## thousands of random operations on containers while their engine comes and goes (OPERATIONS=5000)
+	PLIMSOLL_SOAK=$(or $(OPERATIONS),5000) cargo test --locked -p plimsoll --test lifecycle -- --nocapture --test-threads=1
 
 bench: ## measure, and compare with the figures on record
 	@scripts/bench.sh

@@ -55,6 +55,9 @@ pub(crate) enum Place {
 /// opened anew each time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Keep {
+    /// A container's first, whose failing tells that the cgroup is gone, even if there is another by its name.
+    First,
+    /// What is read in every pass.
     Always,
     IfPlenty,
     IfAbundant,
@@ -155,11 +158,11 @@ static V2: &[File] = &[
     cgroup(Unified, "pids.current", C::Processes, Single(Slot::Threads)).always().pulse(&[Slot::Threads]),
     cgroup(Unified, "cpuset.cpus.effective", C::Cpu, N(cpuset)).from(Full).seldom_kept(),
     cgroup(Unified, "memory.stat", C::Memory, N(memory::v2_stat)).always(),
-    cgroup(Unified, "memory.swap.current", C::Memory, Single(Slot::MemorySwap)).from(D),
+    cgroup(Unified, "memory.swap.current", C::Memory, Single(Slot::MemorySwap)).from(D).always(),
     cgroup(Unified, "memory.peak", C::Memory, Single(Slot::MemoryMaxUsage)).from(D).seldom_kept().active(),
-    cgroup(Unified, "memory.events", C::Memory, N(memory::v2_events)),
-    cgroup(Unified, "memory.swap.events", C::Memory, N(memory::v2_swap_events)).from(D).seldom_kept(),
-    cgroup(Unified, "io.stat", C::Io, Parse::Devices(v2_io)),
+    cgroup(Unified, "memory.events", C::Memory, N(memory::v2_events)).always(),
+    cgroup(Unified, "memory.swap.events", C::Memory, N(memory::v2_swap_events)).from(D).always(),
+    cgroup(Unified, "io.stat", C::Io, Parse::Devices(v2_io)).always(),
     cgroup(Unified, CGROUP_PROCS, C::Processes, N(processes)).from(D).seldom_kept().active(),
     cgroup(Unified, "cgroup.stat", C::Processes, N(descendants)).from(Full).seldom_kept(),
     cgroup(Unified, "pids.peak", C::Processes, Single(Slot::ThreadsPeak)).from(D).seldom_kept().active(),
@@ -188,8 +191,8 @@ static PRESSURE: &[File] = &[
 
 static NETWORK: &[File] = &[
     process("net/dev", C::Network, Parse::Interfaces).always(),
-    process("net/sockstat", C::Sockets, N(net::sockstat)).from(D),
-    process("net/sockstat6", C::Sockets, N(net::sockstat)).from(D).seldom_kept(),
+    process("net/sockstat", C::Sockets, N(net::sockstat)).from(D).always(),
+    process("net/sockstat6", C::Sockets, N(net::sockstat)).from(D).always(),
 ];
 
 /// The files of a layout that a selection asks for, in the order in which they are read: the pulse first,

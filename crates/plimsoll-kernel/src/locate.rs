@@ -12,7 +12,7 @@
 use std::path::{Path, PathBuf};
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags};
 
 use crate::error::Error;
 use crate::layout::{Controller, Layout, Roots, Version};
@@ -165,8 +165,8 @@ fn with_limits(layout: &Layout, mut directories: Directories, path: String) -> (
     let Some(scope) = unified.take_if(|_| layout.version == Version::V2 && path.ends_with(".scope")) else {
         return (directories, path);
     };
-    let mut below = scan::directories(&scope);
-    let is_alone = below.next().is_some_and(|name| name == CRUN_GROUP) && below.next().is_none();
+    let mut below = scan::directories(CWD, &scope);
+    let is_alone = below.next().is_some_and(|name| name.as_os_str() == CRUN_GROUP) && below.next().is_none();
     *unified = Some(if is_alone { scope.join(CRUN_GROUP) } else { scope });
     (directories, if is_alone { format!("{path}/{CRUN_GROUP}") } else { path })
 }
@@ -249,8 +249,8 @@ fn places(layout: &Layout, target: &Target<'_>) -> Vec<String> {
     add("", PLACES);
     let mut users: Vec<String> = layout
         .hierarchies()
-        .flat_map(|(_, root)| scan::directories(&root.join("user.slice")))
-        .filter_map(|name| name.into_string().ok())
+        .flat_map(|(_, root)| scan::directories(CWD, &root.join("user.slice")))
+        .filter_map(|name| name.into_os_string().into_string().ok())
         .collect();
     users.sort_unstable();
     users.dedup();
@@ -274,7 +274,7 @@ fn first_process(directories: &Directories, procfs: &Path, id: &str) -> Option<P
     let holds_processes = [Controller::Pids, Controller::Memory, Controller::CpuAcct, Controller::Unified];
     let directory = holds_processes.iter().find_map(|c| directories[*c as usize].as_deref())?;
     // A process outside our process namespace has number 0.
-    let pid = scan::first_process(directory).filter(|pid| *pid > 0)?;
+    let pid = scan::first_process(CWD, directory).filter(|pid| *pid > 0)?;
     let process = Process::open(procfs, pid)?;
     let memberships = cgroups(&process.read("cgroup")?);
     memberships.iter().any(|membership| up_to_container(&membership.path, id).is_some()).then_some(process)

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use crate::Kernel;
 use crate::devices::Devices;
 use crate::error::Error;
-use crate::files::{CGROUP_PROCS, File, Parse, Place, When};
+use crate::files::{CGROUP_PROCS, File, Keep, Parse, Place, When};
 use crate::layout::Controller;
 use crate::locate::{self, Target};
 use crate::parse::block::DeviceNumbers;
@@ -247,11 +247,9 @@ impl Kernel {
                 rustix::fs::openat(&process.directory, file.name, flags, Mode::empty())
             }
         };
+        let keep = if count_kept(&reader.files) == 0 { Keep::First } else { file.keep };
         match opened {
-            // The first file is always kept: its failing tells that the cgroup is gone.
-            Ok(descriptor) if self.budget.take(file.keep) || count_kept(&reader.files) == 0 => {
-                Open::Kept(descriptor)
-            }
+            Ok(descriptor) if self.budget.take(keep) => Open::Kept(descriptor),
             Ok(_) => Open::Anew,
             Err(Errno::NOENT | Errno::NODEV | Errno::OPNOTSUPP | Errno::SRCH) => Open::Absent,
             Err(_) => {

@@ -151,7 +151,8 @@ fn split_id(name: &str) -> Option<(&str, &str)> {
 pub(crate) fn is_named_after(name: &str, id: &str) -> bool {
     let stem = name.strip_suffix(".scope").unwrap_or(name);
     let Some(before) = stem.strip_suffix(id).filter(|_| !id.is_empty()) else { return false };
-    before.is_empty() || before.strip_suffix(['-', ':']).is_some_and(|prefix| !is_monitor(prefix))
+    // Kata's hypervisor has `kata_ID`.
+    before.is_empty() || before.strip_suffix(['-', ':', '_']).is_some_and(|prefix| !is_monitor(prefix))
 }
 
 /// `libpod-conmon`, `crio-conmon`: conmon keeps a container's terminal and exit code, in a scope with the
@@ -329,6 +330,20 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_a_cgroup_is_called(parts in proptest::collection::vec(
+            proptest::prop_oneof!["\\PC{0,80}", "(docker|libpod|libpod_parent|kubepods|pod|default|\\.\\.)?[-:_]?[0-9a-f]{0,70}(\\.scope)?"],
+            0..6,
+        )) {
+            let path = parts.join("/");
+            if let Some(found) = recognise(&path) {
+                let again = recognise(&found.path);
+                assert_eq!(again.map(|again| again.id), Some(found.id), "{path}");
+            }
+        }
+    }
+
     #[test]
     fn roots_own_slice_is_not_rootless() {
         let path = full("/user.slice/user-0.slice/user@0.service/user.slice/libpod-ID.scope");
@@ -343,6 +358,7 @@ mod tests {
             ("libpod-ID", true),
             ("libpod-payload-ID", true),
             ("x.slice:cri-containerd:ID", true),
+            ("kata_ID", true),
             ("libpod-conmon-ID.scope", false),
             ("crio-conmon-ID", false),
             ("conmon-ID.scope", false),

@@ -13,10 +13,13 @@
 //! # Ok::<(), plimsoll_kernel::Error>(())
 //! ```
 
+use std::ffi::OsStr;
 use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat};
 
 use crate::files::CGROUP_PROCS;
 use crate::layout::{Controller, Layout};
@@ -45,8 +48,8 @@ pub struct Scan {
 #[must_use]
 pub fn scan(layout: &Layout) -> Scan {
     let mut containers = Vec::new();
-    let was_cut = walk(layout, |mut found, directory| {
-        if let Some(process) = first_process(directory) {
+    let was_cut = walk(layout, |mut found, parent, name| {
+        if let Some(process) = first_process(parent, name) {
             found.pid = Some(process).filter(|pid| *pid > 0);
             containers.push(found);
         }
@@ -58,7 +61,7 @@ pub fn scan(layout: &Layout) -> Scan {
 /// The path of a container's cgroup, wherever it is, below the hierarchy's root.
 pub(crate) fn search(layout: &Layout, id: &str) -> Option<String> {
     let mut path = None;
-    walk(layout, |found, _| {
+    walk(layout, |found, _, _| {
         if found.id != id {
             return ControlFlow::Continue(());
         }
@@ -75,23 +78,29 @@ fn hierarchy(layout: &Layout) -> Option<&Path> {
     v1.or_else(|| layout.hierarchy(Unified))
 }
 
-/// Shows each container's cgroup to `visit`; returns whether anything was left out.
-fn walk(layout: &Layout, mut visit: impl FnMut(Recognised, &Path) -> ControlFlow<()>) -> bool {
+/// Shows each container's cgroup to `visit`, as a directory in another; returns whether anything was left
+/// out.
+fn walk(
+    layout: &Layout,
+    mut visit: impl FnMut(Recognised, BorrowedFd<'_>, &Path) -> ControlFlow<()>,
+) -> bool {
     let Some(root) = hierarchy(layout) else { return false };
     let mut waiting = vec![(PathBuf::new(), 0)];
     let (mut seen, mut was_cut) = (0, false);
-    while let Some((parent, depth)) = waiting.pop() {
-        for name in directories(&root.join(&parent)) {
+    while let Some((above, depth)) = waiting.pop() {
+        let Some(parent) = open(CWD, &root.join(&above), OFlags::DIRECTORY) else { continue };
+        let parent = parent.as_fd();
+        for name in directories(parent, Path::new(".")) {
             seen += 1;
             if seen > MAX_DIRECTORIES {
                 return true;
             }
-            let path = parent.join(name);
+            let path = above.join(&name);
             // Names of cgroups can be any bytes; those of containers are text.
             let found = path.to_str().and_then(recognise);
-            match found.filter(|found| !is_pod(found, root, &path)) {
+            match found.filter(|found| !is_pod(found, parent, &name)) {
                 Some(found) => {
-                    if visit(found, &root.join(&path)).is_break() {
+                    if visit(found, parent, &name).is_break() {
                         return was_cut;
                     }
                 }
@@ -105,57 +114,76 @@ fn walk(layout: &Layout, mut visit: impl FnMut(Recognised, &Path) -> ControlFlow
 
 /// Podman's pods with the cgroupfs manager and a parent of their own look like a container until one sees what
 /// is in them.
-fn is_pod(found: &Recognised, root: &Path, path: &Path) -> bool {
-    found.runtime == Runtime::Other
-        && directories(&root.join(path)).any(|name| {
-            let below = path.join(name);
-            below.to_str().and_then(recognise).is_some_and(|below| below.path != found.path)
-        })
+fn is_pod(found: &Recognised, parent: BorrowedFd<'_>, name: &Path) -> bool {
+    let is_below = |below: PathBuf| {
+        let path = Path::new(&found.path).join(below);
+        path.to_str().and_then(recognise).is_some_and(|below| below.path != found.path)
+    };
+    found.runtime == Runtime::Other && directories(parent, name).any(is_below)
 }
 
-/// The directories in a directory; the kernel says with the name whether it is one.
-pub(crate) fn directories(directory: &Path) -> impl Iterator<Item = std::ffi::OsString> + use<> {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.file_name())
+/// The names of the directories in a directory. The kernel says with each name what it is.
+pub(crate) fn directories(at: BorrowedFd<'_>, directory: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let opened = open(at, directory, OFlags::DIRECTORY);
+    let entries = opened.as_ref().and_then(|opened| Dir::read_from(opened).ok());
+    entries.into_iter().flatten().flatten().filter_map(move |entry| {
+        let name = entry.file_name();
+        let kind = match entry.file_type() {
+            FileType::Unknown => {
+                let facts = statat(opened.as_ref()?, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+                FileType::from_raw_mode(facts.st_mode)
+            }
+            kind => kind,
+        };
+        let name = OsStr::from_bytes(name.to_bytes());
+        (kind == FileType::Directory && name != "." && name != "..").then(|| name.into())
+    })
 }
 
 /// A process of a container: the first of its own cgroup, else the one with the lowest number below, as an
 /// init system leaves none in it. 0 where there are processes outside of our process namespace alone.
-pub(crate) fn first_process(directory: &Path) -> Option<u32> {
-    if let Some(pid) = first_line(&directory.join(CGROUP_PROCS)) {
+pub(crate) fn first_process(at: BorrowedFd<'_>, directory: &Path) -> Option<u32> {
+    if let Some(pid) = first_line(at, &directory.join(CGROUP_PROCS)) {
         return Some(pid);
     }
     // On v2 this covers all below.
-    let events = read_start(&directory.join("cgroup.events"));
+    let events = read_start(at, &directory.join("cgroup.events"));
     if events.is_some_and(|(bytes, length)| bytes[..length].starts_with(b"populated 0")) {
         return None;
     }
-    let mut waiting: Vec<PathBuf> = directories(directory).map(|name| directory.join(name)).collect();
+    let below = |directory: &Path| -> Vec<_> {
+        directories(at, directory).map(|name| directory.join(name)).collect()
+    };
+    let mut waiting = below(directory);
     let (mut lowest, mut seen) = (None, 0);
     while let Some(directory) = waiting.pop() {
         seen += 1;
         if seen > MAX_NESTED {
             break;
         }
-        let first = first_line(&directory.join(CGROUP_PROCS));
+        let first = first_line(at, &directory.join(CGROUP_PROCS));
         lowest = lowest.into_iter().chain(first).min();
-        waiting.extend(directories(&directory).map(|name| directory.join(name)));
+        waiting.extend(below(&directory));
     }
     lowest
 }
 
-fn first_line(file: &Path) -> Option<u32> {
-    let (bytes, length) = read_start(file)?;
+fn first_line(at: BorrowedFd<'_>, file: &Path) -> Option<u32> {
+    let (bytes, length) = read_start(at, file)?;
     let line = bytes[..length].split(|byte| *byte == b'\n').next()?;
     u32::try_from(crate::parse::number(line)?).ok()
 }
 
 /// The first bytes of a file; a process number and the first event are shorter.
-fn read_start(file: &Path) -> Option<([u8; 16], usize)> {
-    let opened = rustix::fs::open(file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+fn read_start(at: BorrowedFd<'_>, file: &Path) -> Option<([u8; 16], usize)> {
+    let opened = open(at, file, OFlags::empty())?;
     let mut bytes = [0; 16];
     let length = rustix::io::pread(&opened, &mut bytes[..], 0).ok()?;
     Some((bytes, length))
+}
+
+fn open(at: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Option<OwnedFd> {
+    openat(at, path, OFlags::RDONLY | OFlags::CLOEXEC | flags, Mode::empty()).ok()
 }
 
 #[cfg(test)]

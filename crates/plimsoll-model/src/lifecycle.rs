@@ -148,12 +148,15 @@ impl Lifecycle {
                 self.awaited_start = found.started;
             }
             let (finished, exit_code) = (self.facts.finished, self.facts.exit_code);
+            let is_of_earlier_end = self.is_of_earlier_end(found);
             self.facts = found.clone();
             // While it runs, the engine shows 0 for the exit code of a run that has not ended.
             if found.running || found.finished.is_none() {
                 self.facts.exit_code = exit_code;
             }
-            self.facts.finished = self.facts.finished.max(finished);
+            if is_of_earlier_end {
+                self.facts.finished = finished;
+            }
             self.ooms = self.ooms.max(u64::from(found.oom_killed == Some(true)));
             self.see_start_before(found);
             return;
@@ -164,14 +167,30 @@ impl Lifecycle {
         if found.oom_killed == Some(true) && !found.running {
             self.ooms = self.ooms.max(1);
         }
+        // An event comes a little later than what it tells of: of the same run, the inspection has the exact times.
+        let is_of_earlier_start = found.started < self.facts.started
+            && (self.last_start_event != self.facts.started
+                || is_between(self.last_die_event, found.started, self.facts.started));
+        let is_of_earlier_end = self.is_of_earlier_end(found);
         let known = std::mem::replace(&mut self.facts, found.clone());
         self.facts.created = found.created.or(known.created);
-        self.facts.started = found.started.max(known.started);
-        self.facts.finished = found.finished.max(known.finished);
-        if found.running || found.finished < known.finished {
+        if is_of_earlier_start {
+            self.facts.started = known.started;
+        }
+        if is_of_earlier_end {
+            self.facts.finished = known.finished;
+        }
+        if found.running || is_of_earlier_end {
             self.facts.exit_code = known.exit_code;
         }
         self.facts.restart_count = found.restart_count.or(known.restart_count);
+    }
+
+    /// Whether an inspection does not know of the last end yet.
+    fn is_of_earlier_end(&self, found: &Inspection) -> bool {
+        found.finished < self.facts.finished
+            && (self.last_die_event != self.facts.finished
+                || is_between(self.last_start_event, found.finished, self.facts.finished))
     }
 
     /// Counts the start that was told before the first inspection, if that is older than the start.
@@ -320,6 +339,11 @@ impl Lifecycle {
     }
 }
 
+/// Whether a moment lies after one and not after another.
+fn is_between(moment: Option<u64>, after: Option<u64>, until: Option<u64>) -> bool {
+    moment > after && moment <= until
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -370,6 +394,34 @@ mod tests {
             life.inspected(&running(50, 0));
             assert_eq!(counts(&life), (2, 0, 2, [0, 1, 1]), "inspection first: {inspection_first}");
         }
+    }
+
+    #[test]
+    fn times_are_those_of_inspections_whichever_comes_first() {
+        let mut life = Lifecycle::first_seen(0);
+        life.started(15);
+        life.inspected(&running(10, 0));
+        assert_eq!(life.started_at(), Some(10));
+        life.died(25, Some(3));
+        life.inspected(&exited(10, 20, 3, 0));
+        assert_eq!(life.facts.finished, Some(20));
+        life.started(35);
+        // This one was under way while it started.
+        life.inspected(&exited(10, 20, 3, 0));
+        assert_eq!(life.started_at(), Some(35));
+        life.inspected(&Inspection { finished: Some(20), ..running(30, 0) });
+        assert_eq!(life.started_at(), Some(30));
+        life.died(45, Some(4));
+        life.inspected(&Inspection { finished: Some(20), ..running(30, 0) });
+        assert_eq!((life.facts.finished, life.facts.exit_code), (Some(45), Some(4)));
+        life.started(55);
+        life.inspected(&exited(30, 40, 4, 0));
+        assert_eq!(
+            (life.started_at(), life.facts.finished, life.facts.exit_code),
+            (Some(55), Some(40), Some(4))
+        );
+        life.inspected(&Inspection { finished: Some(40), ..running(50, 0) });
+        assert_eq!((life.started_at(), life.facts.exit_code), (Some(50), Some(4)));
     }
 
     #[test]

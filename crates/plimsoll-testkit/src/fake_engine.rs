@@ -14,7 +14,10 @@
 //! engine.remove(&id);
 //! ```
 
-use std::collections::BTreeMap;
+mod container;
+mod server;
+mod state;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -22,11 +25,13 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 use tokio::sync::{broadcast, watch};
 
-use crate::http::{Head, read_request};
+use self::server::accept;
+use self::state::State;
+
+pub use self::container::{FakeContainer, id_of};
 
 /// How many events a slow subscriber may be behind before it loses some.
 const EVENTS: usize = 4096;
@@ -50,270 +55,12 @@ pub enum Behaviour {
     CloseMidBody,
     /// With this many bytes of JSON, in chunks: an array that holds nothing but white space.
     Huge(usize),
-}
-
-/// A container of the fake engine. Made running, with plausible values; the methods change one thing each.
-#[derive(Clone, Debug)]
-pub struct FakeContainer {
-    id: String,
-    name: String,
-    image: String,
-    image_id: String,
-    labels: BTreeMap<String, String>,
-    state: String,
-    pid: u32,
-    exit_code: i64,
-    created: u64,
-    started_at: Option<u64>,
-    finished_at: Option<u64>,
-    restart_count: u64,
-    restart_policy: String,
-    oom_killed: bool,
-    health: Option<(String, u64)>,
-    network_mode: String,
-    hostname: String,
-    runtime: String,
-    cgroup_parent: String,
-    networks: Vec<(String, String, u8, String)>,
-}
-
-impl FakeContainer {
-    /// A running container. Its id follows from its name: see [`id_of`].
-    pub fn new(name: &str) -> Self {
-        let created = 1_700_000_000_000_000_000;
-        let id = id_of(name);
-        Self {
-            hostname: id[..12].to_owned(),
-            id,
-            name: name.to_owned(),
-            image: "busybox:local".to_owned(),
-            image_id: format!("sha256:{}", id_of("busybox:local")),
-            labels: BTreeMap::new(),
-            state: "running".to_owned(),
-            pid: 1000,
-            exit_code: 0,
-            created,
-            started_at: Some(created + 123_456_789),
-            finished_at: None,
-            restart_count: 0,
-            restart_policy: "no".to_owned(),
-            oom_killed: false,
-            health: None,
-            network_mode: "default".to_owned(),
-            runtime: "runc".to_owned(),
-            cgroup_parent: String::new(),
-            networks: Vec::new(),
-        }
-    }
-
-    /// Its id, if not the one that follows from the name.
-    #[must_use]
-    pub fn id(mut self, id: &str) -> Self {
-        self.id = id.to_owned();
-        self
-    }
-
-    /// The reference of its image; the image's id follows from it.
-    #[must_use]
-    pub fn image(mut self, image: &str) -> Self {
-        self.image = image.to_owned();
-        self.image_id = format!("sha256:{}", id_of(image));
-        self
-    }
-
-    /// Adds a label.
-    #[must_use]
-    pub fn label(mut self, key: &str, value: &str) -> Self {
-        self.labels.insert(key.to_owned(), value.to_owned());
-        self
-    }
-
-    /// `running`, `created`, `paused`, `restarting`, `exited`, … Other than `running` and `paused` takes the process
-    /// away, `created` the start too.
-    #[must_use]
-    pub fn state(mut self, state: &str) -> Self {
-        self.state = state.to_owned();
-        if !matches!(state, "running" | "paused") {
-            self.pid = 0;
-        }
-        if state == "created" {
-            self.started_at = None;
-        }
-        self
-    }
-
-    /// The id of its first process on the host; 0 for none.
-    #[must_use]
-    pub fn pid(mut self, pid: u32) -> Self {
-        self.pid = pid;
-        self
-    }
-
-    /// Ended with this code at this moment (Unix nanoseconds): state `exited`, no process.
-    #[must_use]
-    pub fn exited(self, exit_code: i64, finished_at: u64) -> Self {
-        let mut exited = self.state("exited");
-        exited.exit_code = exit_code;
-        exited.finished_at = Some(finished_at);
-        exited
-    }
-
-    /// When it was created, in Unix nanoseconds.
-    #[must_use]
-    pub fn created(mut self, nanos: u64) -> Self {
-        self.created = nanos;
-        self
-    }
-
-    /// When it was started, in Unix nanoseconds.
-    #[must_use]
-    pub fn started_at(mut self, nanos: u64) -> Self {
-        self.started_at = Some(nanos);
-        self
-    }
-
-    /// When it last ended, in Unix nanoseconds.
-    #[must_use]
-    pub fn finished_at(mut self, nanos: u64) -> Self {
-        self.finished_at = Some(nanos);
-        self
-    }
-
-    /// How often its restart policy started it again.
-    #[must_use]
-    pub fn restart_count(mut self, count: u64) -> Self {
-        self.restart_count = count;
-        self
-    }
-
-    /// The name of its restart policy.
-    #[must_use]
-    pub fn restart_policy(mut self, policy: &str) -> Self {
-        self.restart_policy = policy.to_owned();
-        self
-    }
-
-    /// The engine saw the kernel kill it.
-    #[must_use]
-    pub fn oom_killed(mut self) -> Self {
-        self.oom_killed = true;
-        self
-    }
-
-    /// The state of its health check, and how many checks failed in a row. Listings tell it from API 1.52 on.
-    #[must_use]
-    pub fn health(mut self, status: &str, failing_streak: u64) -> Self {
-        self.health = Some((status.to_owned(), failing_streak));
-        self
-    }
-
-    /// `default`, `host`, `none`, `container:<id>` or the name of a network.
-    #[must_use]
-    pub fn network_mode(mut self, mode: &str) -> Self {
-        self.network_mode = mode.to_owned();
-        self
-    }
-
-    /// Attaches it to a network.
-    #[must_use]
-    pub fn network(mut self, name: &str, ip_address: &str, prefix_len: u8, mac: &str) -> Self {
-        self.networks.push((name.to_owned(), ip_address.to_owned(), prefix_len, mac.to_owned()));
-        self
-    }
-
-    /// The host name inside.
-    #[must_use]
-    pub fn hostname(mut self, hostname: &str) -> Self {
-        self.hostname = hostname.to_owned();
-        self
-    }
-
-    /// The OCI runtime.
-    #[must_use]
-    pub fn runtime(mut self, runtime: &str) -> Self {
-        self.runtime = runtime.to_owned();
-        self
-    }
-
-    /// The parent cgroup.
-    #[must_use]
-    pub fn cgroup_parent(mut self, parent: &str) -> Self {
-        self.cgroup_parent = parent.to_owned();
-        self
-    }
-
-    fn networks_json(&self) -> Value {
-        let network = |(name, ip, bits, mac): &(String, String, u8, String)| {
-            let endpoint = json!({
-                "IPAMConfig": null, "Links": null, "Aliases": null, "NetworkID": id_of(name), "EndpointID": "",
-                "Gateway": "", "IPAddress": ip, "IPPrefixLen": bits, "IPv6Gateway": "", "GlobalIPv6Address": "",
-                "GlobalIPv6PrefixLen": 0, "MacAddress": mac, "DriverOpts": null,
-            });
-            (name.clone(), endpoint)
-        };
-        Value::Object(self.networks.iter().map(network).collect())
-    }
-
-    fn summary_json(&self, api: (u16, u16)) -> Value {
-        let mut summary = json!({
-            "Id": self.id, "Names": [format!("/{}", self.name)], "Image": self.image, "ImageID": self.image_id,
-            "Command": "sleep 1000", "Created": self.created / 1_000_000_000, "Ports": [], "Labels": self.labels,
-            "State": self.state, "Status": "Up 2 minutes", "HostConfig": {"NetworkMode": self.network_mode},
-            "NetworkSettings": {"Networks": self.networks_json()}, "Mounts": [],
-        });
-        if api >= (1, 52) {
-            let (status, streak) = self.health.clone().unwrap_or(("none".to_owned(), 0));
-            summary["Health"] = json!({"Status": status, "FailingStreak": streak});
-        }
-        summary
-    }
-
-    fn details_json(&self) -> Value {
-        let is = |state: &str| self.state == state;
-        let mut details = json!({
-            "Id": self.id, "Created": rfc3339(Some(self.created)), "Path": "sleep", "Args": ["1000"],
-            "State": {
-                "Status": self.state, "Running": is("running") || is("paused") || is("restarting"), "Paused": is("paused"),
-                "Restarting": is("restarting"), "OOMKilled": self.oom_killed, "Dead": is("dead"), "Pid": self.pid,
-                "ExitCode": self.exit_code, "Error": "", "StartedAt": rfc3339(self.started_at),
-                "FinishedAt": rfc3339(self.finished_at),
-            },
-            "Image": self.image_id, "Name": format!("/{}", self.name), "RestartCount": self.restart_count,
-            "Driver": "overlay2", "Platform": "linux", "ExecIDs": null,
-            "HostConfig": {
-                "NetworkMode": self.network_mode, "RestartPolicy": {"Name": self.restart_policy, "MaximumRetryCount": 0},
-                "Runtime": self.runtime, "CgroupParent": self.cgroup_parent, "Memory": 0, "NanoCpus": 0,
-            },
-            "Mounts": [],
-            "Config": {"Hostname": self.hostname, "Image": self.image, "Labels": self.labels, "Env": null},
-            "NetworkSettings": {"Ports": {}, "Networks": self.networks_json()},
-        });
-        if let Some((status, streak)) = &self.health {
-            details["State"]["Health"] = json!({"Status": status, "FailingStreak": streak, "Log": []});
-        }
-        details
-    }
-}
-
-/// The id that a thing of this name gets: 64 hexadecimal digits, always the same.
-pub fn id_of(name: &str) -> String {
-    let mut id = String::new();
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    while id.len() < 64 {
-        // FNV-1a, over and over: nothing here is secret.
-        for byte in name.bytes().chain([b'\n']) {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-        id.push_str(&format!("{hash:016x}"));
-    }
-    id
-}
-
-fn rfc3339(nanos: Option<u64>) -> String {
-    match nanos {
-        Some(nanos) => jiff::Timestamp::from_nanosecond(nanos.into()).unwrap().to_string(),
-        None => "0001-01-01T00:00:00Z".to_owned(),
-    }
+    /// As an engine does, but a byte at a time, with so much time before each.
+    Drip(Duration),
+    /// Not at all: it closes its side of the connection, and leaves the other open.
+    HalfClose,
+    /// With a body that never ends, and never has a new line either.
+    Endless,
 }
 
 #[derive(Debug)]
@@ -322,16 +69,6 @@ struct Shared {
     events: broadcast::Sender<Vec<u8>>,
     /// Counts up to close every open connection.
     kick: watch::Sender<u64>,
-}
-
-#[derive(Debug)]
-struct State {
-    containers: Vec<FakeContainer>,
-    behaviours: Vec<(String, Behaviour)>,
-    requests: Vec<(String, String)>,
-    connections: usize,
-    api: (u16, u16),
-    least: (u16, u16),
 }
 
 impl Shared {
@@ -363,6 +100,8 @@ impl FakeEngine {
             connections: 0,
             api: (1, 41),
             least: (1, 12),
+            id: dir.path().display().to_string(),
+            kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap().trim().to_owned(),
         };
         let shared = Shared {
             state: Mutex::new(state),
@@ -378,6 +117,16 @@ impl FakeEngine {
     /// Where it listens, and listens again after [`restart`](Self::restart).
     pub fn socket(&self) -> &Path {
         &self.socket
+    }
+
+    /// From the next connection on, the kernel that it runs on is of this release.
+    pub fn set_kernel(&self, release: &str) {
+        release.clone_into(&mut self.shared.state().kernel);
+    }
+
+    /// From the next connection on, it is another engine.
+    pub fn set_id(&self, id: &str) {
+        id.clone_into(&mut self.shared.state().id);
     }
 
     /// Adds a container, or replaces the one with the same id. Gives the id.
@@ -505,210 +254,6 @@ impl Drop for FakeEngine {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-async fn accept(listener: UnixListener, shared: Arc<Shared>) {
-    while let Ok((stream, _)) = listener.accept().await {
-        shared.state().connections += 1;
-        let mut kick = shared.kick.subscribe();
-        let shared = shared.clone();
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = kick.changed() => {}
-                // An error means that the client has gone.
-                _ = serve(stream, shared) => {}
-            }
-        });
-    }
-}
-
-async fn serve(mut stream: UnixStream, shared: Arc<Shared>) -> std::io::Result<()> {
-    let mut buffer = Vec::new();
-    while let Some(head) = read_request(&mut stream, &mut buffer).await {
-        let (version, path) = split_version(&head.path);
-        // Subscribed before the request is noted, so that a test that has seen the request can emit at once.
-        let events = (path == "/events").then(|| shared.events.subscribe());
-        let (behaviour, (status, body)) = {
-            let mut state = shared.state();
-            state.requests.push((head.method.clone(), head.path.clone()));
-            let behaviour = state.behaviours.iter().filter(|(prefix, _)| path.starts_with(prefix.as_str()));
-            let behaviour =
-                behaviour.max_by_key(|(prefix, _)| prefix.len()).map(|(_, behaviour)| behaviour.clone());
-            (behaviour.unwrap_or(Behaviour::Normal), state.answer(&head, version, &path))
-        };
-        match (behaviour, events) {
-            (Behaviour::Normal, Some(events)) if status == 200 => return stream_events(stream, events).await,
-            (Behaviour::Normal, _) => send(&mut stream, status, body.as_bytes()).await?,
-            (Behaviour::Status(status, body), _) => send(&mut stream, status, body.as_bytes()).await?,
-            (Behaviour::Truncate(length), _) => {
-                send(&mut stream, status, &body.as_bytes()[..length.min(body.len())]).await?;
-            }
-            (Behaviour::Garbage(bytes), _) => return stream.write_all(&bytes).await,
-            (Behaviour::Hang, _) => return std::future::pending().await,
-            (Behaviour::CloseMidBody, _) => {
-                stream.write_all(head_of(status, Some(body.len())).as_bytes()).await?;
-                return stream.write_all(&body.as_bytes()[..body.len() / 2]).await;
-            }
-            (Behaviour::Chunked(size), _) => {
-                stream.write_all(head_of(status, None).as_bytes()).await?;
-                for part in body.as_bytes().chunks(size) {
-                    send_chunk(&mut stream, part).await?;
-                }
-                send_chunk(&mut stream, b"").await?;
-            }
-            (Behaviour::Huge(length), _) => {
-                stream.write_all(head_of(200, None).as_bytes()).await?;
-                send_chunk(&mut stream, b"[").await?;
-                let blank = vec![b' '; 64 * 1024];
-                let mut left = length.saturating_sub(2);
-                while left > 0 {
-                    let part = left.min(blank.len());
-                    send_chunk(&mut stream, &blank[..part]).await?;
-                    left -= part;
-                }
-                send_chunk(&mut stream, b"]").await?;
-                send_chunk(&mut stream, b"").await?;
-            }
-        }
-    }
-    Ok(())
-}
-
-async fn stream_events(
-    mut stream: UnixStream,
-    mut events: broadcast::Receiver<Vec<u8>>,
-) -> std::io::Result<()> {
-    stream.write_all(head_of(200, None).as_bytes()).await?;
-    let mut nothing = [0; 64];
-    loop {
-        tokio::select! {
-            event = events.recv() => match event {
-                Ok(bytes) => send_chunk(&mut stream, &bytes).await?,
-                Err(error) => panic!("a subscriber of the fake engine is too slow: {error}"),
-            },
-            // A client that goes away is noticed at once, so that `subscribers` is right.
-            read = stream.read(&mut nothing) => match read? {
-                0 => return Ok(()),
-                _ => continue,
-            },
-        }
-    }
-}
-
-fn head_of(status: u16, length: Option<usize>) -> String {
-    let length = match length {
-        Some(length) => format!("Content-Length: {length}"),
-        None => "Transfer-Encoding: chunked".to_owned(),
-    };
-    format!(
-        "HTTP/1.1 {status} Fake\r\nServer: Docker/fake (linux)\r\nContent-Type: application/json\r\n{length}\r\n\r\n"
-    )
-}
-
-async fn send(stream: &mut UnixStream, status: u16, body: &[u8]) -> std::io::Result<()> {
-    stream.write_all(&[head_of(status, Some(body.len())).as_bytes(), body].concat()).await
-}
-
-async fn send_chunk(stream: &mut UnixStream, bytes: &[u8]) -> std::io::Result<()> {
-    stream.write_all(&[format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()).await
-}
-
-/// `/v1.41/info?x` is version 1.41 and path `/info`.
-fn split_version(path: &str) -> (Option<(u16, u16)>, String) {
-    let path = path.split('?').next().unwrap();
-    let versioned = path.strip_prefix("/v").and_then(|rest| {
-        let (version, rest) = rest.split_once('/')?;
-        let (major, minor) = version.split_once('.')?;
-        Some(((major.parse().ok()?, minor.parse().ok()?), format!("/{rest}")))
-    });
-    match versioned {
-        Some((version, path)) => (Some(version), path),
-        None => (None, path.to_owned()),
-    }
-}
-
-impl State {
-    fn answer(&self, head: &Head, version: Option<(u16, u16)>, path: &str) -> (u16, String) {
-        let message = |status, text: String| (status, json!({ "message": text }).to_string());
-        let Self { api, least, .. } = self;
-        let shown = |(major, minor): (u16, u16)| format!("{major}.{minor}");
-        match version {
-            Some(asked) if asked > *api => {
-                let (asked, api) = (shown(asked), shown(*api));
-                let text =
-                    format!("client version {asked} is too new. Maximum supported API version is {api}");
-                return message(400, text);
-            }
-            // This one is plain text, as in the real engine.
-            Some(asked) if asked < *least => {
-                let (asked, least) = (shown(asked), shown(*least));
-                let text = format!(
-                    "client version {asked} is too old. Minimum supported API version is {least}, please upgrade your \
-                     client to a newer version\n"
-                );
-                return (400, text);
-            }
-            _ => {}
-        }
-        if head.method != "GET" {
-            return message(405, "the fake engine only reads".to_owned());
-        }
-        match path {
-            "/_ping" => (200, "OK".to_owned()),
-            "/version" => (200, self.version_json().to_string()),
-            "/info" => (200, self.info_json().to_string()),
-            "/events" => (200, String::new()),
-            "/containers/json" => {
-                let all = head.path.contains("all=1") || head.path.contains("all=true");
-                let shown = self.containers.iter().filter(|container| all || container.pid > 0);
-                let api = version.unwrap_or(*api);
-                (200, Value::Array(shown.map(|container| container.summary_json(api)).collect()).to_string())
-            }
-            _ => {
-                let id = |kind: &str| path.strip_prefix(kind).and_then(|rest| rest.strip_suffix("/json"));
-                if let Some(id) = id("/containers/") {
-                    match self.containers.iter().find(|container| container.id == id || container.name == id)
-                    {
-                        Some(container) => (200, container.details_json().to_string()),
-                        None => message(404, format!("No such container: {id}")),
-                    }
-                } else if let Some(id) = id("/images/") {
-                    let image =
-                        self.containers.iter().find(|known| known.image == id || known.image_id == id);
-                    match image {
-                        Some(container) => (200, image_json(container).to_string()),
-                        None => message(404, format!("No such image: {id}")),
-                    }
-                } else {
-                    message(404, "page not found".to_owned())
-                }
-            }
-        }
-    }
-
-    fn version_json(&self) -> Value {
-        json!({
-            "Platform": {"Name": ""}, "Version": "0.0.0-fake", "ApiVersion": format!("{}.{}", self.api.0, self.api.1),
-            "MinAPIVersion": format!("{}.{}", self.least.0, self.least.1), "Os": "linux", "Arch": "amd64",
-            "KernelVersion": "6.1.0-fake",
-        })
-    }
-
-    fn info_json(&self) -> Value {
-        json!({
-            "ID": "FAKE", "Name": "host-1", "Containers": self.containers.len(), "Driver": "overlay2",
-            "CgroupDriver": "cgroupfs", "CgroupVersion": "2", "NCPU": 2, "MemTotal": 8_589_934_592_u64,
-            "DockerRootDir": "/var/lib/docker", "ServerVersion": "0.0.0-fake",
-            "SecurityOptions": ["name=seccomp,profile=default"], "OperatingSystem": "Fake", "OSType": "linux",
-        })
-    }
-}
-
-fn image_json(container: &FakeContainer) -> Value {
-    json!({
-        "Id": container.image_id, "RepoTags": [container.image], "RepoDigests": [],
-        "Created": "2023-11-14T22:13:20Z", "Config": {"Labels": {"maintainer": "fake"}}, "Size": 1_000_000,
-    })
 }
 
 /// How long a test waits for something that the fake engine does at once.

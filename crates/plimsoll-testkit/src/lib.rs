@@ -4,6 +4,8 @@
 //! - [`proxy`]: records what is asked of a real engine;
 //! - [`docker`]: containers of a real engine, removed when the test ends;
 //! - [`podman`]: a Podman of its own, with its API and its containers;
+//! - [`dockerd`]: a Docker engine of the test's own, to be restarted, hung and killed;
+//! - [`churn`] and [`noise`]: containers and engines that would wear an agent out, and [`footprint`]: whether they do;
 //! - [`tree`]: captured directory trees as one text file;
 //! - [`wait_until`]: waiting for a condition, never for a time.
 //!
@@ -23,10 +25,14 @@
 )]
 #![allow(clippy::print_stderr, reason = "a clean-up that fails is told and does not fail the test")]
 
+pub mod churn;
 pub mod docker;
+pub mod dockerd;
 pub mod fake_engine;
+pub mod footprint;
 mod http;
 mod image;
+pub mod noise;
 pub mod podman;
 pub mod proxy;
 pub mod tree;

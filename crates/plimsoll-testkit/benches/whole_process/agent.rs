@@ -48,6 +48,11 @@ pub(crate) struct Answer {
 impl Agent {
     /// Starts the agent and waits until it has a complete sample.
     pub(crate) fn start(options: &Options, engine: &Path, fleet: &Fleet) -> anyhow::Result<Self> {
+        Self::start_on(options, engine, &fleet.pattern)
+    }
+
+    /// The same for all containers of an engine whose names are like this.
+    pub(crate) fn start_on(options: &Options, engine: &Path, pattern: &str) -> anyhow::Result<Self> {
         // Nobody else takes the port in the moment between.
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let mut command = Command::new(&options.program);
@@ -55,7 +60,7 @@ impl Agent {
             .arg("agent")
             .args(["--engine", &format!("unix://{}", engine.display())])
             .args(["--listen", &address.to_string()])
-            .args(["--include-name", &fleet.pattern])
+            .args(["--include-name", pattern])
             .args(["--log-level", "warn", "--config", "/dev/null"])
             .env_clear()
             .stdin(Stdio::null())
@@ -73,6 +78,11 @@ impl Agent {
         }
         agent.ready_after = began.elapsed();
         Ok(agent)
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Asks the agent.

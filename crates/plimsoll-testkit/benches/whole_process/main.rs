@@ -8,6 +8,7 @@
 //! --containers N    start so many, of which two are busy (200)
 //! --awake N         and, for one more figure, so many that wake up ten times a second (a quarter of the others)
 //! --seconds N       measure for so long, in windows of 10 seconds (60)
+//! --churn N         have containers come and go for so many seconds, in cgroups and a fake engine (120)
 //! --pattern GLOB    start none and measure the running containers with such names
 //! --keep            leave the containers to later runs with --pattern 'plimsoll-bench-*'; one without removes them
 //! --engine SOCKET   the engine's socket (/var/run/docker.sock)
@@ -19,6 +20,7 @@
 //! (caches, processors that share a core), so windows are shown too.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints")]
 
+mod abuse;
 mod agent;
 mod containers;
 mod interrupt;
@@ -76,6 +78,8 @@ fn measure(options: &Options) -> anyhow::Result<()> {
         let awake = Fleet::start_awake(options)?;
         all_awake(options, &awake, &mut table)?;
     }
+    abuse::churn(options, &mut table)?;
+    abuse::noise(options, &mut table)?;
     let size = std::fs::metadata(&options.program)?.len();
     table.row("binary", mebibytes(size), Bar::below(size as f64, "12 MiB", 12.0 * MEBI));
     println!("{table}");

@@ -80,6 +80,12 @@ impl Agent {
         Self { process, address: address.unwrap(), log }
     }
 
+    /// Its process.
+    #[allow(dead_code, reason = "the tests of abuse use it")]
+    pub(crate) fn id(&self) -> u32 {
+        self.process.0.id()
+    }
+
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }

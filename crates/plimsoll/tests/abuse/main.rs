@@ -1,0 +1,31 @@
+//! Steadiness under abuse: engines that talk too much, too slowly or without end, and containers that come and go many
+//! times a second. The agent keeps its pace, stays small and gets over it.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is a test's purpose")]
+#![allow(clippy::print_stdout, reason = "figures are for whoever runs the test")]
+
+#[allow(dead_code, reason = "shared with the outer tests, which use all of it")]
+#[path = "../outer/agent.rs"]
+mod agent;
+#[allow(dead_code, reason = "shared with the outer tests, which use all of it")]
+#[path = "../outer/exposition.rs"]
+mod exposition;
+#[allow(dead_code, reason = "shared with the outer tests, which use all of it")]
+#[path = "../outer/machine.rs"]
+mod machine;
+#[allow(dead_code, reason = "shared with the outer tests, which use all of it")]
+#[path = "../outer/process.rs"]
+mod process;
+
+mod churn;
+mod noise;
+
+/// The most memory that the agent may ever have had, in bytes.
+const MOST_MEMORY: u64 = 64 * MIB;
+
+const MIB: u64 = 1024 * 1024;
+
+fn mib(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / MIB as f64)
+}
