@@ -6,7 +6,7 @@
 mod common;
 
 use plimsoll_collect::{Filter, Options, SourceChoice, Which};
-use plimsoll_engine::{Discovery, Endpoint, Found};
+use plimsoll_engine::{Discovery, Endpoint, Found, Timeouts};
 use plimsoll_kernel::{Kernel, Roots};
 use plimsoll_model::agent::Source;
 use plimsoll_model::{ContainerRow, InterfaceSlot, Selection, Slot};
@@ -27,10 +27,19 @@ fn kernel() -> Kernel {
 }
 
 fn agent(podman: &Podman, source: SourceChoice) -> Agent {
-    let setup = Setup { options: Options { source, ..Options::default() }, ..Setup::default() };
-    let agent = Agent::start(kernel(), Endpoint::Unix(podman.socket()), setup);
+    let agent = Agent::start(
+        kernel(),
+        Endpoint::Unix(podman.socket()),
+        setup(Options { source, ..Options::default() }),
+    );
+    agent.wait_up(true);
     agent.wait_ready();
     agent
+}
+
+/// Podman runs several programs to tell its version, which takes more than a second on a busy machine.
+fn setup(options: Options) -> Setup {
+    Setup { options, timeouts: Timeouts::default(), ..Setup::default() }
 }
 
 fn pid(podman: &Podman, name: &str) -> String {
@@ -163,7 +172,6 @@ fn containers_and_pods_have_their_names_states_and_numbers() {
 fn a_life_is_followed() {
     let podman = Podman::start();
     let agent = agent(&podman, SourceChoice::Auto);
-    agent.wait_up(true);
     // A container that the agent sees from its creation on.
     podman.expect(&[&["create", "--name", "web", IMAGE], &POLITE[1..]].concat());
     wait_status(&agent, "web", 4);
@@ -303,7 +311,7 @@ fn docker_and_podman_side_by_side() {
     let name = docker::unique_name("both");
     podman.run(&name, &["--memory", "48m"]);
     let docked = docker::Container::run("both", &["--memory", "96m"], &["sleep", "1000"]);
-    let found = |endpoint| Found::new(endpoint, "a test");
+    let found = |endpoint| Found { qualifier: String::new(), ..Found::new(endpoint, "a test") };
     let discovery = Discovery {
         found: vec![
             found(Endpoint::Unix("/var/run/docker.sock".into())),
@@ -312,7 +320,7 @@ fn docker_and_podman_side_by_side() {
         problems: Vec::new(),
     };
     let filter = Filter::default().include_names(["plimsoll-test-*-both"]).unwrap();
-    let setup = Setup { options: Options { filter, ..Options::default() }, ..Setup::default() };
+    let setup = setup(Options { filter, ..Options::default() });
     let agent = Agent::of_engines(kernel(), Which::Named(discovery), setup);
     agent.wait_ready();
     for (name, engine, limit) in [(&*name, "podman", 48 * MIB), (docked.name(), "docker", 96 * MIB)] {
