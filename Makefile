@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 ARGS ?=
 
-.PHONY: help run test soak bench lint fixtures demo-down clean-up
+.PHONY: help run test soak bench fuzz lint fixtures demo-down clean-up
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ soak: ## thousands of random operations on containers while their engine comes a
 
 bench: ## measure, and compare with the figures on record
 	@scripts/bench.sh
+
+fuzz: ## give every parser made-up input for a minute each (ARGS="600 proc http" for ten minutes and these targets)
+	@scripts/fuzz.sh $(ARGS)
 
 lint: ## format and lints only
 	cargo fmt --all --check

@@ -210,7 +210,11 @@ impl Sampler {
                     tracked.count_kills(row);
                     continue;
                 }
-                (_, None) => continue,
+                (_, None) => {
+                    tracked.origin.is_elsewhere();
+                    tracked.count_kills(row);
+                    continue;
+                }
                 (_, Some(kernel)) => kernel,
             };
             if tracked.reader.is_none() && tracked.search(kernel, mono, limits_age) {

@@ -38,7 +38,7 @@ const MAX_ENTRIES: usize = 1024;
 const DOCKER_PORTS: [u16; 2] = [2375, 2376];
 
 /// What decides where engines are: the variables that the `docker` and `podman` commands read, and the file system.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Surroundings {
     /// The user's home folder (`HOME`).
     pub home: Option<PathBuf>,
@@ -81,6 +81,14 @@ impl Default for Surroundings {
 }
 
 impl Surroundings {
+    /// An engine that somebody named by its address, with TLS where the `docker` command would use it: at `https://`, and
+    /// at `tcp://` if `DOCKER_TLS_VERIFY` says so. `origin` is who named it, for logs.
+    pub fn named(&self, endpoint: Endpoint, origin: &str) -> Found {
+        let tls = self.docker_tls_verify || matches!(endpoint, Endpoint::Tls { .. });
+        let endpoint = if tls { endpoint.with_tls(docker_certificates(self)) } else { endpoint };
+        Found::new(endpoint, origin)
+    }
+
     pub(crate) fn docker_folder(&self) -> Option<PathBuf> {
         self.docker_config.clone().or_else(|| Some(self.home.as_ref()?.join(".docker")))
     }
@@ -235,11 +243,7 @@ pub(crate) fn docker_host(surroundings: &Surroundings) -> Option<Result<Found, C
     let text = surroundings.docker_host.as_deref().map(str::trim).filter(|text| !text.is_empty())?;
     let endpoint = as_docker_reads(text, surroundings.docker_tls_verify);
     let endpoint = endpoint.map_err(|source| ContextError::Endpoint { origin: origin.to_owned(), source });
-    Some(endpoint.map(|endpoint| {
-        let tls = surroundings.docker_tls_verify || matches!(endpoint, Endpoint::Tls { .. });
-        let endpoint = if tls { endpoint.with_tls(docker_certificates(surroundings)) } else { endpoint };
-        Found::new(endpoint, origin)
-    }))
+    Some(endpoint.map(|endpoint| surroundings.named(endpoint, origin)))
 }
 
 /// The address, with the abbreviations that the `docker` command understands: no port, or no `tcp://`.
@@ -299,7 +303,7 @@ impl Search {
         match outcome {
             Some(Ok(found)) => self.add(found),
             Some(Err(error)) => {
-                self.problems.push(Problem { subject: subject.to_owned(), text: error.to_string() })
+                self.problems.push(Problem { subject: subject.to_owned(), text: error.to_string() });
             }
             None => {}
         }

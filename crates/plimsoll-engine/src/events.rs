@@ -415,12 +415,7 @@ impl EventStream {
     }
 
     fn take(&mut self, bytes: &[u8]) {
-        let Self { splitter, ready, garbage, .. } = self;
-        splitter.push(bytes, |object| match parse(object) {
-            Line::Event(event) => ready.push_back(event),
-            Line::Foreign => {}
-            Line::Garbage => *garbage += 1,
-        });
+        take(bytes, &mut self.splitter, &mut self.ready, &mut self.garbage);
     }
 
     fn end(&mut self) {
@@ -431,6 +426,26 @@ impl EventStream {
     fn broken(&self, source: hyper::Error) -> Error {
         self.transport.broken(&self.path, source)
     }
+}
+
+/// Adds the events that are complete with these bytes to `ready`, and counts what was none.
+fn take(bytes: &[u8], splitter: &mut Splitter, ready: &mut VecDeque<Event>, garbage: &mut u64) {
+    splitter.push(bytes, |object| match parse(object) {
+        Line::Event(event) => ready.push_back(event),
+        Line::Foreign => {}
+        Line::Garbage => *garbage += 1,
+    });
+}
+
+/// The events of a stream that comes in these chunks and then ends, and how many lines were none.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn read<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Event>, u64) {
+    let (mut splitter, mut ready, mut garbage) = (Splitter::default(), VecDeque::new(), 0);
+    for chunk in chunks {
+        take(chunk, &mut splitter, &mut ready, &mut garbage);
+    }
+    splitter.finish();
+    (ready.into(), splitter.skipped + garbage)
 }
 
 #[cfg(test)]

@@ -49,6 +49,9 @@ mod error;
 mod events;
 mod files;
 mod flavour;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod lenient;
 mod podman;
 mod ssh;

@@ -27,7 +27,7 @@
 //! its bound or no JSON is the same as one that does not know the container. Of several places that know one, the first is
 //! believed, and the host's come before those of its users, who could write there what they like.
 
-mod parse;
+pub(crate) mod parse;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};

@@ -87,7 +87,8 @@ const PODMAN_PARENT: &str = "libpod_parent";
 #[must_use]
 pub fn recognise(path: &str) -> Option<Recognised> {
     let names: Vec<&str> = path.split('/').filter(|name| !name.is_empty()).collect();
-    if names.contains(&"..") {
+    // No cgroup is called so, and an id may become part of a path.
+    if names.iter().any(|name| matches!(*name, "." | "..")) {
         return None;
     }
     let (mut user, mut pod_uid) = (None, None);
@@ -324,6 +325,8 @@ mod tests {
             "/x/0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF",
             "/x/0ID",
             "/docker/../ID",
+            // Found by fuzzing.
+            "/default/.",
             &odd,
         ] {
             assert_eq!(recognise(&full(path)), None, "{path}");

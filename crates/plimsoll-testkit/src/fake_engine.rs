@@ -100,6 +100,7 @@ impl FakeEngine {
             connections: 0,
             api: (1, 41),
             least: (1, 12),
+            history: Vec::new(),
             id: dir.path().display().to_string(),
             kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap().trim().to_owned(),
         };
@@ -155,7 +156,7 @@ impl FakeEngine {
     }
 
     /// Sends a container event as API 1.41 does, with the container's name, image and labels if it is known, and these
-    /// attributes. Like all events, it reaches only who is listening: see [`subscribers`](Self::subscribers).
+    /// attributes. It reaches who is listening, see [`subscribers`](Self::subscribers), and who asks later what it missed.
     pub fn emit(&self, action: &str, id: &str, attributes: &[(&str, &str)]) {
         let container = self.shared.state().containers.iter().find(|container| container.id == id).cloned();
         let mut all = Map::new();
@@ -170,7 +171,16 @@ impl FakeEngine {
             "Actor": {"ID": id, "Attributes": all}, "scope": "local", "time": now.as_secs(),
             "timeNano": u64::try_from(now.as_nanos()).unwrap(),
         });
+        let time = event["timeNano"].as_u64().unwrap();
+        let mut state = self.shared.state();
+        state.history.push((time, format!("{event}\n").into_bytes()));
+        // Sent while the state is held, so that nobody is told twice or not at all.
         self.emit_json(&event);
+    }
+
+    /// The past is forgotten, as when an engine starts anew.
+    pub fn forget_history(&self) {
+        self.shared.state().history.clear();
     }
 
     /// Sends an event of any shape, followed by a newline.

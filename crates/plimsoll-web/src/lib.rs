@@ -68,8 +68,10 @@ pub trait Backend: Send + Sync + 'static {
 pub struct Status {
     /// What the first complete sample waits for, in one line; `None` once there is one.
     pub waiting_for: Option<String>,
-    /// Whether the engine answers.
+    /// Whether any engine answers.
     pub docker_connected: bool,
+    /// Whether no engine is wanted: then the agent is healthy without one.
+    pub without_engine: bool,
 }
 
 /// What is served, and within which bounds.

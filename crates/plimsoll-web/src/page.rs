@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use plimsoll_model::agent::Source;
 use plimsoll_model::text::{MAX_TEXT, bounded};
 use plimsoll_model::{Snapshot, State};
 
@@ -80,14 +81,19 @@ pub(crate) fn render(snapshot: &Snapshot, status: &Status, host: &str) -> String
 
     page.raw("<h2>Engines</h2>\n");
     if agent.engines.is_empty() {
-        page.raw("<p class=\"bad\">None is known.</p>\n");
+        page.raw("<p class=\"soft\">None is known; containers are recognised by their cgroups.</p>\n");
     } else {
         page.raw(
-            "<table><thead><tr><th>engine<th>state<th>version<th>endpoint<th>trouble</tr></thead><tbody>\n",
+            "<table><thead><tr><th>engine<th>state<th>numbers from<th>version<th>endpoint<th>trouble</tr></thead><tbody>\n",
         );
         for engine in &agent.engines {
             let version = engine.facts.as_ref().map_or("", |facts| &*facts.version);
-            page.raw("<tr>").cell(&engine.name).mark(engine.is_up(), "connected", "away");
+            page.raw("<tr>").cell(&engine.name).mark(engine.is_up(), "up", engine.state.word());
+            page.cell(match engine.source {
+                Some(Source::Kernel) => "kernel",
+                Some(Source::Api) => "API",
+                None => "",
+            });
             page.cell(version).cell(&engine.endpoint).cell(&engine.trouble).raw("</tr>\n");
         }
         page.raw("</tbody></table>\n");
@@ -145,7 +151,7 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use plimsoll_model::agent::{Agent, Capability, Engine};
+    use plimsoll_model::agent::{Agent, Capability, Engine, EngineState};
     use plimsoll_model::{Container, ContainerRow};
     use std::sync::Arc;
 
@@ -166,7 +172,7 @@ mod tests {
             agent: Agent { engines: vec![engine], capabilities: vec![capability].into(), ..Agent::default() },
             ..Snapshot::default()
         };
-        let status = Status { waiting_for: Some(nasty.to_owned()), docker_connected: false };
+        let status = Status { waiting_for: Some(nasty.to_owned()), ..Status::default() };
         let page = render(&snapshot, &status, nasty);
         assert!(!page.contains("<script"), "{page}");
         assert!(!page.contains("alert('x')"));
@@ -175,9 +181,28 @@ mod tests {
     }
 
     #[test]
+    fn engines_show_their_state_and_where_numbers_come_from() {
+        let engine = |name: &str, state, source| Engine { state, source, ..Engine::new(name, "unix:///x") };
+        let engines = vec![
+            engine("docker", EngineState::Up, Some(Source::Kernel)),
+            engine("docker-vm", EngineState::Up, Some(Source::Api)),
+            engine("podman", EngineState::Denied, None),
+        ];
+        let snapshot = Snapshot { agent: Agent { engines, ..Agent::default() }, ..Snapshot::default() };
+        let page = render(&snapshot, &Status::default(), "localhost:8003");
+        for cells in [
+            "docker</td><td class=\"good\">up</td><td>kernel</td>",
+            "docker-vm</td><td class=\"good\">up</td><td>API</td>",
+            "podman</td><td class=\"bad\">denied</td><td></td>",
+        ] {
+            assert!(page.contains(cells), "{cells}: {page}");
+        }
+    }
+
+    #[test]
     fn an_empty_agent_has_a_page_too() {
         let page = render(&Snapshot::default(), &Status::default(), "localhost:8003");
-        assert!(page.contains("none") && page.contains("None is known.") && page.contains("localhost:8003"));
+        assert!(page.contains("none") && page.contains("None is known") && page.contains("localhost:8003"));
         for (path, _) in PATHS {
             assert!(page.contains(&format!("href=\"{path}\"")), "{path}");
         }

@@ -137,10 +137,13 @@ fn busy() -> Response {
 }
 
 async fn health<B: Backend>(State(site): State<Arc<Site<B>>>) -> Response {
-    let (code, body) = if site.app.backend.status().docker_connected {
-        (StatusCode::OK, r#"{"status":"healthy","docker":"connected"}"#)
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"unhealthy","docker":"disconnected"}"#)
+    let status = site.app.backend.status();
+    let (code, body) = match (status.docker_connected, status.without_engine) {
+        (true, _) => (StatusCode::OK, r#"{"status":"healthy","docker":"connected"}"#),
+        (false, true) => (StatusCode::OK, r#"{"status":"healthy","docker":"disconnected"}"#),
+        (false, false) => {
+            (StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"unhealthy","docker":"disconnected"}"#)
+        }
     };
     (code, [(CONTENT_TYPE, "application/json")], body).into_response()
 }

@@ -72,7 +72,7 @@ fn fake() -> Fake {
         agent,
         ..Snapshot::default()
     };
-    let status = Status { waiting_for: None, docker_connected: true };
+    let status = Status { docker_connected: true, ..Status::default() };
     Fake { snapshot: Arc::new(snapshot), status: Mutex::new(status), hangs: false }
 }
 

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use plimsoll_collect::Samples;
+use plimsoll_model::agent::Engine;
 use plimsoll_model::{Snapshot, State};
 use plimsoll_web::{App, Backend, Limits, Status};
 use tracing::{info, warn};
@@ -15,6 +16,8 @@ use tracing::{info, warn};
 use crate::failure::Failure;
 use crate::pipeline::{self, BUILD, Pipeline};
 use crate::settings::Settings;
+use crate::settings::value::NONE;
+use crate::text::printable;
 
 /// Runs the agent until a signal ends it.
 pub(crate) fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
@@ -40,7 +43,8 @@ async fn serve(settings: &Settings, began: Instant) -> anyhow::Result<ExitCode> 
     );
     let pipeline = Pipeline::start(settings, selection.clone())?;
     info!("{}", pipeline.cgroups);
-    let backend = Arc::new(Agent { samples: pipeline.samples.clone() });
+    let without_engine = settings.engine == [NONE];
+    let backend = Arc::new(Agent { samples: pipeline.samples.clone(), without_engine });
     let openmetrics_created = settings.openmetrics_created;
     let app = App { backend, selection, openmetrics_created, limits: Limits::default() };
     info!("serving http://{address}/ (metrics at http://{address}/metrics)");
@@ -58,6 +62,15 @@ async fn serve(settings: &Settings, began: Instant) -> anyhow::Result<ExitCode> 
 
 /// Says what was found.
 fn tell(snapshot: &Snapshot, began: Instant) {
+    for engine in &snapshot.agent.engines {
+        let version = engine.facts.as_ref().map_or("", |facts| &*facts.version);
+        let listened =
+            format!("listening to {} at {}: {}", engine.name, engine.endpoint, engine.state.word());
+        info!("{}", printable(&[&*listened, version].join(" ")));
+    }
+    if snapshot.agent.engines.is_empty() {
+        info!("listening to no engine: containers are recognised by their cgroups");
+    }
     let running = snapshot.containers.iter().filter(|row| row.container.state == State::Running).count();
     info!(
         "first complete sample after {:.0?}; containers: {}, running: {running}",
@@ -90,6 +103,8 @@ fn bind(address: SocketAddr) -> Result<tokio::net::TcpListener, Failure> {
 /// What the web server asks.
 struct Agent {
     samples: Samples,
+    /// Whether no engine is wanted, so that none is missing.
+    without_engine: bool,
 }
 
 impl Backend for Agent {
@@ -98,16 +113,11 @@ impl Backend for Agent {
     }
 
     fn status(&self) -> Status {
-        let waiting = || "the first look at the engine's containers has not ended".to_owned();
+        let waiting = || "the first look at the containers has not ended".to_owned();
         Status {
             waiting_for: (!self.samples.is_ready()).then(waiting),
-            docker_connected: self
-                .samples
-                .latest()
-                .agent
-                .engines
-                .iter()
-                .any(plimsoll_model::agent::Engine::is_up),
+            docker_connected: self.samples.latest().agent.engines.iter().any(Engine::is_up),
+            without_engine: self.without_engine,
         }
     }
 }

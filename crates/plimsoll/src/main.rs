@@ -11,6 +11,7 @@
 mod agent;
 mod check;
 mod cli;
+mod engines;
 mod failure;
 mod generate;
 mod healthcheck;

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use plimsoll_wire::{describe, prometheus};
 
-use crate::output;
 use crate::pipeline::{self, Pipeline};
 use crate::settings::Settings;
+use crate::{engines, output};
 
 /// The formats of an exposition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,7 @@ pub(crate) fn run(settings: &Settings, options: &Options) -> anyhow::Result<Exit
         let pipeline = Pipeline::start(settings, selection.clone())?;
         anyhow::Ok(pipeline.with_engine().await?)
     })?;
+    engines::troubles(&snapshot).iter().for_each(|trouble| output::warn(trouble));
     let mut text = Vec::new();
     prometheus::encode(format, &snapshot, &selection, &mut text);
     output::bytes(&text)?;

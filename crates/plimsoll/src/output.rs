@@ -1,10 +1,12 @@
-//! Standard output: the one place that writes to it.
+//! Standard output: the one place that writes to it, and warnings beside it.
 //!
 //! A reader that goes away (`plimsoll metrics | head`) is no failure, so a closed pipe becomes [`Closed`], which ends
 //! the program quietly. Any other write error (a full disk) is told.
 
 use std::fmt;
 use std::io::{self, Write};
+
+use crate::text::printable;
 
 /// Standard output has no reader any more.
 #[derive(Debug)]
@@ -17,6 +19,12 @@ impl fmt::Display for Closed {
 }
 
 impl std::error::Error for Closed {}
+
+/// Writes a line about something that is missing, and hinders nothing, to standard error.
+pub(crate) fn warn(line: &str) {
+    // Nothing is left to tell it to when standard error is gone, too.
+    let _ = writeln!(io::stderr().lock(), "plimsoll: {}", printable(line));
+}
 
 /// Writes text to standard output and flushes it.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-//! Engine, kernel and sampler, put together as the settings say. Every command that needs numbers starts
+//! Engines, kernel and sampler, put together as the settings say. Every command that needs numbers starts
 //! one of these.
 
 use std::sync::Arc;
@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use plimsoll_collect::{
-    Filter, Inbox, Naming, Options, Sampler, SamplerThread, Samples, SourceChoice, Watcher,
+    Engines, Filter, Inbox, Options, Recogniser, Sampler, SamplerThread, Samples, SourceChoice,
 };
-use plimsoll_engine::{Client, Endpoint};
 use plimsoll_kernel::{Kernel, Roots};
-use plimsoll_model::agent::Build;
+use plimsoll_model::agent::{Build, Engine};
 use plimsoll_model::container::LabelChoice;
 use plimsoll_model::{Collector, Selection, Snapshot};
 use tokio::task::JoinHandle;
 
+use crate::engines;
 use crate::failure::Failure;
 use crate::settings::Settings;
+use crate::settings::value::NONE;
 
 /// The program that was built.
 pub(crate) const BUILD: Build = Build {
@@ -35,42 +36,31 @@ pub(crate) struct Pipeline {
     pub(crate) samples: Samples,
     /// Where cgroups were found, and of which kind.
     pub(crate) cgroups: String,
+    /// Whether no engine is wanted.
+    without_engine: bool,
     thread: Option<SamplerThread>,
-    watcher: JoinHandle<()>,
+    engines: JoinHandle<()>,
 }
 
-/// The kernel, ready to be read.
-fn kernel(settings: &Settings, selection: &Selection) -> Result<Kernel, Failure> {
-    let roots = Roots {
+fn roots(settings: &Settings) -> Roots {
+    Roots {
         cgroup: settings.cgroup_root.clone(),
         procfs: settings.procfs.clone(),
         sysfs: settings.sysfs.clone(),
-    };
-    Kernel::probe(roots, selection).map_err(|error| {
-        // That the folder cannot be listed says more than that nothing was found in it.
-        match std::fs::read_dir(&settings.cgroup_root) {
-            Ok(_) => Failure::world("cannot measure containers").because(error),
-            Err(cause) => {
-                Failure::world(format!("cannot read the cgroups under {}", settings.cgroup_root.display()))
-                    .remedy(
-                        "let this user read that folder, or name the place of the cgroups with --cgroup-root",
-                    )
-                    .because(cause)
-            }
-        }
-    })
+    }
 }
 
-/// The engine's client.
-fn client(settings: &Settings) -> anyhow::Result<Client> {
-    let endpoint: Endpoint = settings.engine.parse().map_err(|error| {
-        Failure::caller(format!(
-            "the engine's address {} cannot be used",
-            crate::text::quoted(&settings.engine)
-        ))
-        .because(error)
-    })?;
-    Ok(Client::new(endpoint))
+/// There is no kernel to read, and nobody else to ask.
+fn no_kernel(settings: &Settings, error: Option<plimsoll_kernel::Error>) -> Failure {
+    let root = &settings.cgroup_root;
+    // That the folder cannot be listed says more than that nothing was found in it.
+    match (std::fs::read_dir(root), error) {
+        (Err(cause), _) => Failure::world(format!("cannot read the cgroups under {}", root.display()))
+            .remedy("let this user read that folder, or name the place of the cgroups with --cgroup-root")
+            .because(cause),
+        (Ok(_), Some(error)) => Failure::world("cannot measure containers").because(error),
+        (Ok(_), None) => Failure::world("cannot measure containers"),
+    }
 }
 
 /// The families that the settings leave.
@@ -94,42 +84,52 @@ fn options(settings: &Settings, selection: Selection) -> anyhow::Result<Options>
         .exclude_labels(&settings.exclude_label)?;
     let labels =
         LabelChoice { all: settings.labels.iter().any(|key| key == "*"), keys: settings.labels.clone() };
-    Ok(Options { source: SourceChoice::Auto, selection, filter, labels, build: BUILD })
+    Ok(Options { source: settings.source, selection, filter, labels, build: BUILD })
 }
 
 impl Pipeline {
     /// Starts to listen and to sample. Needs a tokio runtime.
     pub(crate) fn start(settings: &Settings, selection: Selection) -> anyhow::Result<Self> {
-        let kernel = kernel(settings, &selection)?;
-        let cgroups = format!("cgroup {} under {}", kernel.layout().version, settings.cgroup_root.display());
+        let without_engine = settings.engine == [NONE];
+        let kernel = Kernel::probe(roots(settings), &selection);
+        let (cgroups, recogniser) = match &kernel {
+            Ok(kernel) => {
+                let layout = kernel.layout().clone();
+                let cgroups = format!("cgroup {} under {}", layout.version, settings.cgroup_root.display());
+                (cgroups, Some(Recogniser::new(layout, engines::state_files())))
+            }
+            // An engine's API is enough, unless it is not to be asked.
+            Err(_) if !without_engine && settings.source != SourceChoice::Kernel => {
+                (format!("no cgroups under {}", settings.cgroup_root.display()), None)
+            }
+            Err(_) => return Err(no_kernel(settings, kernel.err()).into()),
+        };
+        if let Err(error) = &kernel {
+            tracing::warn!("{error}; numbers come from the engines' API alone, which knows fewer of them");
+        }
         let options = options(settings, selection)?;
-        let client = client(settings)?;
         let inbox = Arc::new(Inbox::default());
-        let sampler = Sampler::new(Ok(kernel), options.clone(), Arc::clone(&inbox));
+        let sampler = Sampler::new(kernel, options.clone(), Arc::clone(&inbox));
         let (thread, samples) =
             SamplerThread::start(sampler, settings.interval).context("cannot start the sampler's thread")?;
-        let watcher = tokio::spawn(Watcher::new(client, Naming::default(), options, inbox).run());
-        Ok(Self { samples, cgroups, thread: Some(thread), watcher })
+        let engines = Engines::new(engines::which(settings), recogniser, options, inbox);
+        let engines = tokio::spawn(engines.run());
+        Ok(Self { samples, cgroups, without_engine, thread: Some(thread), engines })
     }
 
-    /// Waits for the first complete sample, and insists that the engine told what is in it.
+    /// Waits for the first complete sample, and insists that somebody told what is in it: an engine, or the cgroups
+    /// themselves.
     pub(crate) async fn with_engine(&self) -> Result<Arc<Snapshot>, Failure> {
         let snapshot = tokio::time::timeout(PATIENCE, self.samples.ready()).await;
         let snapshot = snapshot.unwrap_or_else(|_| self.samples.latest());
-        match snapshot.agent.engines.first() {
-            Some(engine) if engine.is_up() => Ok(snapshot),
-            engine => {
-                let trouble = engine.map_or("it was not asked", |engine| &engine.trouble);
-                Err(Failure::world(format!("the container engine does not answer: {trouble}"))
-                    .remedy("start the engine, let this user use it, or name another address with --engine"))
-            }
-        }
+        let is_told = snapshot.agent.engines.iter().any(Engine::is_up) || !snapshot.containers.is_empty();
+        if is_told || self.without_engine { Ok(snapshot) } else { Err(engines::nobody(&snapshot)) }
     }
 }
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
-        self.watcher.abort();
+        self.engines.abort();
         if let Some(thread) = self.thread.take() {
             thread.stop();
         }

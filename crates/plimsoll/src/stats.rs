@@ -13,12 +13,11 @@ use plimsoll_model::{
 };
 
 use crate::failure::Failure;
-use crate::output;
 use crate::pipeline::{self, Pipeline};
 use crate::settings::Settings;
 use crate::stats::format::Row;
 use crate::stats::template::Template;
-use crate::text;
+use crate::{engines, output, text};
 
 /// What the command line of `plimsoll stats` asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +68,8 @@ async fn show(settings: &Settings, options: &Options) -> anyhow::Result<()> {
     let on_screen = !options.no_stream && std::io::stdout().is_terminal();
     if on_screen {
         output::print(CLEAR)?;
+    } else {
+        engines::troubles(&known).iter().for_each(|trouble| output::warn(trouble));
     }
     // Processor use is over the time between two ticks, so the first tick that has the containers has none to show.
     while samples.tick().await.sequence < known.sequence {}
@@ -76,7 +77,15 @@ async fn show(settings: &Settings, options: &Options) -> anyhow::Result<()> {
         let snapshot = samples.tick().await;
         let table = options.template.render(&rows(&snapshot, options), options.no_trunc);
         if on_screen {
-            let lines: String = table.lines().map(|line| format!("{line}{CLEAR_LINE}\n")).collect();
+            let troubles = engines::troubles(&snapshot)
+                .iter()
+                .map(|trouble| text::printable(trouble))
+                .collect::<Vec<_>>();
+            let lines: String = table
+                .lines()
+                .chain(troubles.iter().map(String::as_str))
+                .map(|line| format!("{line}{CLEAR_LINE}\n"))
+                .collect();
             output::print(&format!("{HOME}{lines}{CLEAR_BELOW}"))?;
         } else {
             output::print(&table)?;

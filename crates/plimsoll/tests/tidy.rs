@@ -27,6 +27,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("plimsoll-testkit", &[]),
+    // For tests alone, as the test kit.
+    ("plimsoll-fuzz", &["plimsoll-engine", "plimsoll-kernel", "plimsoll-model", "plimsoll-wire"]),
 ];
 
 fn root() -> PathBuf {

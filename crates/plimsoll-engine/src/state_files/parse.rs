@@ -35,7 +35,7 @@ struct DockerConfigWire {
 }
 
 /// Docker's `config.v2.json`. `None` if it says nothing.
-pub(super) fn docker(bytes: &[u8]) -> Option<Identity> {
+pub(crate) fn docker(bytes: &[u8]) -> Option<Identity> {
     let wire: DockerWire = object(bytes)?;
     let identity = Identity {
         name: wire.name.map(|name| without_slash(&name).to_owned()),
@@ -69,7 +69,7 @@ struct MetadataWire {
 }
 
 /// The list that Podman and CRI-O have in common, `containers.json`: ids with what is known of each.
-pub(super) fn storage(bytes: &[u8]) -> Vec<(String, Identity)> {
+pub(crate) fn storage(bytes: &[u8]) -> Vec<(String, Identity)> {
     let (containers, _) = elements::<StorageWire>(bytes).unwrap_or_default();
     let identity = |wire: StorageWire| {
         let metadata: MetadataWire =
@@ -94,7 +94,7 @@ struct BundleWire {
 
 /// An OCI `config.json`, of which the annotations tell: CRI-O's, containerd's for Kubernetes, nerdctl's. `None` if they
 /// do not.
-pub(super) fn bundle(bytes: &[u8]) -> Option<Identity> {
+pub(crate) fn bundle(bytes: &[u8]) -> Option<Identity> {
     let mut annotations = object::<BundleWire>(bytes)?.annotations.map;
     let mut take = |keys: &[&str]| {
         keys.iter().find_map(|&key| annotations.remove(key)).filter(|value| !value.is_empty())
@@ -113,7 +113,9 @@ pub(super) fn bundle(bytes: &[u8]) -> Option<Identity> {
     let labels = take(&["io.kubernetes.cri-o.Labels"]).and_then(|text| object::<LabelsWire>(text.as_bytes()));
 
     let name = match (&container, &pod, &namespace) {
-        (Some(container), Some(pod), Some(namespace)) => Some(format!("k8s_{container}_{pod}_{namespace}")),
+        (Some(container), Some(pod), Some(namespace)) => {
+            Text::from_text(&format!("k8s_{container}_{pod}_{namespace}")).map(Text::into_string)
+        }
         _ => own.or_else(|| container.clone()),
     };
     let mut labels = labels.map(|labels| labels.0.map).unwrap_or_default();

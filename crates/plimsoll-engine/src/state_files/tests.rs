@@ -190,3 +190,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_name_that_is_put_together_has_the_bound_of_any_other() {
+    let long = "é".repeat(crate::MAX_TEXT / 4);
+    let annotations: Vec<_> = ["container-name", "sandbox-name", "sandbox-namespace"]
+        .map(|key| format!(r#""io.kubernetes.cri.{key}":"{long}""#))
+        .into();
+    let bundle = format!(r#"{{"annotations":{{{}}}}}"#, annotations.join(","));
+    let name = parse::bundle(bundle.as_bytes()).unwrap().name.unwrap();
+    assert!(name.starts_with("k8s_é") && name.len() <= crate::MAX_TEXT, "{} bytes", name.len());
+}

@@ -22,7 +22,7 @@ pub fn cgroups(bytes: &[u8]) -> Vec<Membership> {
         let path = path.strip_suffix(" (deleted)").unwrap_or(path);
         Some(Membership { controllers: controllers.to_owned(), path: path.to_owned() })
     };
-    text.lines().filter_map(membership).take(64).collect()
+    text.split('\n').filter_map(membership).take(64).collect()
 }
 
 /// `starttime` of `/proc/PID/stat`: ticks since boot. The command's name before it can hold anything, so
@@ -125,6 +125,14 @@ mod tests {
             seen,
             [("name=systemd", "/docker/a"), ("cpu,cpuacct", "/x:y"), ("", "/system.slice/docker-a.scope")]
         );
+    }
+
+    #[test]
+    fn a_path_ends_with_its_line_and_not_before() {
+        // Found by fuzzing: a carriage return is a character of a name like any other.
+        for text in [b"0::/a\r".as_slice(), b"0::/a\r\n", b"1:cpu:/b\n0::/a\r\n"] {
+            assert_eq!(cgroups(text).last().map(|m| m.path.clone()), Some("/a\r".to_owned()));
+        }
     }
 
     #[test]

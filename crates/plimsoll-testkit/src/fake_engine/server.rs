@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::broadcast;
 
-use super::state::split_version;
+use super::state::{since, split_version};
 use super::{Behaviour, Shared};
 use crate::http::read_request;
 
@@ -30,17 +30,24 @@ async fn serve(mut stream: UnixStream, shared: Arc<Shared>) -> std::io::Result<(
     while let Some(head) = read_request(&mut stream, &mut buffer).await {
         let (version, path) = split_version(&head.path);
         // Subscribed before the request is noted, so that a test that has seen the request can emit at once.
-        let events = (path == "/events").then(|| shared.events.subscribe());
-        let (behaviour, (status, body)) = {
+        let (behaviour, (status, body), events) = {
             let mut state = shared.state();
+            let events = (path == "/events").then(|| {
+                let since = since(&head.path).unwrap_or(u64::MAX);
+                let missed = state.history.iter().filter(|(time, _)| *time >= since);
+                let missed: Vec<u8> = missed.flat_map(|(_, event)| event.clone()).collect();
+                (missed, shared.events.subscribe())
+            });
             state.requests.push((head.method.clone(), head.path.clone()));
             let behaviour = state.behaviours.iter().filter(|(prefix, _)| path.starts_with(prefix.as_str()));
             let behaviour =
                 behaviour.max_by_key(|(prefix, _)| prefix.len()).map(|(_, behaviour)| behaviour.clone());
-            (behaviour.unwrap_or(Behaviour::Normal), state.answer(&head, version, &path))
+            (behaviour.unwrap_or(Behaviour::Normal), state.answer(&head, version, &path), events)
         };
         match (behaviour, events) {
-            (Behaviour::Normal, Some(events)) if status == 200 => return stream_events(stream, events).await,
+            (Behaviour::Normal, Some((missed, events))) if status == 200 => {
+                return stream_events(stream, &missed, events).await;
+            }
             (Behaviour::Normal, _) => send(&mut stream, status, body.as_bytes()).await?,
             (Behaviour::Status(status, body), _) => send(&mut stream, status, body.as_bytes()).await?,
             (Behaviour::Truncate(length), _) => {
@@ -99,9 +106,13 @@ async fn serve(mut stream: UnixStream, shared: Arc<Shared>) -> std::io::Result<(
 
 async fn stream_events(
     mut stream: UnixStream,
+    missed: &[u8],
     mut events: broadcast::Receiver<Vec<u8>>,
 ) -> std::io::Result<()> {
     stream.write_all(head_of(200, None).as_bytes()).await?;
+    if !missed.is_empty() {
+        send_chunk(&mut stream, missed).await?;
+    }
     let mut nothing = [0; 64];
     loop {
         tokio::select! {

@@ -14,10 +14,19 @@ pub(super) struct State {
     pub(super) connections: usize,
     pub(super) api: (u16, u16),
     pub(super) least: (u16, u16),
+    /// The events of the past with their times, for those who ask what they missed.
+    pub(super) history: Vec<(u64, Vec<u8>)>,
     /// How it calls itself; every fake has another.
     pub(super) id: String,
     /// The release of the kernel that it says it runs on: this one, unless told otherwise.
     pub(super) kernel: String,
+}
+
+/// The moment in `since=SECONDS.NANOSECONDS`, in nanoseconds.
+pub(super) fn since(path: &str) -> Option<u64> {
+    let (_, value) = path.split_once("since=")?;
+    let (seconds, nanos) = value.split('&').next().unwrap().split_once('.')?;
+    Some(seconds.parse::<u64>().ok()? * 1_000_000_000 + nanos.parse::<u64>().ok()?)
 }
 
 /// `/v1.41/info?x` is version 1.41 and path `/info`.

@@ -5,6 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::PathBuf;
+
+use plimsoll_engine::Surroundings;
 
 use crate::failure::Failure;
 use crate::settings::assignment::{Assignment, Origin, bad_value, unknown};
@@ -22,6 +25,19 @@ const FOREIGN: [&str; 2] = ["PLIMSOLL_DOCKER_ROOT", "PLIMSOLL_REVISION"];
 const FOREIGN_PREFIXES: [&str; 5] =
     ["PLIMSOLL_TEST_", "PLIMSOLL_SERVICE_HOST", "PLIMSOLL_SERVICE_PORT", "PLIMSOLL_PORT_", "PLIMSOLL_ENV_"];
 
+/// The variables that say where engines are to the `docker` and `podman` commands. They are no settings: the engine
+/// `auto` looks at them, as those commands do.
+pub(crate) const OF_ENGINES: [&str; 8] = [
+    "DOCKER_HOST",
+    "DOCKER_CONTEXT",
+    "DOCKER_CONFIG",
+    "DOCKER_TLS_VERIFY",
+    "DOCKER_CERT_PATH",
+    "CONTAINER_HOST",
+    "XDG_RUNTIME_DIR",
+    "HOME",
+];
+
 /// The variables that concern Plimsoll, by name. No other is kept: an environment is full of secrets.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Environment(BTreeMap<String, OsString>);
@@ -33,13 +49,33 @@ impl Environment {
     pub(crate) fn of_process() -> Self {
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect()
     }
+
+    /// What decides where engines are found.
+    pub(super) fn surroundings(&self) -> Surroundings {
+        let path = |name: &str| self.0.get(name).map(PathBuf::from);
+        // An address or a context of other characters is none; that it is none is told when it is used.
+        let text = |name: &str| self.0.get(name).map(|value| value.to_string_lossy().into_owned());
+        Surroundings {
+            home: path("HOME"),
+            uid: rustix::process::geteuid().as_raw(),
+            xdg_runtime_dir: path("XDG_RUNTIME_DIR"),
+            docker_config: path("DOCKER_CONFIG"),
+            docker_host: text("DOCKER_HOST"),
+            docker_context: text("DOCKER_CONTEXT"),
+            docker_tls_verify: self.0.contains_key("DOCKER_TLS_VERIFY"),
+            docker_cert_path: path("DOCKER_CERT_PATH"),
+            container_host: text("CONTAINER_HOST"),
+            ..Surroundings::default()
+        }
+    }
 }
 
 impl FromIterator<(String, OsString)> for Environment {
     fn from_iter<T: IntoIterator<Item = (String, OsString)>>(variables: T) -> Self {
         let aliases: Vec<&str> =
             SETTINGS.iter().flat_map(|setting| setting.aliases).map(|alias| alias.env).collect();
-        let concerns = |name: &str| name.starts_with(PREFIX) || aliases.contains(&name);
+        let concerns =
+            |name: &str| name.starts_with(PREFIX) || aliases.contains(&name) || OF_ENGINES.contains(&name);
         let given = variables.into_iter().filter(|(name, value)| concerns(name) && !value.is_empty());
         Self(given.collect())
     }
@@ -50,7 +86,8 @@ pub(super) fn assignments(environment: &Environment) -> Result<Vec<Assignment>, 
     for (name, value) in &environment.0 {
         let known = SETTINGS
             .iter()
-            .any(|setting| setting.env == name || setting.aliases.iter().any(|a| a.env == name));
+            .any(|setting| setting.env == name || setting.aliases.iter().any(|a| a.env == name))
+            || OF_ENGINES.contains(&name.as_str());
         if !known && !foreign(name, value) {
             return Err(unknown_variable(name));
         }

@@ -19,6 +19,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use plimsoll_collect::SourceChoice;
+
 use crate::failure::Failure;
 use crate::settings::environment::Environment;
 
@@ -51,6 +53,7 @@ pub(crate) fn load(
     environment: &Environment,
     read: impl Fn(&Path) -> io::Result<String>,
 ) -> Result<Merged, Failure> {
+    let surroundings = environment.surroundings();
     let environment = environment::assignments(environment)?;
     let named = flags.iter().chain(&environment).find(|given| given.setting.key == "config");
     let (path, origin) = match named {
@@ -85,6 +88,8 @@ pub(crate) fn load(
         merged.origins.insert(assignment.key(), assignment.origin.clone());
     }
     merged.settings.config = found;
+    merged.settings.surroundings = surroundings;
+    agree(&merged)?;
     Ok(merged)
 }
 
@@ -92,6 +97,20 @@ fn apply(assignment: &Assignment, settings: &mut Settings) -> Result<(), Failure
     (assignment.apply)(settings, &assignment.raw).map_err(|expected| {
         bad_value(&assignment.origin, assignment.setting.key, &assignment.raw.quoted(), &expected)
     })
+}
+
+/// What each setting may be and all of them together may not.
+fn agree(merged: &Merged) -> Result<(), Failure> {
+    let settings = &merged.settings;
+    if settings.source == SourceChoice::Api && settings.engine == [value::NONE] {
+        return Err(Failure::caller(format!(
+            "source = api ({}) and engine = none ({}) leave nobody to ask",
+            merged.origin("source"),
+            merged.origin("engine")
+        ))
+        .remedy("name an engine with --engine, or let numbers come from the kernel with --source kernel"));
+    }
+    Ok(())
 }
 
 fn unreadable(path: &Path, origin: &Origin, error: io::Error) -> Failure {

@@ -5,9 +5,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use plimsoll_collect::SourceChoice;
+use plimsoll_engine::Surroundings;
 use plimsoll_model::Profile;
 
-use crate::settings::value::{LogFormat, LogLevel};
+use crate::settings::value::{AUTO, LogFormat, LogLevel};
 
 /// The settings in force. The fields are explained in [`table::SETTINGS`].
 #[derive(Clone, Debug, PartialEq)]
@@ -16,8 +18,11 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     /// Also `_created` samples in OpenMetrics.
     pub(crate) openmetrics_created: bool,
-    /// The engine's address, `unix:///var/run/docker.sock`.
-    pub(crate) engine: String,
+    /// [`value::AUTO`](crate::settings::value::AUTO) or [`value::NONE`](crate::settings::value::NONE) alone, or addresses
+    /// such as `unix:///var/run/docker.sock` and contexts such as `context:prod`.
+    pub(crate) engine: Vec<String>,
+    /// Where numbers come from.
+    pub(crate) source: SourceChoice,
     /// The host's `/proc`.
     pub(crate) procfs: PathBuf,
     /// The host's `/sys`.
@@ -50,6 +55,8 @@ pub(crate) struct Settings {
     pub(crate) log_format: LogFormat,
     /// The configuration file that was read, if one was.
     pub(crate) config: Option<PathBuf>,
+    /// Where engines are looked for: no setting, but what the `docker` and `podman` commands find in the environment.
+    pub(crate) surroundings: Surroundings,
 }
 
 impl Default for Settings {
@@ -57,7 +64,8 @@ impl Default for Settings {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8003)),
             openmetrics_created: false,
-            engine: "unix:///var/run/docker.sock".into(),
+            engine: vec![AUTO.into()],
+            source: SourceChoice::default(),
             procfs: "/proc".into(),
             sysfs: "/sys".into(),
             cgroup_root: "/sys/fs/cgroup".into(),
@@ -74,6 +82,7 @@ impl Default for Settings {
             log_level: LogLevel::default(),
             log_format: LogFormat::default(),
             config: None,
+            surroundings: Surroundings::default(),
         }
     }
 }

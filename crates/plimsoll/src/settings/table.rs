@@ -4,6 +4,7 @@
 //! and the man page all derive from [`SETTINGS`]. A setting is added here, and as a field of [`Settings`], and nowhere
 //! else.
 
+use plimsoll_collect::SourceChoice;
 use plimsoll_model::{Collector, Profile};
 use toml::Value;
 
@@ -88,7 +89,10 @@ impl Setting {
     pub(crate) fn default_text(&self) -> String {
         match (self.show)(&Settings::default()) {
             Value::String(text) => text,
-            Value::Array(entries) if entries.is_empty() => String::new(),
+            Value::Array(entries) => {
+                let texts: Vec<&str> = entries.iter().filter_map(Value::as_str).collect();
+                texts.join(",")
+            }
             Value::Table(entries) if entries.is_empty() => String::new(),
             other => other.to_string(),
         }
@@ -151,27 +155,42 @@ pub(crate) static SETTINGS: &[Setting] = &[
         key: "engine",
         flag: "engine",
         env: "PLIMSOLL_ENGINE",
-        aliases: &[
-            Alias {
-                env: "DOCKER_SOCKET_PATH",
-                apply: |settings, raw| value::engine(raw).map(|engine| settings.engine = engine),
-                help: "a path",
-            },
-            Alias {
-                env: "DOCKER_HOST",
-                apply: |settings, raw| value::engine(raw).map(|engine| settings.engine = engine),
-                help: "as for `docker`",
-            },
-        ],
-        kind: Kind::One,
-        value_name: "URL",
-        help: "The container engine",
-        long: "Containers are listed and followed there, and only ever read: nothing is started, stopped or changed. A \
-               plain path means a unix socket.",
+        aliases: &[Alias {
+            env: "DOCKER_SOCKET_PATH",
+            apply: |settings, raw| value::engine(raw).map(|engine| settings.engine = engine),
+            help: "one engine alone",
+        }],
+        kind: Kind::List,
+        value_name: "ENGINE",
+        help: "The container engines: `auto`, `none`, addresses, contexts",
+        long: "`auto` finds them, now and later: what the docker and podman commands would talk to (DOCKER_HOST, \
+               DOCKER_CONTEXT, the contexts below DOCKER_CONFIG or HOME, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH, \
+               CONTAINER_HOST), /var/run/docker.sock, /run/podman/podman.sock, those of users below /run/user and \
+               XDG_RUNTIME_DIR, and below HOME those of Docker Desktop, Colima, OrbStack, Rancher Desktop and Podman's \
+               machine. `none` asks nobody: containers are recognised by their cgroups. An address is unix:///PATH, \
+               /PATH, tcp://HOST:PORT, https://HOST:PORT (with ca.pem, cert.pem and key.pem of DOCKER_CERT_PATH, as for \
+               docker) or ssh://[USER@]HOST; context:NAME is a context of the docker command. Engines are only ever \
+               read: nothing is started, stopped or changed.",
         group: SOURCES,
         on: READERS,
-        apply: |settings, raw| value::engine(raw).map(|engine| settings.engine = engine),
+        apply: |settings, raw| value::engines(raw).map(|engines| settings.engine = engines),
         show: |settings| settings.engine.clone().into(),
+    },
+    Setting {
+        key: "source",
+        flag: "source",
+        env: "PLIMSOLL_SOURCE",
+        aliases: &[],
+        kind: Kind::Choice(value::names::<SourceChoice>),
+        value_name: "SOURCE",
+        help: "Where numbers come from",
+        long: "`auto` is the kernel where an engine's containers run on it, else the engine's API: a remote one's, or one's \
+               in a virtual machine. `kernel` and `api` are that alone; the API knows fewer numbers and costs the engine \
+               work.",
+        group: SOURCES,
+        on: READERS,
+        apply: |settings, raw| value::choice(raw).map(|source| settings.source = source),
+        show: |settings| settings.source.name().into(),
     },
     Setting {
         key: "procfs",
@@ -453,7 +472,8 @@ mod tests {
         let expected = [
             ("listen", "127.0.0.1:8003"),
             ("openmetrics_created", "false"),
-            ("engine", "unix:///var/run/docker.sock"),
+            ("engine", "auto"),
+            ("source", "auto"),
             ("procfs", "/proc"),
             ("sysfs", "/sys"),
             ("cgroup_root", "/sys/fs/cgroup"),

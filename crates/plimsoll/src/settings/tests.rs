@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use clap::ArgMatches;
+use plimsoll_engine::Surroundings;
 
 use super::*;
 use crate::cli;
@@ -102,34 +103,52 @@ fn the_stronger_place_wins_and_is_remembered() {
             "listen",
             "listen = \"[::1]:1\" # environment PLIMSOLL_LISTEN",
         ),
+        (None, &[], &[], "engine", "engine = [\"auto\"] # default"),
         (
             None,
-            &[("DOCKER_HOST", "tcp://10.0.0.1:2375")],
+            &[("DOCKER_SOCKET_PATH", "/run/d.sock")],
             &[],
             "engine",
-            "engine = \"tcp://10.0.0.1:2375\" # environment DOCKER_HOST",
+            "engine = [\"unix:///run/d.sock\"] # environment DOCKER_SOCKET_PATH",
+        ),
+        // What `auto` looks at is no setting.
+        (None, &[("DOCKER_HOST", "tcp://10.0.0.1:2375")], &[], "engine", "engine = [\"auto\"] # default"),
+        (
+            Some("engine = '/run/one.sock'"),
+            &[],
+            &[],
+            "engine",
+            "engine = [\"unix:///run/one.sock\"] # /etc/plimsoll/plimsoll.toml:1",
+        ),
+        (
+            Some("engine = ['auto']"),
+            &[("PLIMSOLL_ENGINE", "/run/a.sock, context:b")],
+            &[],
+            "engine",
+            "engine = [\"unix:///run/a.sock\", \"context:b\"] # environment PLIMSOLL_ENGINE",
         ),
         (
             None,
-            &[("DOCKER_HOST", "tcp://10.0.0.1:2375"), ("DOCKER_SOCKET_PATH", "/run/d.sock")],
-            &[],
+            &[("PLIMSOLL_ENGINE", "none")],
+            &["--engine", "tcp://h:1", "--engine", "ssh://me@h"],
             "engine",
-            "engine = \"unix:///run/d.sock\" # environment DOCKER_SOCKET_PATH",
+            "engine = [\"tcp://h:1\", \"ssh://me@h\"] # flag --engine",
         ),
+        (None, &[], &["--source", "api"], "source", "source = \"api\" # flag --source"),
         // A bad value in another program's variable does no harm once the setting is given.
         (
             None,
-            &[("DOCKER_HOST", "nonsense"), ("PLIMSOLL_ENGINE", "/run/d.sock")],
+            &[("DOCKER_SOCKET_PATH", "nonsense"), ("PLIMSOLL_ENGINE", "/run/d.sock")],
             &[],
             "engine",
-            "engine = \"unix:///run/d.sock\" # environment PLIMSOLL_ENGINE",
+            "engine = [\"unix:///run/d.sock\"] # environment PLIMSOLL_ENGINE",
         ),
         (
             None,
-            &[("DOCKER_HOST", "nonsense")],
+            &[("DOCKER_SOCKET_PATH", "nonsense")],
             &["--engine=/run/d.sock"],
             "engine",
-            "engine = \"unix:///run/d.sock\" # flag --engine",
+            "engine = [\"unix:///run/d.sock\"] # flag --engine",
         ),
         (
             Some("include_name = ['a,b']"),
@@ -241,8 +260,8 @@ fn what_is_wrong_is_named_with_its_place() {
             Some("zzz = 1\nabc = 2"),
             &[],
             &[],
-            "/etc/plimsoll/plimsoll.toml:1: unknown key `zzz` | known are listen, openmetrics_created, engine, procfs, \
-             sysfs, cgroup_root, interval, profile, collectors, labels, include_name, exclude_name, include_image, \
+            "/etc/plimsoll/plimsoll.toml:1: unknown key `zzz` | known are listen, openmetrics_created, engine, source, \
+             procfs, sysfs, cgroup_root, interval, profile, collectors, labels, include_name, exclude_name, include_image, \
              exclude_image, include_label, exclude_label, log_level, log_format",
         ),
         (
@@ -366,6 +385,28 @@ fn what_is_wrong_is_named_with_its_place() {
         (
             None,
             &[],
+            &["--engine=auto", "--engine=/a"],
+            "flag --engine: bad value `[auto, /a]` for engine: expected `auto` to stand alone, or only addresses and \
+             contexts",
+        ),
+        (
+            None,
+            &[("DOCKER_SOCKET_PATH", "auto")],
+            &[],
+            "environment DOCKER_SOCKET_PATH: bad value `auto` for engine: expected an engine's address, such as \
+             unix:///var/run/docker.sock (engine address \"auto\": it is neither a URL nor an absolute path; use \
+             unix:///path/to/socket, tcp://host:port, https://host:port, ssh://user@host or /path/to/socket)",
+        ),
+        (
+            None,
+            &[("PLIMSOLL_ENGINE", "none")],
+            &["--source=api"],
+            "source = api (flag --source) and engine = none (environment PLIMSOLL_ENGINE) leave nobody to ask | name an \
+             engine with --engine, or let numbers come from the kernel with --source kernel",
+        ),
+        (
+            None,
+            &[],
             &["--listen=here"],
             "flag --listen: bad value `here` for listen: expected an address with a port, such as 127.0.0.1:8003, \
              [::1]:8003 or :8003",
@@ -424,7 +465,7 @@ fn a_printed_configuration_gives_the_same_settings() {
         ),
         (
             "exclude_name=['*']\ninclude_image=['a']\nexclude_image=['b']",
-            &[("DOCKER_HOST", "unix:///a\u{202e}x")],
+            &[("DOCKER_SOCKET_PATH", "/a\u{202e}x")],
             &["--no-collector.io"],
         ),
     ];
@@ -434,6 +475,43 @@ fn a_printed_configuration_gives_the_same_settings() {
         let again = merge(Some(&printed), &[], &[]).unwrap_or_else(|told| panic!("{told}\n{printed}"));
         assert_eq!(again.settings, merged.settings, "{printed}");
         assert!(again.origins.values().all(|origin| matches!(origin, Origin::File { .. })));
+    }
+}
+
+/// What the `docker` and `podman` commands read is kept, and nothing else of the environment.
+#[test]
+fn engines_are_looked_for_where_the_environment_says() {
+    let variables = [
+        ("HOME", "/home/me"),
+        ("XDG_RUNTIME_DIR", "/run/user/1000"),
+        ("DOCKER_CONFIG", "/d"),
+        ("DOCKER_HOST", "tcp://h:1"),
+        ("DOCKER_CONTEXT", "prod"),
+        ("DOCKER_TLS_VERIFY", "0"),
+        ("DOCKER_CERT_PATH", "/c"),
+        ("CONTAINER_HOST", "ssh://p"),
+        ("SECRET", "x"),
+    ];
+    let expected = Surroundings {
+        home: Some("/home/me".into()),
+        uid: rustix::process::geteuid().as_raw(),
+        xdg_runtime_dir: Some("/run/user/1000".into()),
+        docker_config: Some("/d".into()),
+        docker_host: Some("tcp://h:1".into()),
+        docker_context: Some("prod".into()),
+        docker_tls_verify: true,
+        docker_cert_path: Some("/c".into()),
+        container_host: Some("ssh://p".into()),
+        root: "/".into(),
+    };
+    assert_eq!(merge(None, &variables, &[]).unwrap().settings.surroundings, expected);
+    let empty = variables.map(|(name, _)| (name, ""));
+    let nothing = Surroundings { uid: expected.uid, ..Surroundings::default() };
+    assert_eq!(merge(None, &empty, &[]).unwrap().settings.surroundings, nothing, "empty is unset");
+    // Help, README and man page derive from the setting's own text.
+    let engine = table::by_key("engine").unwrap();
+    for variable in environment::OF_ENGINES {
+        assert!(engine.long.contains(variable), "{variable}");
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use glob::Pattern;
 use jiff::SignedDuration;
+use plimsoll_collect::SourceChoice;
 use plimsoll_engine::Endpoint;
 use plimsoll_model::Profile;
 
@@ -124,23 +125,58 @@ pub(crate) fn show_duration(duration: Duration) -> String {
         .map_or_else(|_| format!("{}", duration.as_secs_f64()), |exact| format!("{exact:#}"))
 }
 
-/// The engine's address, kept as text: `unix://PATH`, `tcp://HOST:PORT`; a bare path is a unix socket.
-pub(crate) fn engine(raw: &Raw) -> Result<String, Expected> {
-    const EXPECTED: &str = "an engine's address, such as unix:///var/run/docker.sock";
-    let Raw::Text(text) = raw else { return Err(EXPECTED.into()) };
-    if text.starts_with('/') && !text.contains('\0') {
-        return Ok(format!("unix://{text}"));
+/// The engines are found by themselves.
+pub(crate) const AUTO: &str = "auto";
+
+/// There is no engine.
+pub(crate) const NONE: &str = "none";
+
+/// What a context of the `docker` command begins with.
+pub(crate) const CONTEXT: &str = "context:";
+
+const ENGINE_EXPECTED: &str =
+    "auto, none, or addresses such as unix:///var/run/docker.sock and contexts such as context:prod";
+
+/// The engines, kept as text: [`AUTO`] or [`NONE`] alone, or addresses and contexts; a bare path is a unix socket.
+pub(crate) fn engines(raw: &Raw) -> Result<Vec<String>, Expected> {
+    let single;
+    let raw = match raw {
+        Raw::Text(text) => {
+            single = Raw::List(vec![text.clone()]);
+            &single
+        }
+        other => other,
+    };
+    let given = list(raw, ENGINE_EXPECTED, |_| Ok(()))?;
+    match &*given {
+        [] => Err(ENGINE_EXPECTED.into()),
+        [word] if word == AUTO || word == NONE => Ok(given),
+        _ => match given.iter().find(|entry| *entry == AUTO || *entry == NONE) {
+            Some(word) => Err(Expected(format!("`{word}` to stand alone, or only addresses and contexts"))),
+            None => given.iter().map(|entry| address_of_engine(entry)).collect(),
+        },
     }
-    check_engine(text)?;
-    Ok(text.clone())
 }
 
-/// Whether an address is one that the engine client can use. The one place that asks.
-fn check_engine(address: &str) -> Result<(), Expected> {
-    let wrong = |error: plimsoll_engine::EndpointError| {
-        Expected(format!("an engine's address, such as unix:///var/run/docker.sock ({error})"))
-    };
-    address.parse::<Endpoint>().map(drop).map_err(wrong)
+/// One engine by its address.
+pub(crate) fn engine(raw: &Raw) -> Result<Vec<String>, Expected> {
+    const EXPECTED: &str = "an engine's address, such as unix:///var/run/docker.sock";
+    let Raw::Text(text) = raw else { return Err(EXPECTED.into()) };
+    let endpoint: Endpoint = text.parse().map_err(|error| Expected(format!("{EXPECTED} ({error})")))?;
+    Ok(vec![endpoint.to_string()])
+}
+
+fn address_of_engine(entry: &str) -> Result<String, Expected> {
+    if let Some(name) = entry.strip_prefix(CONTEXT) {
+        return match name {
+            "" => Err("a name after `context:`, as `docker context ls` shows them".into()),
+            _ => Ok(entry.to_owned()),
+        };
+    }
+    let endpoint: Result<Endpoint, _> = entry.parse();
+    endpoint
+        .map(|endpoint| endpoint.to_string())
+        .map_err(|error| Expected(format!("{ENGINE_EXPECTED} ({error})")))
 }
 
 /// A path.
@@ -188,6 +224,11 @@ pub(crate) fn choice<T: Choice>(raw: &Raw) -> Result<T, Expected> {
         .find(|(name, _)| *name == given)
         .map(|(_, value)| *value)
         .ok_or_else(|| Expected(format!("one of {}", names::<T>().join(", "))))
+}
+
+impl Choice for SourceChoice {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("auto", Self::Auto), ("kernel", Self::Kernel), ("api", Self::Api)];
 }
 
 impl Choice for Profile {
@@ -370,19 +411,36 @@ mod tests {
     }
 
     #[test]
-    fn engines() {
-        let cases = [
-            ("unix:///var/run/docker.sock", Some("unix:///var/run/docker.sock")),
-            ("/run/podman.sock", Some("unix:///run/podman.sock")),
-            ("tcp://127.0.0.1:2375", Some("tcp://127.0.0.1:2375")),
-            ("unix://relative", None),
-            ("docker.sock", None),
-            ("://", None),
-            ("", None),
+    fn engines_are_named() {
+        let cases: [(&[&str], Option<&[&str]>); 16] = [
+            (&["auto"], Some(&["auto"])),
+            (&["none"], Some(&["none"])),
+            (&["unix:///var/run/docker.sock"], Some(&["unix:///var/run/docker.sock"])),
+            (&["/run/podman.sock"], Some(&["unix:///run/podman.sock"])),
+            (&["tcp://127.0.0.1:2375", "/a"], Some(&["tcp://127.0.0.1:2375", "unix:///a"])),
+            (&["https://build:2376"], Some(&["https://build:2376"])),
+            (&["ssh://me@build"], Some(&["ssh://me@build"])),
+            (&["context:prod", "/a"], Some(&["context:prod", "unix:///a"])),
+            (&["auto", "/a"], None),
+            (&["/a", "none"], None),
+            (&["none", "auto"], None),
+            (&["context:"], None),
+            (&["unix://relative"], None),
+            (&["docker.sock"], None),
+            (&[""], None),
+            (&[], None),
         ];
         for (given, expected) in cases {
-            assert_eq!(engine(&text(given)).ok().as_deref(), expected, "{given}");
+            let read = super::engines(&entries(given)).ok();
+            assert_eq!(
+                read,
+                expected.map(|expected| expected.iter().map(|&e| e.into()).collect()),
+                "{given:?}"
+            );
         }
+        assert_eq!(super::engines(&text("/a")), Ok(vec!["unix:///a".to_owned()]), "one alone needs no array");
+        assert_eq!(engine(&text("/a")), Ok(vec!["unix:///a".to_owned()]));
+        assert!(engine(&text("auto")).is_err() && engine(&text("context:a")).is_err());
     }
 
     #[test]
