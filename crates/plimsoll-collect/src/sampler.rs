@@ -470,9 +470,9 @@ impl Sampler {
             tracked.lose(self.kernel.as_mut());
             self.namespaces_changed = true;
             tracked.searched = 0;
-        } else if another_process {
-            // Now that the engine names the process, the same cgroup is found with its network. Nothing is
-            // counted anew.
+        } else if another_process || container.network_mode != tracked.container.network_mode {
+            // Now that the engine names the process, or says whose network it uses (Podman's listing does not),
+            // the same cgroup is found with the right network. Nothing is counted anew.
             if let (Some(reader), Some(kernel)) = (tracked.reader.take(), &mut self.kernel) {
                 kernel.detach(reader);
                 self.namespaces_changed = true;
