@@ -19,8 +19,9 @@ use crate::{Endpoint, Error, Result};
 /// The largest container listing that is read, in bytes: some ten thousand containers with many labels.
 pub const MAX_LISTING: usize = 32 * 1024 * 1024;
 
-/// The largest other answer that is read, in bytes.
-pub const MAX_ANSWER: usize = 4 * 1024 * 1024;
+/// The largest other answer that is read, in bytes: a hundred times an ordinary inspection. A caller may have a dozen of
+/// them under way, so this bounds memory, too.
+pub const MAX_ANSWER: usize = 1024 * 1024;
 
 /// A client of one engine. Clones share connections and the negotiated API version.
 ///

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use plimsoll_model::agent::Capability;
 
 use crate::layout::{Controller, Version};
+use crate::locate::View;
 use crate::{Kernel, locate, parse};
 
 pub(crate) fn probe(kernel: &Kernel) -> Vec<Capability> {
@@ -185,23 +186,30 @@ impl Probe<'_> {
                 HOST_PROC,
             );
         }
-        if !locate::shows_host_processes(&self.kernel.roots.procfs) {
-            return missing(
+        match locate::view(&self.kernel.roots.procfs) {
+            View::Own => missing(
                 FEATURE,
                 format!(
                     "{procfs} shows only the processes of this container: {WITHOUT_PROCESSES} are absent"
                 ),
                 HOST_PROC,
-            );
+            ),
+            View::FromBelow => available(
+                FEATURE,
+                format!(
+                    "{procfs} shows the processes of other containers; whose they are, an engine must tell: without one \
+                     (and without --pid=host), {WITHOUT_PROCESSES} are absent"
+                ),
+            ),
+            View::Host => available(FEATURE, format!("{procfs} shows the processes of other containers")),
         }
-        available(FEATURE, format!("{procfs} shows the processes of other containers"))
     }
 
     /// Whether the traffic of other processes' namespaces may be read.
     fn network(&self) -> Capability {
         const FEATURE: &str = "network";
         let procfs = &self.kernel.roots.procfs;
-        if !locate::shows_host_processes(procfs) {
+        if locate::view(procfs) == View::Own {
             return missing(FEATURE, "the processes of containers are not seen (host_processes)", HOST_PROC);
         }
         // What hides processes from this user hides the first one, too, unless it is this program itself.
@@ -222,6 +230,9 @@ impl Probe<'_> {
 
     fn namespaces(&self) -> Capability {
         const FEATURE: &str = "netns";
+        if locate::view(&self.kernel.roots.procfs) == View::Own {
+            return missing(FEATURE, "the processes of containers are not seen (host_processes)", HOST_PROC);
+        }
         if self.kernel.host_namespace.is_some() {
             available(FEATURE, "network namespaces can be told apart".to_owned())
         } else {

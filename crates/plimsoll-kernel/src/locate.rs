@@ -82,16 +82,30 @@ fn namespace_number(link: &[u8]) -> Option<u64> {
 /// `include/linux/proc_ns.h`).
 const INITIAL_PROCESS_NAMESPACE: &[u8] = b"pid:[4026531836]";
 
-/// Whether a `/proc` shows processes outside the namespace that this program is in, or there is no outside. Where it
-/// cannot be told, nothing speaks against it.
-pub(crate) fn shows_host_processes(procfs: &Path) -> bool {
-    let Ok(link) = std::fs::read_link(procfs.join("self/ns/pid")) else { return true };
+/// Which processes a `/proc` shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum View {
+    /// The host's, and this program is among them; or it cannot be told, and nothing speaks against it.
+    Host,
+    /// The host's, seen from a namespace below: elsewhere, the kernel does not tell this program their numbers.
+    FromBelow,
+    /// Those of this program's own namespace alone.
+    Own,
+}
+
+/// Which processes this `/proc` shows.
+pub(crate) fn view(procfs: &Path) -> View {
+    let Ok(link) = std::fs::read_link(procfs.join("self/ns/pid")) else { return View::Host };
     if link.as_os_str().as_encoded_bytes() == INITIAL_PROCESS_NAMESPACE {
-        return true;
+        return View::Host;
     }
     // A process has one number in each namespace from that of the mount down to its own.
     let status = std::fs::read(procfs.join("self/status")).unwrap_or_default();
-    crate::parse::proc::namespaces_below(&status).is_none_or(|depth| depth > 1)
+    match crate::parse::proc::namespaces_below(&status) {
+        Some(..=1) => View::Own,
+        Some(_) => View::FromBelow,
+        None => View::Host,
+    }
 }
 
 /// The host's network namespace: that of process 1. Where its link is not to be read, and this program

@@ -801,7 +801,7 @@ fn capabilities_tell_of_missing_mounts() {
                 link(tree, "pid:[4026532000]");
                 fs::write(tree.path("proc/self/status"), "NSpid:\t7\n").unwrap();
             },
-            &["host_processes", "network"],
+            &["host_processes", "network", "netns"],
             "--procfs /host/proc",
         ),
         (

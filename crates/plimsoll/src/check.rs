@@ -10,7 +10,7 @@ use plimsoll_model::{Slot, Snapshot, State};
 use crate::pipeline::{self, BUILD, Pipeline};
 use crate::settings::Settings;
 use crate::text::printable;
-use crate::{failure, output};
+use crate::{engines, failure, output};
 
 /// Prints the report.
 pub(crate) fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
@@ -26,7 +26,8 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
         && snapshot.agent.engines.is_empty()
     {
         // Engines that do not answer have told so; that there is none was told by nobody.
-        output::print(&format!("\n  {}\n", printable(&failure.to_string())))?;
+        let remedy = engines::START_ONE;
+        output::print(&format!("\n  {}\n  to do: {remedy}\n", printable(&failure.to_string())))?;
     }
     let works = engine.is_ok() && report.works;
     output::print(if works {
