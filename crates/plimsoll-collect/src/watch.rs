@@ -145,6 +145,7 @@ impl Watcher {
             inbox: Arc::clone(&self.inbox),
             origin: Arc::clone(&self.origin),
             measured: self.measured.subscribe(),
+            most: api::MAX_STREAMS,
         };
         let listening = async {
             let mut delay = self.pace.retry_first;

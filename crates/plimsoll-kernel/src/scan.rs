@@ -22,7 +22,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat};
 
 use crate::files::CGROUP_PROCS;
-use crate::layout::{Controller, Layout, Version};
+use crate::layout::{Controller, Layout};
 use crate::recognise::{Recognised, Runtime, recognise};
 
 /// How many levels below the root are walked. Kubernetes inside a user's service takes nine.
@@ -49,22 +49,13 @@ pub struct Scan {
 pub fn scan(layout: &Layout) -> Scan {
     let mut containers = Vec::new();
     let was_cut = walk(layout, |mut found, parent, name| {
-        let process = first_process(parent, name);
-        if let Some(process) = process.or_else(|| has_tasks(layout, &found.path).then_some(0)) {
+        if let Some(process) = first_process(parent, name).or_else(|| hidden_process(layout, &found.path)) {
             found.pid = Some(process).filter(|pid| *pid > 0);
             containers.push(found);
         }
         ControlFlow::Continue(())
     });
     Scan { containers, was_cut }
-}
-
-/// Whether v1 counts tasks in a cgroup. Its `cgroup.procs` leaves out what is outside of our process namespace, where v2
-/// writes 0.
-fn has_tasks(layout: &Layout, path: &str) -> bool {
-    let root = layout.hierarchy(Controller::Pids).filter(|_| layout.version != Version::V2);
-    let file = root.map(|root| root.join(path.trim_start_matches('/')).join("pids.current"));
-    file.and_then(|file| first_line(CWD, &file)).is_some_and(|tasks| tasks > 0)
 }
 
 /// The path of a container's cgroup, wherever it is, below the hierarchy's root.
@@ -177,6 +168,14 @@ pub(crate) fn first_process(at: BorrowedFd<'_>, directory: &Path) -> Option<u32>
     lowest
 }
 
+/// 0 where a cgroup has processes outside of our process namespace alone, as for an agent in a container: v1 leaves
+/// them out of its lists, and only counts them.
+fn hidden_process(layout: &Layout, path: &str) -> Option<u32> {
+    let pids = layout.hierarchy(Controller::Pids)?;
+    let directory = pids.join(path.trim_start_matches('/'));
+    first_line(CWD, &directory.join("pids.current")).filter(|count| *count > 0).map(|_| 0)
+}
+
 fn first_line(at: BorrowedFd<'_>, file: &Path) -> Option<u32> {
     let (bytes, length) = read_start(at, file)?;
     let line = bytes[..length].split(|byte| *byte == b'\n').next()?;
@@ -232,6 +231,17 @@ mod tests {
         fn pids(&self) -> Vec<(String, Option<u32>)> {
             self.scan().containers.into_iter().map(|found| (found.id, found.pid)).collect()
         }
+    }
+
+    #[test]
+    fn processes_of_another_namespace_are_counted_by_v1_alone() {
+        let tree = Tree::new(&["memory/tasks", "pids/tasks"]);
+        for (number, count) in ["2\n", "0\n", ""].iter().enumerate() {
+            tree.put(&format!("memory/docker/{}/cgroup.procs", id(number)), "");
+            tree.put(&format!("pids/docker/{}/pids.current", id(number)), count);
+        }
+        tree.put(&format!("memory/docker/{}/cgroup.procs", id(3)), "");
+        assert_eq!(tree.pids(), [(id(0), None)]);
     }
 
     #[test]

@@ -695,9 +695,13 @@ fn who_must_not_look_at_namespaces_believes_the_engine() {
     let mut kernel = tree.kernel(&Selection::default());
     let netns = kernel.capabilities().iter().find(|known| known.feature == "netns").unwrap().clone();
     assert!(!netns.available && netns.remedy.contains("--pid=host"), "{netns:?}");
-    for (name, network_mode, interfaces) in
-        [("net", "default", 1), ("peer", "container:plimsoll-cap-net", 0), ("host", "host", 0)]
-    {
+    for (name, network_mode, interfaces) in [
+        ("net", "default", 1),
+        ("peer", "container:plimsoll-cap-net", 0),
+        ("host", "host", 0),
+        // Nobody has said anything.
+        ("host", "", 0),
+    ] {
         let container = tree.container(name);
         let mut reader = kernel.attach(&Target { network_mode, ..by_pid(container) }).unwrap();
         let row = read(&mut kernel, &mut reader, container);

@@ -227,7 +227,7 @@ async fn health_and_readiness_follow_the_backend() {
     *server.backend.status.lock().unwrap() = Status {
         waiting_for: Some("the engine's first listing\nis late".to_owned()),
         docker_connected: false,
-        without_engine: false,
+        ..Status::default()
     };
     let reply = server.get("/health", "").await;
     assert_eq!(reply.code, 503);
