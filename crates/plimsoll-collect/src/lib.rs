@@ -37,6 +37,7 @@ mod engines;
 mod filter;
 mod inbox;
 mod known;
+mod listened;
 mod lost;
 mod numbers;
 mod recent;
@@ -45,6 +46,7 @@ mod sampler;
 mod source;
 mod thread;
 mod together;
+mod tracked;
 mod watch;
 mod work;
 

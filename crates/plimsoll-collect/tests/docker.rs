@@ -19,6 +19,7 @@ use plimsoll_testkit::proxy::Proxy;
 use plimsoll_testkit::wait_until;
 
 use common::agent::{Agent, SOON, Setup};
+use common::number;
 
 const SOCKET: &str = "/var/run/docker.sock";
 
@@ -97,27 +98,7 @@ fn now() -> u64 {
 
 /// A file in the container's cgroup: by its v1 name, and by its v2 name.
 fn cgroup_file(container: &Container, v1: &str, v2: &str) -> PathBuf {
-    let pid = container.inspect("{{.State.Pid}}");
-    let memberships = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
-    let controller = v1.split_once('.').unwrap().0;
-    for line in memberships.lines() {
-        let mut parts = line.splitn(3, ':').skip(1);
-        let (controllers, path) = (parts.next().unwrap(), parts.next().unwrap());
-        let (root, file) = if controllers.split(',').any(|found| found == controller) {
-            (PathBuf::from("/sys/fs/cgroup").join(controller), v1)
-        } else {
-            (PathBuf::from("/sys/fs/cgroup"), v2)
-        };
-        let file = root.join(path.trim_start_matches('/')).join(file);
-        if file.exists() {
-            return file;
-        }
-    }
-    panic!("no {v1} and no {v2}: {memberships}");
-}
-
-fn number(path: &Path) -> u64 {
-    std::fs::read_to_string(path).unwrap().trim().parse().unwrap()
+    common::cgroup_file(&container.inspect("{{.State.Pid}}"), v1, v2)
 }
 
 /// Received and sent bytes of `eth0`, from `/proc`.

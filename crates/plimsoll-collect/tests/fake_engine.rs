@@ -15,8 +15,8 @@ use plimsoll_model::{Health, InterfaceSlot, Selection, Slot, State};
 use plimsoll_testkit::fake_engine::{Behaviour, FakeContainer, FakeEngine, id_of};
 use plimsoll_testkit::wait_until;
 
-use common::Tree;
 use common::agent::{Agent, SOON, Setup};
+use common::{Captured, Tree};
 
 fn endpoint(engine: &FakeEngine) -> Endpoint {
     Endpoint::Unix(engine.socket().to_owned())
@@ -469,6 +469,30 @@ fn one_speaks_for_a_shared_network() {
         assert_eq!(agent.get("peer", Slot::CpuUsage), cpu);
         assert_eq!(agent.get("peer", Slot::Restarts), Some(0));
     }
+}
+
+#[test]
+fn whose_network_it_is_may_be_told_late() {
+    let tree = Tree::unpack();
+    let engine = engine_of(&tree);
+    let (net, peer) = (tree.container("net"), tree.container("peer"));
+    // As Podman's listing: without a word of networks, and whoever asked to share first.
+    let listed = |captured: &Captured| {
+        format!(r#"{{"Id":"{}","Names":["/{}"],"State":"running"}}"#, captured.id, captured.name)
+    };
+    let listing = format!("[{},{}]", listed(peer), listed(net));
+    engine.set_behaviour("/containers/json", Behaviour::Status(200, listing));
+    for captured in [net, peer] {
+        engine.set_behaviour(&format!("/containers/{}", captured.id), Behaviour::Hang);
+    }
+    let agent = start(&tree, &engine);
+    let speaks = |name: &str| agent.row(name).is_some_and(|row| !row.interfaces.is_empty());
+    wait_until(SOON, "somebody to speak", || speaks("peer") && !speaks("net"));
+    for captured in [net, peer] {
+        engine.set_behaviour(&format!("/containers/{}", captured.id), Behaviour::Normal);
+    }
+    wait_until(SOON, "the owner to speak", || speaks("net") && !speaks("peer"));
+    assert_eq!(agent.get("net", Slot::Restarts), Some(0));
 }
 
 #[test]

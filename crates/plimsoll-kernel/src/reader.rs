@@ -218,8 +218,12 @@ impl Kernel {
                 namespace if namespace.is_some() && namespace == self.host_namespace => has_namespace = false,
                 Some(namespace) if has_namespace => reader.namespace = Some(namespace),
                 Some(_) => {}
-                // Without the right to look, the engine's word has to do.
-                None => has_namespace &= !target.network_mode.starts_with("container:"),
+                // Without the right to look, the engine's word has to do. While it has said nothing, the network may
+                // be the host's.
+                None => {
+                    has_namespace &=
+                        !(target.network_mode.is_empty() || target.network_mode.starts_with("container:"));
+                }
             }
         }
         for position in 0..self.files.len() {

@@ -49,7 +49,7 @@ pub struct Scan {
 pub fn scan(layout: &Layout) -> Scan {
     let mut containers = Vec::new();
     let was_cut = walk(layout, |mut found, parent, name| {
-        if let Some(process) = first_process(parent, name) {
+        if let Some(process) = first_process(parent, name).or_else(|| hidden_process(layout, &found.path)) {
             found.pid = Some(process).filter(|pid| *pid > 0);
             containers.push(found);
         }
@@ -168,6 +168,14 @@ pub(crate) fn first_process(at: BorrowedFd<'_>, directory: &Path) -> Option<u32>
     lowest
 }
 
+/// 0 where a cgroup has processes outside of our process namespace alone, as for an agent in a container: v1 leaves
+/// them out of its lists, and only counts them.
+fn hidden_process(layout: &Layout, path: &str) -> Option<u32> {
+    let pids = layout.hierarchy(Controller::Pids)?;
+    let directory = pids.join(path.trim_start_matches('/'));
+    first_line(CWD, &directory.join("pids.current")).filter(|count| *count > 0).map(|_| 0)
+}
+
 fn first_line(at: BorrowedFd<'_>, file: &Path) -> Option<u32> {
     let (bytes, length) = read_start(at, file)?;
     let line = bytes[..length].split(|byte| *byte == b'\n').next()?;
@@ -226,6 +234,17 @@ mod tests {
     }
 
     #[test]
+    fn processes_of_another_namespace_are_counted_by_v1_alone() {
+        let tree = Tree::new(&["memory/tasks", "pids/tasks"]);
+        for (number, count) in ["2\n", "0\n", ""].iter().enumerate() {
+            tree.put(&format!("memory/docker/{}/cgroup.procs", id(number)), "");
+            tree.put(&format!("pids/docker/{}/pids.current", id(number)), count);
+        }
+        tree.put(&format!("memory/docker/{}/cgroup.procs", id(3)), "");
+        assert_eq!(tree.pids(), [(id(0), None)]);
+    }
+
+    #[test]
     fn only_what_has_processes_is_running() {
         let tree = Tree::new(V2);
         tree.put(&format!("docker/{}/cgroup.procs", id(1)), "31\n7\n");
@@ -263,6 +282,16 @@ mod tests {
             assert_eq!(found.len(), 1, "{files:?}");
             assert_eq!(Some(found[0].id.clone()), number.map(id), "{files:?}");
         }
+    }
+
+    #[test]
+    fn v1_does_not_tell_of_processes_outside_of_our_namespace() {
+        let tree = Tree::new(&["memory/tasks", "pids/tasks"]);
+        for (number, tasks) in [(1, "3\n"), (2, "0\n")] {
+            tree.put(&format!("memory/docker/{}/cgroup.procs", id(number)), "");
+            tree.put(&format!("pids/docker/{}/pids.current", id(number)), tasks);
+        }
+        assert_eq!(tree.pids(), [(id(1), None)]);
     }
 
     #[test]

@@ -695,9 +695,13 @@ fn who_must_not_look_at_namespaces_believes_the_engine() {
     let mut kernel = tree.kernel(&Selection::default());
     let netns = kernel.capabilities().iter().find(|known| known.feature == "netns").unwrap().clone();
     assert!(!netns.available && netns.remedy.contains("--pid=host"), "{netns:?}");
-    for (name, network_mode, interfaces) in
-        [("net", "default", 1), ("peer", "container:plimsoll-cap-net", 0), ("host", "host", 0)]
-    {
+    for (name, network_mode, interfaces) in [
+        ("net", "default", 1),
+        ("peer", "container:plimsoll-cap-net", 0),
+        ("host", "host", 0),
+        // Nobody has said anything.
+        ("host", "", 0),
+    ] {
         let container = tree.container(name);
         let mut reader = kernel.attach(&Target { network_mode, ..by_pid(container) }).unwrap();
         let row = read(&mut kernel, &mut reader, container);
@@ -780,6 +784,70 @@ fn capabilities_say_what_is_missing_and_why() {
     let machine = Tree::unpack(&CAPTURES[0]).kernel(&Selection::default()).machine();
     assert_eq!(machine.cores, Some(2));
     assert!(machine.memory > Some(1 << 30) && machine.swap.is_some(), "{machine:?}");
+}
+
+/// What a container without the right mounts sees, one mistake at a time.
+#[test]
+fn capabilities_tell_of_missing_mounts() {
+    let link = |tree: &Tree, target: &str| {
+        fs::create_dir_all(tree.path("proc/self/ns")).unwrap();
+        std::os::unix::fs::symlink(target, tree.path("proc/self/ns/pid")).unwrap();
+    };
+    type Break<'a> = &'a dyn Fn(&Tree);
+    let cases: [(&str, Break<'_>, &[&str], &str); 5] = [
+        (
+            "a process namespace of its own",
+            &|tree| {
+                link(tree, "pid:[4026532000]");
+                fs::write(tree.path("proc/self/status"), "NSpid:\t7\n").unwrap();
+            },
+            &["host_processes", "network", "netns"],
+            "--procfs /host/proc",
+        ),
+        (
+            "the host's /proc, seen from below",
+            &|tree| {
+                link(tree, "pid:[4026532000]");
+                fs::write(tree.path("proc/self/status"), "NSpid:\t4711\t7\n").unwrap();
+            },
+            &[],
+            "",
+        ),
+        (
+            "no /proc",
+            &|tree| fs::remove_file(tree.path("proc/stat")).unwrap(),
+            &["host_processes"],
+            "-v /proc",
+        ),
+        (
+            "hidden processes",
+            &|tree| fs::remove_file(tree.path("proc/1/cgroup")).unwrap(),
+            &["network"],
+            "hidepid",
+        ),
+        (
+            "cgroups of its own",
+            &|tree| {
+                let root = tree.path("cgroup/memory");
+                let mount = format!("35 31 0:32 /docker/4e9c {} ro - cgroup cgroup rw\n", root.display());
+                fs::write(tree.path("proc/self/mountinfo"), mount).unwrap();
+            },
+            &["host_cgroups"],
+            "--cgroup-root /host/sys/fs/cgroup",
+        ),
+    ];
+    for (what, break_it, expected, remedy) in cases {
+        let tree = Tree::unpack(&CAPTURES[0]);
+        break_it(&tree);
+        let capabilities = tree.kernel(&Selection::default()).capabilities();
+        let missing: Vec<_> = capabilities
+            .iter()
+            .filter(|known| !known.available && known.feature != "io_cost")
+            .inspect(|known| assert!(known.remedy.contains(remedy), "{what}: {known:?}"))
+            .map(|known| known.feature)
+            .collect();
+        assert_eq!(missing, expected, "{what}");
+    }
 }
 
 #[test]

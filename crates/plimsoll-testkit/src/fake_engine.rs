@@ -15,6 +15,7 @@
 //! engine.remove(&id);
 //! ```
 
+mod answer;
 mod container;
 mod server;
 mod state;

@@ -117,8 +117,22 @@ impl Podman {
         command
     }
 
+    /// Kills the service, as a crash would. Containers and the command go on without it.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn kill_service(&mut self) {
+        let mut service = self.service.take().unwrap();
+        service.kill().unwrap();
+        service.wait().unwrap();
+    }
+
+    /// Starts the service that [`Podman::kill_service`] has killed.
+    ///
+    /// # Panics
+    /// If it does not start; the text says what it said.
     #[track_caller]
-    fn serve(&mut self) {
+    pub fn serve(&mut self) {
         let address = format!("unix://{}", self.socket().display());
         let log = self.path("service.log");
         let mut command = self.program(&["system", "service", "--time=0", &address]);

@@ -128,7 +128,8 @@ fn rows(snapshot: &Snapshot, options: &Options) -> Vec<Row> {
 fn line(snapshot: &Snapshot, row: &ContainerRow, asked: &str) -> Row {
     let values = &row.values;
     let is_read = values.get(Slot::CpuUsage).is_some();
-    let memory = values.get(Slot::MemoryWorkingSet);
+    // Podman's API does not tell what memory is made of.
+    let memory = values.get(Slot::MemoryWorkingSet).or(values.get(Slot::MemoryUsage));
     let machine = snapshot.agent.machine.memory;
     // Where there is no limit, or one beyond what there is, the machine is the limit.
     let limit = [values.get(Slot::MemoryLimit), machine].into_iter().flatten().min().filter(|_| is_read);

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use plimsoll_collect::{Inbox, Naming, Options, Pace, Sampler, SamplerThread, Samples, Watcher};
+use plimsoll_collect::{
+    Engines, Inbox, Naming, Options, Pace, Sampler, SamplerThread, Samples, Watcher, Which,
+};
 use plimsoll_engine::{Client, Endpoint, Timeouts};
 use plimsoll_kernel::Kernel;
 use plimsoll_model::agent::Engine;
@@ -54,13 +56,32 @@ impl Default for Setup {
 impl Agent {
     pub(crate) fn start(kernel: Kernel, endpoint: Endpoint, setup: Setup) -> Self {
         let Setup { options, pace, timeouts, interval } = setup;
+        Self::with(kernel, options, interval, |options, inbox| {
+            let client = Client::with_timeouts(endpoint, timeouts);
+            Watcher::new(client, Naming::default(), options, inbox).with_pace(pace).run()
+        })
+    }
+
+    /// An agent that listens to several engines.
+    pub(crate) fn of_engines(kernel: Kernel, which: Which, setup: Setup) -> Self {
+        let Setup { options, pace, interval, .. } = setup;
+        Self::with(kernel, options, interval, |options, inbox| {
+            Engines::new(which, None, options, inbox).with_pace(pace).run()
+        })
+    }
+
+    fn with<T: Future<Output = ()> + Send + 'static>(
+        kernel: Kernel,
+        options: Options,
+        interval: Duration,
+        listen: impl FnOnce(Options, Arc<Inbox>) -> T,
+    ) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let inbox = Arc::new(Inbox::default());
         let sampler = Sampler::new(Ok(kernel), options.clone(), Arc::clone(&inbox));
         let (thread, samples) = SamplerThread::start(sampler, interval).unwrap();
-        let client = Client::with_timeouts(endpoint, timeouts);
-        runtime.spawn(Watcher::new(client, Naming::default(), options, inbox).with_pace(pace).run());
+        runtime.spawn(listen(options, inbox));
         Self { samples, scrapes: false, _thread: thread, runtime: Some(runtime) }
     }
 

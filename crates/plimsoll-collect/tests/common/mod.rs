@@ -1,4 +1,4 @@
-//! A captured kernel for the tests of this crate.
+//! A captured kernel for the tests of this crate, and this machine's own.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 pub(crate) mod agent;
@@ -77,4 +77,31 @@ impl Captured {
             _ => fake,
         }
     }
+}
+
+/// A file in the cgroup of a process of this machine: by its v1 name, and by its v2 name.
+#[track_caller]
+pub(crate) fn cgroup_file(pid: &str, v1: &str, v2: &str) -> PathBuf {
+    let memberships = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let controller = v1.split_once('.').unwrap().0;
+    for line in memberships.lines() {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (parts.next().unwrap(), parts.next().unwrap());
+        let (root, file) = if controllers.split(',').any(|found| found == controller) {
+            (PathBuf::from("/sys/fs/cgroup").join(controller), v1)
+        } else {
+            (PathBuf::from("/sys/fs/cgroup"), v2)
+        };
+        let file = root.join(path.trim_start_matches('/')).join(file);
+        if file.exists() {
+            return file;
+        }
+    }
+    panic!("no {v1} and no {v2}: {memberships}");
+}
+
+/// The number in a file.
+#[track_caller]
+pub(crate) fn number(path: &Path) -> u64 {
+    std::fs::read_to_string(path).unwrap().trim().parse().unwrap()
 }

@@ -11,8 +11,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep};
 
+use super::answer::{head_of, send_chunk};
 use super::container::rfc3339;
-use super::server::{head_of, send_chunk};
 use super::{FakeContainer, FakeEngine, Shared};
 
 /// What Podman's own path looks like, in the version that clients ask for.
