@@ -18,9 +18,9 @@ pub struct Numbers {
     pub(crate) devices: Vec<DeviceRow>,
 }
 
-/// Numbers older than this, in nanoseconds, are shown no more: an engine sends one sample a second, and a
-/// busy one is late.
-pub(crate) const MAX_AGE: u64 = 6_000_000_000;
+/// Numbers older than this, in nanoseconds, are shown no more. An engine sends one sample a second; Docker reads
+/// its containers one after the other, and with hundreds of them takes several seconds for a round.
+pub(crate) const MAX_AGE: u64 = 10_000_000_000;
 
 /// The name of what an engine tells only as a sum over all interfaces or devices.
 const ALL: &str = "all";
