@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs inside user-mode Linux, started by test-v2.sh: three containers, the agent, and each number twice.
+# Runs inside user-mode Linux, started by test-v2.sh: containers of a Docker and of a Podman, the agent, and each number
+# twice.
 #
 #   test-v2-payload.sh BINARY      (with $OUT for what it writes)
 #
@@ -50,7 +51,7 @@ value() { # SCRAPE FAMILY CONTAINER: the number of a family without labels of it
 
 kernel() { # CONTAINER FILE [KEY]
   local content
-  content=$(cat "/sys/fs/cgroup/docker/${id[$1]}/$2")
+  content=$(cat "/sys/fs/cgroup/${parent[$1]:-docker}/${id[$1]}/$2")
   if [ $# -lt 3 ]; then echo "$content"; else awk -v key="$3" '$1 == key { print $2 }' <<<"$content"; fi
 }
 
@@ -67,7 +68,7 @@ same() { # A B: both are there and equal as numbers
 
 # === The containers
 
-declare -A id
+declare -A id parent
 for name in busy idle oom; do
   case $name in
     # Burns CPU until it is told to stop, then sleeps, so that its counters stand still.
@@ -81,17 +82,52 @@ done
 said() { docker logs "v2-$1" 2>/dev/null | grep -qx "$2"; }
 within "$WAIT_SECONDS" "a child in v2-oom was killed" said oom 'child ended with 137' || give_up "no OOM kill to look at"
 
+# === Podman, beside it. Nothing of the host may be written to, so its places are in memory.
+
+PODMAN=/run/podman/podman.sock
+PODMAN_IMAGE=localhost/$IMAGE
+# Podman asks dpkg for the versions it tells, which takes longer here than anybody waits; without a database it does not.
+for place in /var/tmp /var/cache /var/lib/containers /var/lib/dpkg; do mount -t tmpfs tmpfs "$place"; done
+mkdir -p /run/podman "$TMPDIR/podman"
+cat >"$TMPDIR/podman/containers.conf" <<'CONF'
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+[engine]
+cgroup_manager = "cgroupfs"
+runtime = "crun"
+events_logger = "file"
+CONF
+export CONTAINERS_CONF=$TMPDIR/podman/containers.conf
+podman() { command podman --storage-driver vfs "$@" 2>>"$OUT/podman.log"; }
+carrier=$(docker create "$IMAGE" true)
+docker export "$carrier" | podman import - "$PODMAN_IMAGE" >/dev/null || give_up "podman takes no image; see podman.log"
+docker rm "$carrier" >/dev/null
+podman system service --time=0 "unix://$PODMAN" &
+podman_run() { # NAME COMMAND…: the id goes to id[NAME], the place of its cgroup to parent[NAME]
+  local name=$1 found pid
+  shift
+  found=$(podman run -d --name "v2-$name" --network none --memory 48m "$PODMAN_IMAGE" "$@") ||
+    give_up "podman cannot start v2-$name; see podman.log"
+  pid=$(podman inspect --format '{{.State.Pid}}' "v2-$name")
+  # crun puts the processes into a group of the container's own below the container's.
+  found=$(sed -n "s|^0::\(/.*libpod-$found\).*|\1|p" "/proc/$pid/cgroup")
+  parent[$name]=${found%/*} id[$name]=${found##*/}
+}
+podman_run pidle sleep 100000
+within "$WAIT_SECONDS" "podman's service answers" curl -sf --max-time 5 -o /dev/null --unix-socket "$PODMAN" http://podman/_ping ||
+  give_up "no podman; see podman.log"
+
 # === The agent comes up
 
-"$binary" agent --listen "$AGENT" >"$OUT/agent.log" 2>&1 &
+"$binary" agent --listen "$AGENT" --engine /var/run/docker.sock --engine "$PODMAN" >"$OUT/agent.log" 2>&1 &
 agent=$!
 ready() {
   kill -0 "$agent" 2>/dev/null || give_up "the agent ended before it was ready; see agent.log"
   curl -sf --max-time 5 -o /dev/null "http://$AGENT/-/ready"
 }
 within "$WAIT_SECONDS" "/-/ready answers" ready || give_up "the agent is not ready"
-sees_all() { scrape first && for name in busy idle oom; do [ "$(value first container_state "v2-$name")" = 1 ] || return 1; done; }
-within "$WAIT_SECONDS" "container_state is 1 for all three" sees_all || give_up "the agent does not see the containers"
+sees_all() { scrape first && for name in busy idle oom pidle; do [ "$(value first container_state "v2-$name")" = 1 ] || return 1; done; }
+within "$WAIT_SECONDS" "container_state is 1 for all four" sees_all || give_up "the agent does not see the containers"
 
 # === CPU while it is being used: the value lies between the kernel's before and after
 
@@ -103,8 +139,8 @@ scrape loaded1
 after=$(cpu)
 first=$(value loaded1 container_cpu_usage_seconds_total v2-busy)
 load_started=$before
-enough() { [ $(($(cpu) - load_started)) -ge 2000000 ]; }
-within "$WAIT_SECONDS" "v2-busy used two more seconds of CPU" enough || true
+enough() { [ $(($(cpu) - load_started)) -ge 5000000 ]; }
+within "$WAIT_SECONDS" "v2-busy used five more seconds of CPU, ten seconds at half a core" enough || true
 again_before=$(cpu)
 scrape loaded2
 again_after=$(cpu)
@@ -153,7 +189,7 @@ absent() { # SCRAPE FAMILY CONTAINER WHY: what cannot be told is absent, never a
 working_set() { echo $(($(kernel "$1" memory.current) - $(kernel "$1" memory.stat inactive_file))); }
 seconds() { awk '{ printf "%.6f\n", $1 / 1e6 }' <<<"$(kernel "$@")"; }
 
-for name in idle oom; do
+for name in idle oom pidle; do
   steady container_memory_usage_bytes "$name" kernel "$name" memory.current
   steady container_memory_working_set_bytes "$name" working_set "$name"
   steady container_memory_rss "$name" kernel "$name" memory.stat anon
@@ -161,6 +197,8 @@ for name in idle oom; do
 done
 steady container_memory_limit_bytes busy kernel busy memory.max
 steady container_memory_limit_bytes oom kernel oom memory.max
+steady container_memory_limit_bytes pidle kernel pidle memory.max
+steady container_cpu_usage_seconds_total pidle seconds pidle cpu.stat usage_usec
 steady container_cpu_limit_cores busy echo 0.5
 steady container_oom_events_total oom kernel oom memory.events oom_kill
 absent steady container_memory_limit_bytes v2-idle "which has no limit"
@@ -190,6 +228,31 @@ for label in name=\"v2-idle\" "image=\"$IMAGE\"" "id=\"${id[idle]:0:12}\""; do
   if grep -F 'container_memory_usage_bytes{' "$OUT/steady.prom" | grep -F 'name="v2-idle"' | grep -qF "$label"; then ok "label $label"; else bad "label $label is missing"; fi
 done
 
+for pair in docker:idle podman:pidle; do
+  if grep "^container_info{.*name=\"v2-${pair#*:}\"" "$OUT/steady.prom" | grep -q "engine=\"${pair%:*}\""; then
+    ok "v2-${pair#*:} is ${pair%:*}'s"
+  else
+    bad "v2-${pair#*:} is not shown as ${pair%:*}'s"
+  fi
+done
+
+# === Without an engine: the same containers, by their cgroups
+
+"$binary" metrics --engine none >"$OUT/none.prom" 2>"$OUT/none.log" || bad "plimsoll metrics --engine none: $(tail -n 1 "$OUT/none.log")"
+by_id() { # FAMILY CONTAINER, without what only an engine knows
+  local full=${id[$2]#libpod-}
+  awk -v family="$1{" -v id="id=\"${full:0:12}\"" 'index($0, family) == 1 && index($0, id) { sub(/^.*} /, ""); print $1; exit }' "$OUT/none.prom"
+}
+for name in idle pidle; do
+  if same "$(by_id container_memory_usage_bytes "$name")" "$(kernel "$name" memory.current)" &&
+    same "$(by_id container_threads "$name")" "$(kernel "$name" pids.current)"; then
+    ok "without an engine, v2-$name has its memory and its tasks"
+  else
+    bad "without an engine, v2-$name has $(by_id container_memory_usage_bytes "$name") bytes, the kernel says $(kernel "$name" memory.current)"
+  fi
+  if [ -n "$(by_id container_restarts_total "$name")" ]; then bad "without an engine, restarts of v2-$name are made up"; fi
+done
+
 # === Stop, start again
 
 stopped() {
@@ -207,6 +270,41 @@ docker start v2-idle >/dev/null
 within 4 "started again, it has container_state 1 and container_restarts_total 1" started || true
 steady container_memory_usage_bytes idle kernel idle memory.current
 
+# === Thirty operations at random, each with its part in what has to be counted
+
+operations=30 restarts=0 signals=0 state=running
+SEED=${PLIMSOLL_SEED:-$$}
+RANDOM=$SEED
+docker run -d --name v2-random --network none "$IMAGE" sleep 100000 >/dev/null 2>>"$OUT/docker.log"
+for _ in $(seq "$operations"); do
+  case $state in
+    running) verbs=(restart kill stop pause) ;;
+    paused) verbs=(unpause) ;;
+    exited) verbs=(start restart) ;;
+  esac
+  verb=${verbs[RANDOM % ${#verbs[@]}]}
+  case $verb in
+    restart) docker restart -t 0 v2-random ;;
+    stop) docker stop -t 0 v2-random ;;
+    *) docker "$verb" v2-random ;;
+  esac >/dev/null || give_up "docker $verb v2-random, with the seed $SEED"
+  case $verb/$state in
+    restart/running) restarts=$((restarts + 1)) signals=$((signals + 1)) ;;
+    restart/exited | start/exited) restarts=$((restarts + 1)) state=running ;;
+    kill/running | stop/running) signals=$((signals + 1)) state=exited ;;
+    pause/running) state=paused ;;
+    unpause/paused) state=running ;;
+  esac
+done
+counted() {
+  scrape random && same "$(value random container_restarts_total v2-random)" "$restarts" &&
+    grep '^container_exits_total{' "$OUT/random.prom" | grep 'name="v2-random"' | grep 'exit_code="signal"' | grep -q " $signals\$"
+}
+within 10 "$operations operations at random (seed $SEED): $restarts restarts, $signals ends by a signal" counted || true
+podman restart --time 0 v2-pidle >/dev/null || bad "podman restart; see podman.log"
+podman_restarted() { scrape random && same "$(value random container_restarts_total v2-pidle)" 1; }
+within "$WAIT_SECONDS" "a restart by podman is one" podman_restarted || true
+
 # === The other commands, while the agent runs
 
 command_ok() { # WHAT FILE COMMAND…
@@ -218,9 +316,9 @@ command_ok() { # WHAT FILE COMMAND…
     tail -n 5 "$OUT/$file" | sed 's/^/          /'
   fi
 }
-command_ok "plimsoll check" check.txt "$binary" check
+command_ok "plimsoll check" check.txt "$binary" check --listen 127.0.0.1:8004
 command_ok "plimsoll stats --no-stream" stats.txt "$binary" stats --no-stream
-for name in busy idle oom; do
+for name in busy idle oom pidle; do
   if grep -q "v2-$name" "$OUT/stats.txt"; then ok "stats shows v2-$name"; else bad "stats does not show v2-$name"; fi
 done
 
@@ -234,5 +332,5 @@ if within 5 "SIGTERM ends the agent" ended; then
   if [ "$status" = 0 ]; then ok "its exit status is 0"; else bad "its exit status is $status, expected 0"; fi
 fi
 
-echo "test-v2: $failures failed checks on $(uname -r), Docker $(docker version --format '{{.Server.Version}}')"
+echo "test-v2: $failures failed checks on $(uname -r), Docker $(docker version --format '{{.Server.Version}}'), Podman $(podman version --format '{{.Version}}')"
 [ "$failures" = 0 ]

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The release binary against a real Docker on cgroup v2, in user-mode Linux: its numbers next to the kernel's own files
+# The release binary against a real Docker and a real Podman on cgroup v2, in user-mode Linux: its numbers next to the kernel's own files
 # and the engine's statistics, and its view of OOM kills, stops and restarts. test-v2-payload.sh is what happens inside.
 #
 #   scripts/test-v2.sh [BINARY]     default: target/release/plimsoll
@@ -8,7 +8,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
-TIMEOUT=420 # about one minute on two free cores
+TIMEOUT=420 # about two minutes on two free cores
 
 binary=${1:-$here/../${CARGO_TARGET_DIR:-target}/release/plimsoll}
 [ -n "${1:-}" ] || case ${CARGO_TARGET_DIR:-} in /*) binary=$CARGO_TARGET_DIR/release/plimsoll ;; esac
@@ -17,7 +17,7 @@ binary=${1:-$here/../${CARGO_TARGET_DIR:-target}/release/plimsoll}
   exit 1
 }
 binary=$(realpath "$binary")
-"$here/need.sh" curl=curl
+"$here/need.sh" curl=curl podman=podman crun=crun
 
 out=${PLIMSOLL_TEST_OUT:-$(mktemp -d)}
 "$here/uml.sh" --out "$out" --timeout "$TIMEOUT" "$here/test-v2-payload.sh" "$binary" || {

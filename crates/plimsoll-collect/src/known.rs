@@ -286,6 +286,9 @@ impl Known {
                 return (None, false);
             }
             let mut entry = Entry::new(id, Arc::clone(&self.engine), now);
+            if event.action == Action::Create {
+                entry.life = Lifecycle::made(now);
+            }
             set_text(&mut entry.container.name, event.name.as_deref().unwrap_or_default());
             set_text(&mut entry.container.image, event.image.as_deref().unwrap_or_default());
             self.containers.insert(id.to_owned(), entry);

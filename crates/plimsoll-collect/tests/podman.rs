@@ -271,8 +271,11 @@ fn health_checks_turn() {
         (&["touch", "/ok"], Slot::HealthHealthy),
     ] {
         podman.expect(&[&["exec", "health"], preparation].concat());
-        podman.command(&["healthcheck", "run", "health"]);
-        agent.wait_slot("health", slot, Some(1));
+        wait_until(SOON, "its turn", || {
+            podman.command(&["healthcheck", "run", "health"]);
+            agent.newer();
+            agent.get("health", slot) == Some(1)
+        });
     }
 }
 

@@ -79,7 +79,7 @@ pub struct Info {
     pub cgroup_driver: Option<String>,
     /// `1` or `2`; absent before API 1.41.
     pub cgroup_version: Option<String>,
-    /// True if the security options contain `name=rootless`; an engine that runs without root says so.
+    /// True if the engine runs without root: Docker says it among its security options, Podman in a word of its own.
     pub rootless: bool,
     /// How many processors the engine may use.
     pub ncpu: Option<u64>,
@@ -105,6 +105,8 @@ pub(crate) struct InfoWire {
     #[serde(deserialize_with = "scalar")]
     cgroup_version: Option<String>,
     security_options: Texts,
+    #[serde(deserialize_with = "scalar")]
+    rootless: Option<bool>,
     #[serde(rename = "NCPU", deserialize_with = "scalar")]
     ncpu: Option<u64>,
     #[serde(deserialize_with = "scalar")]
@@ -119,7 +121,7 @@ impl From<InfoWire> for Info {
     fn from(wire: InfoWire) -> Self {
         let rootless = |option: &Text| option.as_str().split(',').any(|part| part == "name=rootless");
         Self {
-            rootless: wire.security_options.items.iter().any(rootless),
+            rootless: wire.rootless == Some(true) || wire.security_options.items.iter().any(rootless),
             id: wire.id,
             name: wire.name,
             driver: wire.driver,

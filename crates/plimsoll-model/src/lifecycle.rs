@@ -70,6 +70,8 @@ pub struct Lifecycle {
     awaited_earlier_starts: u64,
     /// The end that an inspection told of, and whose event has not come yet.
     awaited_end: Option<u64>,
+    /// The start of a run that one inspection told from its start to its end.
+    awaited_run: Option<u64>,
     /// Since when events are heard; earlier ones will not come any more.
     heard_since: u64,
 }
@@ -81,12 +83,20 @@ impl Lifecycle {
         Self { seen: now, ..Self::default() }
     }
 
+    /// A container that was made while events are heard: all that happens to it will be told, from the first start on.
+    #[must_use]
+    pub fn made(now: u64) -> Self {
+        let facts = Inspection { restart_count: Some(0), ..Inspection::default() };
+        Self { seen: now, was_inspected: true, facts, ..Self::default() }
+    }
+
     /// A new stream of events begins at `at`: what the one before has not told, no event will.
     pub fn heard_since(&mut self, at: u64) {
         self.heard_since = at;
         self.awaited_start = None;
         self.awaited_earlier_starts = 0;
         self.awaited_end = None;
+        self.awaited_run = None;
     }
 
     /// The engine's event: started at `at`.
@@ -96,10 +106,10 @@ impl Lifecycle {
         if !self.was_inspected {
             return;
         }
-        if self.awaited_end.is_some_and(|end| at > end) {
-            // Events come in order: that of the end was lost.
-            self.awaited_end = None;
-        }
+        // Events come in order: that of an end before this start was lost. But a process that ended at once may have
+        // done so before the event of its start was written.
+        let is_of_awaited_run = self.awaited_run.take_if(|start| at >= *start).is_some();
+        self.awaited_end.take_if(|end| at > *end && !is_of_awaited_run);
         match self.awaited_start {
             // The engine logs an event after it has set the time that it shows in an inspection.
             Some(start) if at >= start => {
@@ -140,6 +150,12 @@ impl Lifecycle {
 
     /// The engine's answer to an inspection.
     pub fn inspected(&mut self, found: &Inspection) {
+        let mut found = found.clone();
+        if !found.running && !found.restarting && found.finished.is_some() {
+            // What has ended did so after it started. Podman writes the start down when the process may be over.
+            found.finished = found.finished.max(found.started);
+        }
+        let found = &found;
         let first = !std::mem::replace(&mut self.was_inspected, true);
         if first {
             self.announced = u64::from(found.restarting && found.restart_count > Some(0));
@@ -161,8 +177,11 @@ impl Lifecycle {
             self.see_start_before(found);
             return;
         }
-        self.see_end(found);
-        self.see_start(found);
+        let end_is_new = self.see_end(found);
+        let start_is_new = self.see_start(found);
+        if end_is_new && start_is_new {
+            self.awaited_run = self.awaited_start;
+        }
         self.explain_starts(found);
         if found.oom_killed == Some(true) && !found.running {
             self.ooms = self.ooms.max(1);
@@ -180,7 +199,7 @@ impl Lifecycle {
         if is_of_earlier_end {
             self.facts.finished = known.finished;
         }
-        if found.running || is_of_earlier_end {
+        if found.running || found.finished.is_none() || is_of_earlier_end {
             self.facts.exit_code = known.exit_code;
         }
         self.facts.restart_count = found.restart_count.or(known.restart_count);
@@ -203,21 +222,26 @@ impl Lifecycle {
         }
     }
 
-    fn see_end(&mut self, found: &Inspection) {
+    /// Returns whether the end is news.
+    fn see_end(&mut self, found: &Inspection) -> bool {
         let is_new = found.finished > self.facts.finished && found.finished > self.last_die_event;
         // The exit code of an end that a new run has followed is lost, and with it its class.
         if is_new && !found.running {
             self.awaited_end = found.finished.filter(|end| *end >= self.heard_since);
             self.count_exit(found.exit_code);
         }
+        is_new
     }
 
-    fn see_start(&mut self, found: &Inspection) {
-        if found.started > self.facts.started && found.started > self.last_start_event {
+    /// Returns whether the start is news.
+    fn see_start(&mut self, found: &Inspection) -> bool {
+        let is_new = found.started > self.facts.started && found.started > self.last_start_event;
+        if is_new {
             // The start of a run that goes on is told by the next event, if any.
             self.awaited_start = found.started.filter(|start| found.running || *start >= self.heard_since);
             self.count_start(found.started.unwrap_or(0));
         }
+        is_new
     }
 
     fn explain_starts(&mut self, found: &Inspection) {
@@ -422,6 +446,48 @@ mod tests {
         );
         life.inspected(&Inspection { finished: Some(40), ..running(50, 0) });
         assert_eq!((life.started_at(), life.facts.exit_code), (Some(50), Some(4)));
+    }
+
+    #[test]
+    fn an_end_at_once_is_one_end() {
+        // Podman's times: the process was over before its start was written down, and before its event.
+        let mut life = Lifecycle::first_seen(0);
+        life.inspected(&exited(10, 20, 0, 0));
+        life.inspected(&exited(35, 30, 3, 0));
+        assert_eq!(counts(&life), (1, 0, 1, [0, 0, 1]));
+        life.started(36);
+        life.died(40, Some(3));
+        assert_eq!(counts(&life), (1, 0, 1, [0, 0, 1]));
+        // Docker's: only the start's event is later than the end.
+        life.inspected(&exited(50, 51, 3, 0));
+        life.started(52);
+        life.died(53, Some(3));
+        assert_eq!(counts(&life), (2, 0, 2, [0, 0, 2]));
+        // An end whose event was lost is not that of the next run.
+        life.inspected(&running(60, 0));
+        life.inspected(&exited(60, 70, 3, 0));
+        life.started(61);
+        life.inspected(&running(80, 0));
+        life.started(81);
+        life.died(90, Some(0));
+        assert_eq!(counts(&life), (4, 0, 4, [1, 0, 3]));
+    }
+
+    #[test]
+    fn an_inspection_that_overtakes_the_first_events_counts_nothing_twice() {
+        let mut life = Lifecycle::made(0);
+        assert_eq!(counts(&life), (0, 0, 0, [0; 3]));
+        let created = Inspection { exit_code: Some(0), restart_count: Some(0), ..Inspection::default() };
+        life.inspected(&created);
+        assert_eq!(life.facts.exit_code, None, "it has never run");
+        // Two runs, of which no event has come yet.
+        life.inspected(&exited(30, 35, 3, 1));
+        for (start, end) in [(11, 15), (31, 36)] {
+            life.started(start);
+            life.died(end, Some(3));
+        }
+        life.inspected(&exited(30, 35, 3, 1));
+        assert_eq!(counts(&life), (1, 1, 0, [0, 0, 2]));
     }
 
     #[test]

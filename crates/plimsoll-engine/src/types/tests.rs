@@ -65,6 +65,8 @@ fn infos() {
     assert!(rootless(json!(["name=seccomp,profile=builtin", "name=rootless"])));
     assert!(!rootless(json!(["name=rootless-not"])));
     assert!(!rootless(json!("name=rootless")));
+    let podman = Info::from(read::<InfoWire>(r#"{"SecurityOptions":["name=seccomp"],"Rootless":true}"#));
+    assert!(podman.rootless);
     assert_eq!(Info::from(read::<InfoWire>(r#"{"NCPU":0,"MemTotal":0}"#)), Info::default());
 }
 
