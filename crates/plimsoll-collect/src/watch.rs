@@ -58,6 +58,9 @@ impl Default for Pace {
 /// A resumed stream begins with what was missed, in one go. That it is over shows in a pause of this length.
 const REPLAY_PAUSE: Duration = Duration::from_millis(30);
 
+/// The longest wait before an engine is tried again through ssh, where each try is a login.
+const LONGEST_LOGIN_WAIT: Duration = Duration::from_secs(30);
+
 /// An engine whose events never pause is not waited for longer than this.
 const REPLAY_MOST: Duration = Duration::from_secs(1);
 
@@ -147,6 +150,10 @@ impl Watcher {
             measured: self.measured.subscribe(),
             most: api::MAX_STREAMS,
         };
+        let longest = match self.client.endpoint() {
+            Endpoint::Ssh(_) => self.pace.retry_most.max(LONGEST_LOGIN_WAIT),
+            _ => self.pace.retry_most,
+        };
         let listening = async {
             let mut delay = self.pace.retry_first;
             loop {
@@ -157,7 +164,7 @@ impl Watcher {
                 self.is_down(&lost).await;
                 sleep(if lost.state() == EngineState::Duplicate { self.pace.check } else { jittered(delay) })
                     .await;
-                delay = (delay * 2).min(self.pace.retry_most);
+                delay = (delay * 2).min(longest);
             }
         };
         tokio::join!(listening, asker.run());
