@@ -18,7 +18,7 @@ command -v cargo >/dev/null 2>&1 || {
 
 step "what the tests need"
 scripts/need.sh docker=docker.io dockerd=docker.io iptables=iptables promtool=prometheus linux.uml=user-mode-linux \
-  busybox=busybox-static mkfs.ext4=e2fsprogs curl=curl podman=podman crun=crun runc=runc /usr/libexec/podman/catatonit=catatonit
+  busybox=busybox-static mkfs.ext4=e2fsprogs curl=curl podman=podman crun=crun runc=runc catatonit=catatonit
 scripts/engine-up.sh
 
 step "format"
@@ -38,6 +38,9 @@ scripts/test-readme.sh
 
 step "the release binary in a container"
 scripts/test-container.sh
+
+step "the release binary and a rootless Podman"
+scripts/test-rootless.sh
 
 step "the release binary on cgroup v2"
 scripts/test-v2.sh

@@ -31,6 +31,8 @@ pub(crate) struct Known {
     /// Which containers are in a pod; only Podman has them.
     pods: BTreeMap<String, PodMembership>,
     images: HashMap<String, Arc<ImageFacts>>,
+    /// Since when events are heard, in Unix nanoseconds.
+    heard_since: u64,
     pub(crate) loss: LabelLoss,
 }
 
@@ -52,10 +54,12 @@ struct Entry {
 }
 
 impl Entry {
-    fn new(id: &str, engine: Arc<str>, now: u64) -> Self {
+    fn new(id: &str, engine: Arc<str>, heard_since: u64, now: u64) -> Self {
+        let mut life = Lifecycle::first_seen(now);
+        life.heard_since(heard_since);
         Self {
             container: Container::new(id, engine),
-            life: Lifecycle::first_seen(now),
+            life,
             whereabouts: Whereabouts::default(),
             shown: false,
             listed: true,
@@ -91,6 +95,7 @@ impl Known {
             labels,
             containers: HashMap::new(),
             images: HashMap::new(),
+            heard_since: 0,
             loss: LabelLoss::default(),
         }
     }
@@ -106,6 +111,7 @@ impl Known {
 
     /// A new stream of events begins, and what came before it was not heard.
     pub(crate) fn heard_since(&mut self, now: u64) {
+        self.heard_since = now;
         for entry in self.containers.values_mut() {
             entry.life.heard_since(now);
         }
@@ -133,7 +139,7 @@ impl Known {
             let entry = self
                 .containers
                 .entry(summary.id.clone())
-                .or_insert_with(|| Entry::new(&summary.id, Arc::clone(&self.engine), now));
+                .or_insert_with(|| Entry::new(&summary.id, Arc::clone(&self.engine), self.heard_since, now));
             entry.listed = true;
             let before = entry.container.clone();
             self.loss += entry.set_labels(&summary.labels, &self.labels);
@@ -285,7 +291,7 @@ impl Known {
             if self.containers.len() >= MAX_CONTAINERS {
                 return (None, false);
             }
-            let mut entry = Entry::new(id, Arc::clone(&self.engine), now);
+            let mut entry = Entry::new(id, Arc::clone(&self.engine), self.heard_since, now);
             if event.action == Action::Create {
                 entry.life = Lifecycle::made(now);
             }

@@ -161,7 +161,7 @@ impl Lifecycle {
             self.announced = u64::from(found.restarting && found.restart_count > Some(0));
             self.before = found.restart_count.unwrap_or(0) - self.announced;
             if found.running && found.started > self.last_start_event {
-                self.awaited_start = found.started;
+                self.awaited_start = found.started.filter(|start| *start >= self.heard_since);
             }
             let (finished, exit_code) = (self.facts.finished, self.facts.exit_code);
             let is_of_earlier_end = self.is_of_earlier_end(found);
@@ -446,6 +446,18 @@ mod tests {
         );
         life.inspected(&Inspection { finished: Some(40), ..running(50, 0) });
         assert_eq!((life.started_at(), life.facts.exit_code), (Some(50), Some(4)));
+    }
+
+    #[test]
+    fn a_start_before_events_were_heard_swallows_no_later_one() {
+        let mut life = Lifecycle::first_seen(100);
+        life.heard_since(100);
+        life.inspected(&running(10, 0));
+        // The event of the end is late: Podman's come from several processes.
+        life.started(201);
+        life.died(202, Some(137));
+        life.inspected(&running(200, 0));
+        assert_eq!(counts(&life), (1, 0, 1, [0, 1, 0]));
     }
 
     #[test]
