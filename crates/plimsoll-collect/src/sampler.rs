@@ -197,6 +197,7 @@ impl Sampler {
                 }
                 Reading::Gone => {
                     tracked.lose(Some(kernel));
+                    tracked.ended_life = Some(tracked.life.life());
                     tracked.begin(row, now);
                     self.namespaces_changed = true;
                 }
@@ -235,7 +236,7 @@ impl Sampler {
         for listened in &self.engines {
             if listened.origin.pass_ended() {
                 tracing::info!(
-                    "the containers of {} at {} are not in this kernel: their numbers come from the engine's API",
+                    "no cgroup of the running containers of {} at {} was found here: their numbers come from the engine's API",
                     listened.engine.name,
                     listened.engine.endpoint
                 );

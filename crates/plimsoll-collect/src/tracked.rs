@@ -32,6 +32,10 @@ pub(crate) struct Tracked {
     /// It is gone, and is taken out of the list when all changes were taken in.
     pub(crate) removed: bool,
     pub(crate) reader: Option<Reader>,
+    /// When the reader was made, in Unix nanoseconds.
+    pub(crate) attached: u64,
+    /// The life in which the kernel removed the container's cgroup, if it did so before the engine told.
+    pub(crate) ended_life: Option<u64>,
     /// Passes in which its cgroup was looked for in vain.
     pub(crate) searched: u32,
     pub(crate) limits_read: u64,
@@ -56,6 +60,8 @@ impl Tracked {
             whereabouts,
             removed: false,
             reader: None,
+            attached: 0,
+            ended_life: None,
             searched: 0,
             limits_read: 0,
             shows_network: true,
@@ -75,17 +81,23 @@ impl Tracked {
         row.devices.clear();
         row.cgroup = None;
         self.life.fill(&self.container.state, self.container.health, now, &mut row.values);
-        if let Some(started) = self.reader.as_ref().and_then(Reader::process_started) {
-            // A process is made before its engine writes down that it was started. One that is younger is of
-            // a run that the engine has not told of yet.
-            let told = row.values.get(Slot::Started);
-            if told.is_none_or(|told| started > told.saturating_add(START_SLACK)) {
-                row.values.set(Slot::Started, started);
-            }
+        if let Some(started) = self.untold_start(row.values.get(Slot::Started)) {
+            row.values.set(Slot::Started, started);
         }
         row.started = row.values.get(Slot::Started);
         row.created = self.life.created_at();
         row.seen = self.life.seen_at();
+    }
+
+    /// The start of the run that is read, if the engine has not told of it. A process is made before its engine
+    /// writes down that it was started, so one that is younger is of another run; and so is a cgroup that was found
+    /// after the one before was removed.
+    fn untold_start(&self, told: Option<u64>) -> Option<u64> {
+        let process = self.reader.as_ref()?.process_started();
+        let is_younger =
+            |told: u64| process.is_some_and(|process| process > told.saturating_add(START_SLACK));
+        let is_told = told.is_some_and(|told| !is_younger(told)) && self.ended_life != Some(self.life.life());
+        if is_told { None } else { process.or(self.ended_life.map(|_| self.attached)) }
     }
 
     fn target(&self) -> Target<'_> {
@@ -142,6 +154,7 @@ impl Tracked {
         if let Ok(mut reader) = kernel.attach(&self.target()) {
             kernel.set_networks(&mut reader, &self.container.networks);
             self.reader = Some(reader);
+            self.attached = crate::unix_now();
             self.searched = 0;
         }
     }

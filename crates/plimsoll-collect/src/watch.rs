@@ -58,6 +58,9 @@ impl Default for Pace {
 /// A resumed stream begins with what was missed, in one go. That it is over shows in a pause of this length.
 const REPLAY_PAUSE: Duration = Duration::from_millis(30);
 
+/// How many times as long as usual a slow engine's answers are waited for, after as many tries in vain.
+const MOST_PATIENCE: u32 = 8;
+
 /// The longest wait before an engine is tried again through ssh, where each try is a login.
 const LONGEST_LOGIN_WAIT: Duration = Duration::from_secs(30);
 
@@ -156,11 +159,17 @@ impl Watcher {
         };
         let listening = async {
             let mut delay = self.pace.retry_first;
+            let mut patience = 1;
             loop {
                 let Err(lost) = self.session().await;
                 if self.status.is_up() {
                     delay = self.pace.retry_first;
+                    patience = 1;
                 }
+                if lost.state() == EngineState::Timeout {
+                    patience = (patience * 2).min(MOST_PATIENCE);
+                }
+                self.client.set_patience(patience);
                 self.is_down(&lost).await;
                 sleep(if lost.state() == EngineState::Duplicate { self.pace.check } else { jittered(delay) })
                     .await;
@@ -429,6 +438,7 @@ impl Watcher {
             facts.version,
             self.status.endpoint
         );
+        self.client.set_patience(1);
         self.status.state = EngineState::Up;
         self.status.trouble = "".into();
         self.status.facts = Some(Arc::new(facts));

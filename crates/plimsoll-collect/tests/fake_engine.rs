@@ -760,3 +760,14 @@ fn ticks_are_handed_out_although_scrapes_come_in_between() {
         last = tick.agent.ticks;
     }
 }
+
+#[test]
+fn an_engine_that_is_slow_to_tell_its_version_is_given_more_time() {
+    let tree = Tree::unpack();
+    let engine = engine_of(&tree);
+    // Longer than the second that a request may take, and longer again at the next try.
+    engine.set_behaviour("/version", Behaviour::Drip(Duration::from_millis(5)));
+    let agent = start_with(&tree, &engine, Setup::default());
+    agent.wait_up(true);
+    assert!(agent.engine().timeouts > 0);
+}

@@ -1,6 +1,7 @@
 //! The calls, and what the paths to them look like.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Deserialize;
@@ -48,6 +49,13 @@ impl Client {
     /// Where the engine is.
     pub fn endpoint(&self) -> &Endpoint {
         &self.transport.endpoint
+    }
+
+    /// From now on, requests of this client and its clones may take `times` as long as the [`Timeouts`] say. Podman runs
+    /// half a dozen programs to answer [`version`](Self::version) and [`info`](Self::info), which takes seconds on a slow
+    /// machine, and as long at the next try.
+    pub fn set_patience(&self, times: u32) {
+        self.transport.patience.store(times.max(1), Ordering::Relaxed);
     }
 
     /// Asks whether the engine answers at all (`GET /_ping`).

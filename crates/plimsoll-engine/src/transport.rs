@@ -5,6 +5,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -68,6 +69,8 @@ pub(crate) struct Transport {
     host: HeaderValue,
     /// The ssh command; tests have another.
     pub(crate) ssh: PathBuf,
+    /// How many times as long as usual a request may take.
+    pub(crate) patience: AtomicU32,
     /// A `std` mutex: it is held for a push or a pop and never across an await.
     idle: Mutex<Vec<Sender>>,
 }
@@ -98,7 +101,14 @@ impl Transport {
     pub(crate) fn new(endpoint: Endpoint, timeouts: Timeouts) -> Self {
         let host = HeaderValue::try_from(endpoint.host_header());
         let host = host.unwrap_or(HeaderValue::from_static("localhost"));
-        Self { endpoint, timeouts, host, ssh: PathBuf::from("ssh"), idle: Mutex::default() }
+        Self {
+            endpoint,
+            timeouts,
+            host,
+            ssh: PathBuf::from("ssh"),
+            patience: AtomicU32::new(1),
+            idle: Mutex::default(),
+        }
     }
 
     /// The whole body of `GET path`, if the status is 2xx and the body is at most `limit` bytes long.
@@ -218,10 +228,11 @@ impl Transport {
     }
 
     async fn in_time<T>(&self, path: &str, work: impl Future<Output = T>) -> Result<T> {
-        timeout(self.timeouts.request, work).await.map_err(|_| Error::Timeout {
+        let after = self.timeouts.request * self.patience.load(Ordering::Relaxed);
+        timeout(after, work).await.map_err(|_| Error::Timeout {
             endpoint: self.endpoint.clone(),
             doing: doing(path),
-            after: self.timeouts.request,
+            after,
         })
     }
 

@@ -9,9 +9,9 @@ use plimsoll_collect::{
     Engines, Filter, Inbox, Options, Recogniser, Sampler, SamplerThread, Samples, SourceChoice,
 };
 use plimsoll_kernel::{Kernel, Roots};
-use plimsoll_model::agent::{Build, Engine};
+use plimsoll_model::agent::{Build, Engine, Source};
 use plimsoll_model::container::LabelChoice;
-use plimsoll_model::{Collector, Selection, Snapshot};
+use plimsoll_model::{Collector, ContainerRow, Selection, Slot, Snapshot, State};
 use tokio::task::JoinHandle;
 
 use crate::engines;
@@ -29,6 +29,10 @@ pub(crate) const BUILD: Build = Build {
 
 /// How long a command that prints once waits for the engine before it says that there is none.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long such a command waits for numbers after that. That an engine's containers are not in this kernel shows after
+/// three passes, and an engine's API sends a sample a second.
+const UNTIL_NUMBERS: Duration = Duration::from_secs(6);
 
 /// A running pipeline. Dropping it ends it.
 #[derive(Debug)]
@@ -123,7 +127,23 @@ impl Pipeline {
         let snapshot = tokio::time::timeout(PATIENCE, self.samples.ready()).await;
         let snapshot = snapshot.unwrap_or_else(|_| self.samples.latest());
         let is_told = snapshot.agent.engines.iter().any(Engine::is_up) || !snapshot.containers.is_empty();
-        if is_told || self.without_engine { Ok(snapshot) } else { Err(engines::nobody(&snapshot)) }
+        if is_told || self.without_engine {
+            Ok(self.with_numbers(snapshot).await)
+        } else {
+            Err(engines::nobody(&snapshot))
+        }
+    }
+
+    /// Waits until it is decided where numbers come from, and the API has given some where it is asked for them.
+    async fn with_numbers(&self, mut snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
+        let mut samples = self.samples.clone();
+        let until = tokio::time::Instant::now() + UNTIL_NUMBERS;
+        while lacks_numbers(&snapshot)
+            && let Ok(next) = tokio::time::timeout_at(until, samples.tick()).await
+        {
+            snapshot = next;
+        }
+        snapshot
     }
 }
 
@@ -134,6 +154,20 @@ impl Drop for Pipeline {
             thread.stop();
         }
     }
+}
+
+/// Whether an engine's running containers have no numbers that they may get yet.
+fn lacks_numbers(snapshot: &Snapshot) -> bool {
+    let may_come = |engine: &&Engine| engine.is_up() && engine.source != Some(Source::Kernel);
+    let has_none = |engine: &Engine| {
+        let mut running = snapshot.containers.iter().filter(|row| {
+            row.container.engine == engine.name
+                && matches!(row.container.state, State::Running | State::Paused)
+        });
+        let is_read = |row: &ContainerRow| row.values.get(Slot::CpuUsage).is_some();
+        running.clone().next().is_some() && !running.any(is_read)
+    };
+    snapshot.agent.engines.iter().filter(may_come).any(has_none)
 }
 
 /// A runtime for everything but sampling, which has a thread of its own: one thread is enough for a few
