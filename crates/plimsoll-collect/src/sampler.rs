@@ -181,6 +181,8 @@ impl Sampler {
             };
             if tracked.reader.is_none() && tracked.search(kernel, mono, limits_age) {
                 self.namespaces_changed = true;
+                // What was found may be of another run than the engine has told of.
+                tracked.begin(row, now);
             }
             let Some(reader) = &mut tracked.reader else {
                 tracked.count_kills(row);
