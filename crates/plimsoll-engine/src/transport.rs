@@ -34,6 +34,11 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// no such bound, except for the head of the answer.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How many times as long as for other answers an engine is waited for when it describes itself (`/version`, `/info`).
+/// Podman runs other programs for that, the package manager among them, and takes seconds on a busy machine; asked again
+/// too early it would only begin anew.
+const PATIENCE_FOR_PORTRAITS: u32 = 4;
+
 /// How much of the body of an error answer is read, in bytes.
 const MAX_ERROR_BODY: usize = 4 * 1024;
 
@@ -218,10 +223,14 @@ impl Transport {
     }
 
     async fn in_time<T>(&self, path: &str, work: impl Future<Output = T>) -> Result<T> {
-        timeout(self.timeouts.request, work).await.map_err(|_| Error::Timeout {
+        let after = match path.rsplit('/').next() {
+            Some("version" | "info") => self.timeouts.request * PATIENCE_FOR_PORTRAITS,
+            _ => self.timeouts.request,
+        };
+        timeout(after, work).await.map_err(|_| Error::Timeout {
             endpoint: self.endpoint.clone(),
             doing: doing(path),
-            after: self.timeouts.request,
+            after,
         })
     }
 
