@@ -19,7 +19,8 @@ use crate::Options;
 use crate::inbox::{Change, Inbox};
 use crate::recognise::Recogniser;
 use crate::source::{Origin, SourceChoice};
-use crate::watch::{Claims, FirstLook, Naming, Pace, Watcher};
+use crate::together::{Claims, FirstLook, Naming};
+use crate::watch::{Pace, Watcher};
 
 /// How often the places where engines listen are looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -75,8 +76,8 @@ struct Watched {
 }
 
 impl Engines {
-    /// Listens to these engines once it [runs](Self::run). The recogniser takes their place where there is
-    /// none.
+    /// Listens to these engines once it [runs](Self::run). The recogniser takes their place where none is
+    /// found or wanted.
     #[must_use]
     pub fn new(which: Which, recogniser: Option<Recogniser>, options: Options, inbox: Arc<Inbox>) -> Self {
         Self {
@@ -139,7 +140,9 @@ impl Engines {
             self.watch(found, first_look);
         }
         self.tell_problems(problems).await;
-        if self.watched.is_empty() {
+        // Who names engines wants those and nothing in their place.
+        let may_recognise = !matches!(self.which, Which::Named(_));
+        if may_recognise && self.watched.is_empty() {
             self.recognise(first_look);
         } else if let Some((task, origin)) = self.recognising.take() {
             task.abort();

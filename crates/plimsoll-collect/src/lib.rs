@@ -37,6 +37,7 @@ mod engines;
 mod filter;
 mod inbox;
 mod known;
+mod listened;
 mod lost;
 mod numbers;
 mod recent;
@@ -44,6 +45,8 @@ mod recognise;
 mod sampler;
 mod source;
 mod thread;
+mod together;
+mod tracked;
 mod watch;
 mod work;
 
@@ -55,7 +58,8 @@ pub use recognise::Recogniser;
 pub use sampler::{Ages, Sampler};
 pub use source::{Origin, SourceChoice};
 pub use thread::{MAX_AGE, SamplerThread, Samples};
-pub use watch::{Claims, Naming, Pace, Watcher};
+pub use together::Naming;
+pub use watch::{Pace, Watcher};
 
 use plimsoll_model::Selection;
 use plimsoll_model::agent::Build;

@@ -11,14 +11,16 @@ use plimsoll_model::{ContainerRow, DeviceRow, DeviceSlot, InterfaceRow, Interfac
 pub struct Numbers {
     /// When it came in, by the monotonic clock, in nanoseconds.
     pub(crate) at: u64,
+    /// When the engine took them, by its own clock, in Unix nanoseconds.
+    pub(crate) taken: Option<u64>,
     pub(crate) values: Values<Slot, { Slot::COUNT }>,
     pub(crate) interfaces: Vec<InterfaceRow>,
     pub(crate) devices: Vec<DeviceRow>,
 }
 
-/// Numbers older than this, in nanoseconds, are shown no more: an engine sends one sample a second, and a
-/// busy one is late.
-pub(crate) const MAX_AGE: u64 = 6_000_000_000;
+/// Numbers older than this, in nanoseconds, are shown no more. An engine sends one sample a second; Docker reads
+/// its containers one after the other, and with hundreds of them takes several seconds for a round.
+pub(crate) const MAX_AGE: u64 = 10_000_000_000;
 
 /// The name of what an engine tells only as a sum over all interfaces or devices.
 const ALL: &str = "all";
@@ -42,6 +44,7 @@ static MEMORY_V1: &[MemoryField] = &[
     (|stat| stat.pgmajfault, Slot::PgmajfaultContainer),
     (|stat| stat.total_pgfault, Slot::PgfaultHierarchy),
     (|stat| stat.total_pgmajfault, Slot::PgmajfaultHierarchy),
+    (|stat| limited(stat.hierarchical_memory_limit), Slot::MemoryLimit),
     (|stat| limited(stat.hierarchical_memsw_limit), Slot::MemorySwapLimit),
 ];
 
@@ -77,6 +80,11 @@ fn limited(limit: Option<u64>) -> Option<u64> {
     limit.filter(|limit| *limit < plimsoll_kernel::parse::UNLIMITED)
 }
 
+/// A limit that is less than all there is.
+fn below(limit: Option<u64>, host_memory: Option<u64>) -> Option<u64> {
+    limit.filter(|limit| host_memory.is_some_and(|memory| *limit < memory))
+}
+
 impl Numbers {
     /// Writes them into a row that has nothing but what the container's life tells.
     pub(crate) fn fill(&self, row: &mut ContainerRow) {
@@ -86,9 +94,10 @@ impl Numbers {
         row.derive();
     }
 
-    /// From Docker's statistics, with the host's memory, which is told as the limit where there is none.
+    /// From Docker's statistics. The host's memory is what v2 tells as the limit where there is none, so where
+    /// that is not known nothing is.
     pub(crate) fn from_docker(stats: &Stats, host_memory: Option<u64>, at: u64) -> Self {
-        let mut numbers = Self { at, ..Self::default() };
+        let mut numbers = Self { at, taken: stats.read, ..Self::default() };
         let values = &mut numbers.values;
         let cpu = &stats.cpu;
         values.set_option(Slot::CpuUsage, cpu.usage.total);
@@ -101,11 +110,13 @@ impl Numbers {
         let memory = &stats.memory;
         values.set_option(Slot::MemoryUsage, memory.usage);
         values.set_option(Slot::MemoryMaxUsage, memory.max_usage);
-        values.set_option(Slot::MemoryLimit, memory.limit.filter(|limit| Some(*limit) != host_memory));
         let is_v1 = memory.stat.total_inactive_file.is_some();
-        if is_v1 {
-            values.set_option(Slot::MemoryEventMax, memory.failures);
+        if !is_v1 {
+            values.set_option(Slot::MemoryLimit, below(memory.limit, host_memory));
         }
+        // What engines leave out when it is zero.
+        let failures = memory.usage.map(|_| memory.failures.unwrap_or(0));
+        values.set_option(if is_v1 { Slot::MemoryEventMax } else { Slot::MemoryEventOom }, failures);
         for (field, slot) in if is_v1 { MEMORY_V1 } else { MEMORY_V2 } {
             values.set_option(*slot, field(&memory.stat));
         }
@@ -127,12 +138,12 @@ impl Numbers {
 
     /// From Podman's own statistics. Its percentages are over a container's whole life, so they are not used.
     pub(crate) fn from_podman(stats: &PodmanStats, host_memory: Option<u64>, at: u64) -> Self {
-        let mut numbers = Self { at, ..Self::default() };
+        let mut numbers = Self { at, taken: stats.read, ..Self::default() };
         let values = &mut numbers.values;
         values.set_option(Slot::CpuUsage, stats.cpu);
         values.set_option(Slot::CpuSystem, stats.cpu_kernel.filter(|nanos| *nanos > 0));
         values.set_option(Slot::MemoryUsage, stats.memory_usage);
-        values.set_option(Slot::MemoryLimit, stats.memory_limit.filter(|limit| Some(*limit) != host_memory));
+        values.set_option(Slot::MemoryLimit, below(stats.memory_limit, host_memory));
         values.set_option(Slot::Threads, stats.pids);
         numbers.interfaces = stats.networks.iter().map(|(name, counts)| interface(name, counts)).collect();
         if let (true, Some((received, sent))) = (stats.networks.is_empty(), stats.network_io()) {
@@ -209,14 +220,17 @@ mod tests {
         assert_eq!(row.values.get(Slot::CpuUsage), stats.cpu.usage.total);
         assert_eq!(row.values.get(Slot::MemoryWorkingSet), stats.memory_used());
         assert_eq!(row.values.get(Slot::MemoryRss), stats.memory.stat.anon);
-        assert_eq!(row.values.get(Slot::MemoryEventMax), None, "v2 counts kills there");
+        assert_eq!(row.values.get(Slot::MemoryEventMax), None, "v2 counts other failures there");
+        assert_eq!(row.values.get(Slot::MemoryEventOom), Some(0), "left out, as it is zero");
         let limit = stats.memory.limit;
-        let numbers = Numbers::from_docker(&stats, limit, 1);
-        assert_eq!(numbers.values.get(Slot::MemoryLimit), None, "the host's memory is no limit");
+        for (host_memory, expected) in [(Some(1 << 40), limit), (limit, None), (None, None)] {
+            let numbers = Numbers::from_docker(&stats, host_memory, 1);
+            assert_eq!(numbers.values.get(Slot::MemoryLimit), expected, "the host's memory is no limit");
+        }
 
         let stats = fixture("docker-api-1.56/stats.json");
         let numbers = Numbers::from_docker(&stats, None, 1);
-        assert_eq!(numbers.values.get(Slot::MemoryLimit), stats.memory.limit);
+        assert_eq!(numbers.values.get(Slot::MemoryLimit), stats.memory.limit, "v1 tells what is a limit");
         let mut received = numbers.interfaces.iter().filter_map(|row| row.values.get(InterfaceSlot::RxBytes));
         assert_eq!(received.next(), stats.network_io().map(|(received, _)| received));
     }

@@ -16,7 +16,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::inbox::{Change, Inbox, Whereabouts};
 use crate::source::Origin;
-use crate::watch::FirstLook;
+use crate::together::FirstLook;
 use crate::{Options, unix_now};
 
 /// How often the cgroups are looked through.

@@ -1,19 +1,20 @@
 //! One pass after the other over all containers.
 
+mod namespaces;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plimsoll_kernel::{Kernel, OwnProcess, Reader, Reading, Spent, Target, monotonic};
-use plimsoll_model::agent::{Agent, Capability, CollectorReport, Engine, Source};
+use plimsoll_kernel::{Kernel, OwnProcess, Reader, Reading, Spent, monotonic};
+use plimsoll_model::agent::{Agent, Capability, CollectorReport, Source};
 use plimsoll_model::container::LabelLoss;
-use plimsoll_model::oom::OomLedger;
-use plimsoll_model::rate::Rate;
-use plimsoll_model::{Collector, Container, ContainerRow, Lifecycle, Slot, Snapshot};
+use plimsoll_model::{Collector, Container, ContainerRow, Lifecycle, Snapshot};
 
 use crate::inbox::{Change, Inbox, Whereabouts};
-use crate::numbers::{self, Numbers};
+use crate::listened::{self, Listened};
 use crate::source::Origin;
+use crate::tracked::Tracked;
 use crate::{Options, nanos, unix_now};
 
 /// After which time what changes seldom is looked at again.
@@ -30,15 +31,6 @@ impl Default for Ages {
         Self { limits: Duration::from_secs(30), machine: Duration::from_secs(30) }
     }
 }
-
-/// A container whose cgroup was not found is looked for in every pass for this long, then seldom.
-const EAGER_SEARCH: u32 = 10;
-
-/// Every how many passes it is looked for after that.
-const SEARCH_EVERY: u32 = 10;
-
-/// The kernel tells a process's start in hundredths of a second.
-const START_SLACK: u64 = 20_000_000;
 
 /// Snapshots that are reused in turn: the last one and the last tick, one before them that is still being
 /// read, and one to write to.
@@ -68,36 +60,6 @@ pub struct Sampler {
     synchronised: bool,
     /// Whether another container may now be the one to show a shared network namespace.
     namespaces_changed: bool,
-}
-
-/// An engine that is listened to, as it was last told of.
-#[derive(Debug)]
-struct Listened {
-    engine: Engine,
-    origin: Arc<Origin>,
-    label_loss: LabelLoss,
-    duration: Option<u64>,
-}
-
-/// A container that is measured.
-#[derive(Debug)]
-struct Tracked {
-    origin: Arc<Origin>,
-    /// The last numbers from the engine's API.
-    told: Option<Box<Numbers>>,
-    container: Arc<Container>,
-    life: Box<Lifecycle>,
-    whereabouts: Whereabouts,
-    /// It is gone, and is taken out of the list when all changes were taken in.
-    removed: bool,
-    reader: Option<Reader>,
-    /// Passes in which its cgroup was looked for in vain.
-    searched: u32,
-    limits_read: u64,
-    shows_network: bool,
-    oom: OomLedger,
-    cpu: Rate,
-    cpu_percent: Option<u64>,
 }
 
 impl Sampler {
@@ -312,9 +274,11 @@ impl Sampler {
         }
         for (engine, listened) in self.agent.engines.iter_mut().zip(&self.engines) {
             engine.source = listened.origin.decided();
-            let (requests, failures) = listened.origin.counts();
-            engine.requests = listened.engine.requests + requests;
-            engine.failures = listened.engine.failures + failures;
+            let asked = listened.origin.counts();
+            engine.requests = listened.engine.requests + asked.requests;
+            engine.failures = listened.engine.failures + asked.failures;
+            engine.timeouts = listened.engine.timeouts + asked.timeouts;
+            engine.broken = listened.engine.broken + asked.broken;
         }
         self.agent.pass_duration = Some(monotonic() - began);
     }
@@ -332,7 +296,7 @@ impl Sampler {
                         .into(),
             }],
         };
-        capabilities.extend(sockets(&self.agent.engines));
+        capabilities.extend(listened::sockets(&self.agent.engines));
         self.agent.capabilities = capabilities.into();
     }
 
@@ -402,12 +366,7 @@ impl Sampler {
         for listened in &self.engines {
             self.agent.label_loss += listened.label_loss;
         }
-        let engines = &self.engines;
-        self.agent.collectors[Collector::Engine as usize] = CollectorReport {
-            duration: engines.iter().filter_map(|listened| listened.duration).max(),
-            success: (!engines.is_empty()).then(|| engines.iter().all(|listened| listened.engine.is_up())),
-            timeouts: engines.iter().map(|listened| listened.engine.timeouts).reduce(|a, b| a + b),
-        };
+        self.agent.collectors[Collector::Engine as usize] = listened::report(&self.engines);
         self.set_capabilities();
     }
 
@@ -444,6 +403,7 @@ impl Sampler {
             Some(position) => *position,
             None => {
                 self.mention_namesake(&container);
+                self.namespaces_changed = true;
                 let position = self.tracked.len();
                 self.positions.insert(container.id.clone(), position);
                 let (container, life) = (Arc::clone(&container), life.clone());
@@ -453,6 +413,8 @@ impl Sampler {
         };
         let tracked = &mut self.tracked[position];
         tracked.origin = origin;
+        self.namespaces_changed |= tracked.container.network_mode != container.network_mode
+            || tracked.container.state.may_have_processes() != container.state.may_have_processes();
         let told = whereabouts.pid;
         let found = tracked.reader.as_ref().and_then(Reader::pid);
         let same_process = told.is_some() && told == found;
@@ -489,201 +451,5 @@ impl Sampler {
         tracked.container = container;
         tracked.life = life;
         tracked.whereabouts = whereabouts;
-    }
-
-    /// Of containers that share a network namespace, one shows its traffic: the one that did not ask to
-    /// share another's, and the first of several. Returns whether anything changed.
-    fn share_namespaces(&mut self) -> bool {
-        self.namespaces_changed = false;
-        let Some(kernel) = &mut self.kernel else { return false };
-        let mut speakers: HashMap<u64, (bool, usize)> = HashMap::new();
-        for (position, tracked) in self.tracked.iter().enumerate() {
-            let Some(namespace) = tracked.namespace() else { continue };
-            let rank = (tracked.container.network_mode.starts_with("container:"), position);
-            speakers.entry(namespace).and_modify(|best| *best = rank.min(*best)).or_insert(rank);
-        }
-        let mut changed = false;
-        for (position, tracked) in self.tracked.iter_mut().enumerate() {
-            let Some(namespace) = tracked.namespace() else { continue };
-            let shows = speakers.get(&namespace).is_some_and(|(_, speaker)| *speaker == position);
-            if shows == tracked.shows_network {
-                continue;
-            }
-            changed = true;
-            tracked.shows_network = shows;
-            if shows {
-                // Its files were closed: open them again. It is the same cgroup, so nothing is counted anew.
-                if let Some(reader) = tracked.reader.take() {
-                    kernel.detach(reader);
-                    tracked.open(kernel);
-                }
-            } else if let Some(reader) = &mut tracked.reader {
-                kernel.close_network(reader);
-            }
-        }
-        changed
-    }
-}
-
-/// What the agent may do with the sockets of engines: one capability a family, as several engines of one
-/// family share it.
-fn sockets(engines: &[Engine]) -> Vec<Capability> {
-    let of = |feature: &'static str, family: &str| {
-        let engines: Vec<_> = engines.iter().filter(|engine| engine.name.starts_with(family)).collect();
-        let down = engines.iter().find(|engine| !engine.is_up());
-        let reason = match down {
-            Some(engine) => engine.trouble.to_string(),
-            None => engines.iter().map(|engine| &*engine.endpoint).collect::<Vec<_>>().join(", "),
-        };
-        let remedy = match down {
-            Some(_) => "start the engine, let this user use it, or name another address with --engine",
-            None => "",
-        };
-        (!engines.is_empty()).then(|| Capability {
-            feature,
-            available: down.is_none(),
-            reason,
-            remedy: remedy.into(),
-        })
-    };
-    [of("docker_socket", "docker"), of("podman_socket", "podman")].into_iter().flatten().collect()
-}
-
-/// A time below `age` that follows from the id.
-fn moment(id: &str, age: u64) -> u64 {
-    let mixed = id.bytes().fold(0u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)));
-    mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) % age.max(1)
-}
-
-impl Tracked {
-    fn new(
-        container: Arc<Container>,
-        life: Box<Lifecycle>,
-        whereabouts: Whereabouts,
-        origin: Arc<Origin>,
-    ) -> Self {
-        Self {
-            origin,
-            told: None,
-            container,
-            life,
-            whereabouts,
-            removed: false,
-            reader: None,
-            searched: 0,
-            limits_read: 0,
-            shows_network: true,
-            oom: OomLedger::default(),
-            cpu: Rate::default(),
-            cpu_percent: None,
-        }
-    }
-
-    /// Starts a row with what the container's life tells.
-    fn begin(&self, row: &mut ContainerRow, now: u64) {
-        if !Arc::ptr_eq(&row.container, &self.container) {
-            row.container = Arc::clone(&self.container);
-        }
-        row.values.clear();
-        row.interfaces.clear();
-        row.devices.clear();
-        row.cgroup = None;
-        self.life.fill(&self.container.state, self.container.health, now, &mut row.values);
-        if let Some(started) = self.reader.as_ref().and_then(Reader::process_started) {
-            // A process is made before its engine writes down that it was started. One that is younger is of
-            // a run that the engine has not told of yet.
-            let told = row.values.get(Slot::Started);
-            if told.is_none_or(|told| started > told.saturating_add(START_SLACK)) {
-                row.values.set(Slot::Started, started);
-            }
-        }
-        row.started = row.values.get(Slot::Started);
-        row.created = self.life.created_at();
-        row.seen = self.life.seen_at();
-    }
-
-    fn target(&self) -> Target<'_> {
-        Target {
-            id: &self.container.id,
-            pid: self.whereabouts.pid,
-            cgroup_parent: &self.whereabouts.cgroup_parent,
-            network_mode: &self.container.network_mode,
-        }
-    }
-
-    fn namespace(&self) -> Option<u64> {
-        self.reader.as_ref().and_then(Reader::namespace)
-    }
-
-    /// Looks for the container's cgroup, if it may have one and it is time to. Returns whether it was
-    /// found.
-    fn search(&mut self, kernel: &mut Kernel, mono: u64, limits_age: u64) -> bool {
-        if !self.container.state.may_have_processes() {
-            return false;
-        }
-        self.searched = self.searched.saturating_add(1);
-        if self.searched > EAGER_SEARCH && !self.searched.is_multiple_of(SEARCH_EVERY) {
-            return false;
-        }
-        self.open(kernel);
-        // Each container has its own moment, so that no pass has to read the limits of all.
-        self.limits_read = mono.saturating_sub(moment(&self.container.id, limits_age));
-        self.shows_network = true;
-        if self.reader.is_some() {
-            self.origin.found();
-        } else if self.whereabouts.pid.is_some() {
-            self.origin.missed();
-        }
-        self.reader.is_some()
-    }
-
-    /// Fills a row with what the engine's API told, unless that is too old. Returns whether there was
-    /// anything.
-    fn fill_told(&mut self, row: &mut ContainerRow, mono: u64) -> bool {
-        if !self.container.state.may_have_processes() {
-            self.told = None;
-        }
-        let told = self.told.take_if(|told| mono.saturating_sub(told.at) > numbers::MAX_AGE);
-        drop(told);
-        if let Some(told) = &self.told {
-            told.fill(row);
-        }
-        self.told.is_some()
-    }
-
-    fn open(&mut self, kernel: &mut Kernel) {
-        if let Ok(mut reader) = kernel.attach(&self.target()) {
-            kernel.set_networks(&mut reader, &self.container.networks);
-            self.reader = Some(reader);
-            self.searched = 0;
-        }
-    }
-
-    /// The cgroup is gone, and with it its counters.
-    fn lose(&mut self, kernel: Option<&mut Kernel>) {
-        if let (Some(reader), Some(kernel)) = (self.reader.take(), kernel) {
-            kernel.detach(reader);
-        }
-        self.told = None;
-        self.oom.cgroup_gone();
-        self.cpu.reset();
-        self.cpu_percent = None;
-        self.shows_network = true;
-    }
-
-    /// Adds what follows from more than one reading.
-    fn finish(&mut self, row: &mut ContainerRow, at: u64, periodic: bool) {
-        if periodic && let Some(usage) = row.values.get(Slot::CpuUsage) {
-            // Nanoseconds a nanosecond are cores; a hundred per cent are one core.
-            self.cpu_percent = self.cpu.update(at, usage).and_then(|cores| cores.checked_mul(100));
-        }
-        row.values.set_option(Slot::CpuPercent, self.cpu_percent);
-        if let Some(kills) = row.values.get(Slot::MemoryEventOomKill) {
-            self.oom.kernel(kills);
-        }
-    }
-
-    fn count_kills(&self, row: &mut ContainerRow) {
-        row.values.set(Slot::OomEvents, self.oom.total());
     }
 }

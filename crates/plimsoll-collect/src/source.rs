@@ -33,9 +33,22 @@ pub struct Origin {
     missed: AtomicBool,
     vain_passes: AtomicU32,
     changed: Notify,
-    /// Requests for numbers so far, and those that failed.
     requests: AtomicU64,
     failures: AtomicU64,
+    timeouts: AtomicU64,
+    broken: AtomicU64,
+}
+
+/// How the requests for numbers went so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) requests: u64,
+    /// Those that failed.
+    pub(crate) failures: u64,
+    /// Those of them to which nothing was said in time.
+    pub(crate) timeouts: u64,
+    /// Parts of answers that could not be understood.
+    pub(crate) broken: u64,
 }
 
 const UNDECIDED: u8 = 0;
@@ -54,6 +67,8 @@ impl Origin {
             changed: Notify::new(),
             requests: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            timeouts: AtomicU64::new(0),
+            broken: AtomicU64::new(0),
         };
         origin.reset();
         origin
@@ -99,6 +114,12 @@ impl Origin {
         self.changed.notify_waiters();
     }
 
+    /// Decides anew.
+    #[cfg(test)]
+    pub(crate) fn set_for_test(&self, is_api: bool) {
+        self.set(if is_api { API } else { KERNEL });
+    }
+
     /// A running container was not found in the kernel.
     pub(crate) fn missed(&self) {
         self.missed.store(true, Ordering::Relaxed);
@@ -121,14 +142,26 @@ impl Origin {
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// It gave none.
-    pub(crate) fn failed(&self) {
+    /// It gave none, or fell silent.
+    pub(crate) fn failed(&self, by_timeout: bool) {
         self.failures.fetch_add(1, Ordering::Relaxed);
+        self.timeouts.fetch_add(u64::from(by_timeout), Ordering::Relaxed);
     }
 
-    /// Requests for numbers so far, and those that failed.
-    pub(crate) fn counts(&self) -> (u64, u64) {
-        (self.requests.load(Ordering::Relaxed), self.failures.load(Ordering::Relaxed))
+    /// Parts of its answers were nonsense.
+    pub(crate) fn not_understood(&self, parts: u64) {
+        self.broken.fetch_add(parts, Ordering::Relaxed);
+    }
+
+    /// How the requests for numbers went so far.
+    pub(crate) fn counts(&self) -> Asked {
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Asked {
+            requests: load(&self.requests),
+            failures: load(&self.failures),
+            timeouts: load(&self.timeouts),
+            broken: load(&self.broken),
+        }
     }
 
     /// Waits until the decision is this one, or is this one no more.

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use plimsoll_engine::{Client, Endpoint, Event, EventStream, Flavour, Info, Listing, Version};
@@ -21,6 +21,7 @@ use crate::known::Known;
 use crate::lost::{Lost, chain};
 use crate::recent::Recent;
 use crate::source::Origin;
+use crate::together::{Claims, FirstLook, Naming};
 use crate::work::{Answer, Work};
 use crate::{Options, api, nanos, unix_now};
 
@@ -57,51 +58,11 @@ impl Default for Pace {
 /// A resumed stream begins with what was missed, in one go. That it is over shows in a pause of this length.
 const REPLAY_PAUSE: Duration = Duration::from_millis(30);
 
+/// The longest wait before an engine is tried again through ssh, where each try is a login.
+const LONGEST_LOGIN_WAIT: Duration = Duration::from_secs(30);
+
 /// An engine whose events never pause is not waited for longer than this.
 const REPLAY_MOST: Duration = Duration::from_secs(1);
-
-/// How an engine is called in labels: by its family, and by what tells it from others of that.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Naming {
-    /// The family that it is thought to belong to until it says so; Docker if nothing tells.
-    pub flavour: Option<Flavour>,
-    /// What tells it from others of its family, such as `1000` or `colima`; empty for the usual one.
-    pub qualifier: String,
-}
-
-impl Naming {
-    fn name(&self, flavour: Flavour) -> Arc<str> {
-        match &*self.qualifier {
-            "" => flavour.name().into(),
-            qualifier => format!("{}-{qualifier}", flavour.name()).into(),
-        }
-    }
-}
-
-/// Who listens to which engine, by the id that the engine gives itself. Watchers of one agent share it, so
-/// that an engine with two addresses is listened to once.
-#[derive(Clone, Debug, Default)]
-pub struct Claims(Arc<Mutex<BTreeMap<String, Endpoint>>>);
-
-impl Claims {
-    /// Claims an engine. Returns the address at which somebody else listens to it.
-    fn claim(&self, id: &str, endpoint: &Endpoint) -> Result<(), Endpoint> {
-        let mut claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match claims.get(id) {
-            Some(other) if other != endpoint => Err(other.clone()),
-            _ => {
-                claims.retain(|_, holder| holder != endpoint);
-                claims.insert(id.to_owned(), endpoint.clone());
-                Ok(())
-            }
-        }
-    }
-
-    /// Gives up what this address held.
-    pub(crate) fn release(&self, endpoint: &Endpoint) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, holder| holder != endpoint);
-    }
-}
 
 /// Listens to one engine.
 #[derive(Debug)]
@@ -128,29 +89,6 @@ pub struct Watcher {
     last_look: Option<u64>,
     /// Parts of listings and of event streams that have ended which could not be understood.
     broken_before: u64,
-}
-
-/// Several who each have a first look; when the last of them is done, the sampler is told.
-#[derive(Clone, Debug)]
-pub(crate) struct FirstLook {
-    inbox: Arc<Inbox>,
-    /// Everybody who is not done holds one.
-    pending: Arc<()>,
-}
-
-impl FirstLook {
-    pub(crate) fn new(inbox: Arc<Inbox>) -> Self {
-        Self { inbox, pending: Arc::default() }
-    }
-}
-
-impl Drop for FirstLook {
-    fn drop(&mut self) {
-        if Arc::strong_count(&self.pending) == 1 {
-            // A full inbox means that the sampler is far behind; it counts as synchronised all the same then.
-            self.inbox.synchronised();
-        }
-    }
 }
 
 impl Watcher {
@@ -210,6 +148,11 @@ impl Watcher {
             inbox: Arc::clone(&self.inbox),
             origin: Arc::clone(&self.origin),
             measured: self.measured.subscribe(),
+            most: api::MAX_STREAMS,
+        };
+        let longest = match self.client.endpoint() {
+            Endpoint::Ssh(_) => self.pace.retry_most.max(LONGEST_LOGIN_WAIT),
+            _ => self.pace.retry_most,
         };
         let listening = async {
             let mut delay = self.pace.retry_first;
@@ -221,7 +164,7 @@ impl Watcher {
                 self.is_down(&lost).await;
                 sleep(if lost.state() == EngineState::Duplicate { self.pace.check } else { jittered(delay) })
                     .await;
-                delay = (delay * 2).min(self.pace.retry_most);
+                delay = (delay * 2).min(longest);
             }
         };
         tokio::join!(listening, asker.run());
@@ -562,23 +505,4 @@ fn set_measured(measured: &watch::Sender<api::Measured>, id: &str, runs: bool) {
 fn jittered(delay: Duration) -> Duration {
     let part = u32::try_from(unix_now() % 1000).unwrap_or(0);
     delay / 2 + delay / 2000 * part
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_engine_with_two_addresses_is_claimed_once() {
-        let endpoint = |text: &str| text.parse::<Endpoint>().unwrap();
-        let (socket, tcp) = (endpoint("/run/docker.sock"), endpoint("tcp://localhost:2375"));
-        let claims = Claims::default();
-        assert_eq!(claims.claim("a", &socket), Ok(()));
-        assert_eq!(claims.claim("a", &tcp), Err(socket.clone()));
-        assert_eq!(claims.claim("a", &socket), Ok(()), "after a reconnection");
-        assert_eq!(claims.claim("b", &socket), Ok(()), "another engine behind the same socket");
-        assert_eq!(claims.claim("a", &tcp), Ok(()));
-        claims.release(&socket);
-        assert_eq!(claims.claim("b", &tcp), Ok(()));
-    }
 }

@@ -1,7 +1,6 @@
 //! The calls, and what the paths to them look like.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Deserialize;
@@ -10,6 +9,7 @@ use crate::api_version::{ApiVersion, NEWEST, OLDEST, ONE_SHOT};
 use crate::error::excerpt;
 use crate::events::{self, EventStream};
 use crate::lenient::Object;
+use crate::percent::percent_encode;
 use crate::podman::{self, LibpodStatsStream, PodMembership};
 use crate::stats::{MAX_LIBPOD_STATS, MAX_STATS, Stats, StatsStream};
 use crate::transport::{Timeouts, Transport, doing};
@@ -19,8 +19,9 @@ use crate::{Endpoint, Error, Result};
 /// The largest container listing that is read, in bytes: some ten thousand containers with many labels.
 pub const MAX_LISTING: usize = 32 * 1024 * 1024;
 
-/// The largest other answer that is read, in bytes.
-pub const MAX_ANSWER: usize = 4 * 1024 * 1024;
+/// The largest other answer that is read, in bytes: a hundred times an ordinary inspection. A caller may have a dozen of
+/// them under way, so this bounds memory, too.
+pub const MAX_ANSWER: usize = 1024 * 1024;
 
 /// A client of one engine. Clones share connections and the negotiated API version.
 ///
@@ -248,31 +249,5 @@ impl Client {
             problem,
             excerpt: excerpt(body),
         }
-    }
-}
-
-/// Percent-encodes everything but unreserved characters and those in `keep`.
-pub(crate) fn percent_encode(text: &str, keep: &str) -> String {
-    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
-        let plain = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
-        if plain || keep.as_bytes().contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            write!(encoded, "%{byte:02X}").ok();
-        }
-        encoded
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn encoding() {
-        assert_eq!(percent_encode("web-1_x.y~", ""), "web-1_x.y~");
-        assert_eq!(percent_encode("../a?b=c#d e/ü", ""), "..%2Fa%3Fb%3Dc%23d%20e%2F%C3%BC");
-        assert_eq!(percent_encode("reg:5000/a/b@sha256:0", "/:@"), "reg:5000/a/b@sha256:0");
     }
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::discover::{Found, Surroundings, docker_host, system_socket};
+use crate::surroundings::{DOCKER_HOST, Found, Surroundings, docker_host, existing, system_socket};
 use crate::{Certificates, Endpoint, EndpointError, files};
 
 /// The context that always exists.
@@ -65,7 +65,9 @@ pub enum ContextError {
 pub fn context(surroundings: &Surroundings, name: &str) -> Result<Found, ContextError> {
     if name == DEFAULT {
         return match docker_host(surroundings) {
-            Some(found) => found,
+            Some(found) => {
+                found.map_err(|source| ContextError::Endpoint { origin: DOCKER_HOST.to_owned(), source })
+            }
             None => Ok(system_socket(surroundings)),
         };
     }
@@ -130,8 +132,4 @@ fn json(path: &Path) -> Result<Option<Value>, ContextError> {
         Ok(value) => Ok(Some(value)),
         Err(_) => Err(ContextError::Broken { path: path.to_owned(), problem: "is no valid JSON" }),
     }
-}
-
-pub(crate) fn existing(path: PathBuf) -> Option<PathBuf> {
-    path.is_file().then_some(path)
 }

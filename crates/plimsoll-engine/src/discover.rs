@@ -26,107 +26,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::context::{self, ContextError, DEFAULT};
-use crate::{Certificates, Endpoint, EndpointError, Flavour};
+use crate::surroundings::{DOCKER_HOST, SYSTEM_SOCKET, USUAL, docker_host};
+use crate::{Endpoint, Flavour, Found, Surroundings};
 
 /// How many engines are found at most. What is beyond is a [`Problem`].
 pub const MAX_ENGINES: usize = 32;
 
 /// How many entries of one folder are looked at.
 const MAX_ENTRIES: usize = 1024;
-
-/// The ports of `tcp://host` without a port, as the `docker` command completes it: without and with TLS.
-const DOCKER_PORTS: [u16; 2] = [2375, 2376];
-
-/// What decides where engines are: the variables that the `docker` and `podman` commands read, and the file system.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Surroundings {
-    /// The user's home folder (`HOME`).
-    pub home: Option<PathBuf>,
-    /// The user's number.
-    pub uid: u32,
-    /// `XDG_RUNTIME_DIR`.
-    pub xdg_runtime_dir: Option<PathBuf>,
-    /// `DOCKER_CONFIG`: the folder of the `docker` command's settings; `~/.docker` if absent.
-    pub docker_config: Option<PathBuf>,
-    /// `DOCKER_HOST`.
-    pub docker_host: Option<String>,
-    /// `DOCKER_CONTEXT`.
-    pub docker_context: Option<String>,
-    /// Whether `DOCKER_TLS_VERIFY` is set and not empty; what it says does not matter to `docker` either.
-    pub docker_tls_verify: bool,
-    /// `DOCKER_CERT_PATH`: the folder of `ca.pem`, `cert.pem` and `key.pem`; the folder of settings if absent.
-    pub docker_cert_path: Option<PathBuf>,
-    /// Podman's `CONTAINER_HOST`.
-    pub container_host: Option<String>,
-    /// Where the file system begins: `/`, or another folder in tests and where the host's is mounted.
-    pub root: PathBuf,
-}
-
-/// User 0 on the real file system, with no variable set.
-impl Default for Surroundings {
-    fn default() -> Self {
-        Self {
-            home: None,
-            uid: 0,
-            xdg_runtime_dir: None,
-            docker_config: None,
-            docker_host: None,
-            docker_context: None,
-            docker_tls_verify: false,
-            docker_cert_path: None,
-            container_host: None,
-            root: PathBuf::from("/"),
-        }
-    }
-}
-
-impl Surroundings {
-    /// An engine that somebody named by its address, with TLS where the `docker` command would use it: at `https://`, and
-    /// at `tcp://` if `DOCKER_TLS_VERIFY` says so. `origin` is who named it, for logs.
-    pub fn named(&self, endpoint: Endpoint, origin: &str) -> Found {
-        let tls = self.docker_tls_verify || matches!(endpoint, Endpoint::Tls { .. });
-        let endpoint = if tls { endpoint.with_tls(docker_certificates(self)) } else { endpoint };
-        Found::new(endpoint, origin)
-    }
-
-    pub(crate) fn docker_folder(&self) -> Option<PathBuf> {
-        self.docker_config.clone().or_else(|| Some(self.home.as_ref()?.join(".docker")))
-    }
-}
-
-/// An engine that may be there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// Where it is.
-    pub endpoint: Endpoint,
-    /// What its place suggests it is; absent where nothing does, as with most remote ones.
-    pub flavour: Option<Flavour>,
-    /// What tells it from others of its flavour: empty for a system-wide one, `1000` for the user's of that number,
-    /// `colima`, `orbstack`, `desktop`, `rancher`, `machine` (Podman's), a context's name, or a host.
-    pub qualifier: String,
-    /// How it was found, for logs: `DOCKER_HOST`, `context prod`, `the usual place`.
-    pub origin: String,
-}
-
-impl Found {
-    /// An engine that somebody named, with what its address tells: the qualifier is the host, or the socket's own name.
-    pub fn new(endpoint: Endpoint, origin: &str) -> Self {
-        let (flavour, qualifier) = match &endpoint {
-            Endpoint::Unix(path) => (Flavour::of_socket(&real(path).to_string_lossy()), socket_name(path)),
-            Endpoint::Tcp { host, .. } | Endpoint::Tls { host, .. } => (None, host.clone()),
-            Endpoint::Ssh(ssh) => (ssh.socket.as_deref().and_then(Flavour::of_socket), ssh.host.clone()),
-        };
-        Self { endpoint, flavour, qualifier, origin: origin.to_owned() }
-    }
-
-    /// The same for the same engine, by whatever name its socket goes.
-    fn identity(&self) -> String {
-        match &self.endpoint {
-            Endpoint::Unix(path) => real(path).display().to_string(),
-            other => other.to_string(),
-        }
-    }
-}
 
 /// Something in the settings that is wrong, and what to do about it, in one line. It does not hide other engines.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,9 +69,6 @@ const SYSTEM_PLACES: [(&str, &str); 5] = [
     ("run/user/*/docker.sock", ""),
     ("run/user/*/podman/podman.sock", ""),
 ];
-
-/// Where the `docker` command looks when nothing else is said.
-const SYSTEM_SOCKET: &str = "var/run/docker.sock";
 
 /// Below `XDG_RUNTIME_DIR`. The last is Podman's machine (a virtual machine) on Linux.
 const RUNTIME_PLACES: [&str; 2] = ["docker.sock", "podman/podman.sock"];
@@ -212,7 +116,8 @@ pub fn discover(surroundings: &Surroundings) -> Discovery {
 /// The engine that the settings choose for the `docker` command; `None` where they leave it the usual socket.
 fn chosen(surroundings: &Surroundings) -> Option<Result<Found, ContextError>> {
     if let Some(found) = docker_host(surroundings) {
-        return Some(found);
+        let origin = || DOCKER_HOST.to_owned();
+        return Some(found.map_err(|source| ContextError::Endpoint { origin: origin(), source }));
     }
     let name = match surroundings.docker_context.clone().filter(|name| !name.is_empty()) {
         Some(name) => Ok(Some(name)),
@@ -231,44 +136,9 @@ fn chosen(surroundings: &Surroundings) -> Option<Result<Found, ContextError>> {
 fn chooser(surroundings: &Surroundings) -> String {
     let is_set = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.trim().is_empty());
     match &surroundings.docker_context {
-        _ if is_set(&surroundings.docker_host) => "DOCKER_HOST".to_owned(),
+        _ if is_set(&surroundings.docker_host) => DOCKER_HOST.to_owned(),
         Some(name) if !name.is_empty() => format!("context {name}"),
         _ => "currentContext".to_owned(),
-    }
-}
-
-/// The engine of `DOCKER_HOST`, if it is set.
-pub(crate) fn docker_host(surroundings: &Surroundings) -> Option<Result<Found, ContextError>> {
-    let origin = "DOCKER_HOST";
-    let text = surroundings.docker_host.as_deref().map(str::trim).filter(|text| !text.is_empty())?;
-    let endpoint = as_docker_reads(text, surroundings.docker_tls_verify);
-    let endpoint = endpoint.map_err(|source| ContextError::Endpoint { origin: origin.to_owned(), source });
-    Some(endpoint.map(|endpoint| surroundings.named(endpoint, origin)))
-}
-
-/// The address, with the abbreviations that the `docker` command understands: no port, or no `tcp://`.
-fn as_docker_reads(text: &str, tls: bool) -> Result<Endpoint, EndpointError> {
-    let port = DOCKER_PORTS[usize::from(tls)];
-    text.parse().or_else(|error| {
-        let url = if text.contains("://") { text.to_owned() } else { format!("tcp://{text}") };
-        let tcp = url.starts_with("tcp://");
-        let complete = format!("{}:{port}", url.trim_end_matches('/'));
-        let completed = url.parse().or_else(|_| complete.parse());
-        if tcp { completed.map_err(|_| error) } else { Err(error) }
-    })
-}
-
-fn docker_certificates(surroundings: &Surroundings) -> Certificates {
-    let folder = surroundings.docker_cert_path.clone().filter(|path| !path.as_os_str().is_empty());
-    let Some(folder) = folder.or_else(|| surroundings.docker_folder()) else {
-        return Certificates::default();
-    };
-    Certificates {
-        // If it is missing, connecting says so.
-        ca: Some(folder.join("ca.pem")),
-        certificate: context::existing(folder.join("cert.pem")),
-        key: context::existing(folder.join("key.pem")),
-        verify: true,
     }
 }
 
@@ -281,14 +151,6 @@ fn container_host(surroundings: &Surroundings) -> Option<Result<Found, ContextEr
     };
     Some(found)
 }
-
-/// The usual socket, whether it exists or not.
-pub(crate) fn system_socket(surroundings: &Surroundings) -> Found {
-    let path = surroundings.root.join(SYSTEM_SOCKET);
-    Found { qualifier: String::new(), ..Found::new(Endpoint::Unix(path), USUAL) }
-}
-
-const USUAL: &str = "the usual place";
 
 #[derive(Default)]
 struct Search {
@@ -401,15 +263,4 @@ fn is_socket(path: &Path) -> bool {
 #[cfg(not(unix))]
 fn is_socket(_: &Path) -> bool {
     false
-}
-
-fn real(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
-}
-
-/// What tells a socket from others: its own name, or, where that says nothing, its folder's.
-fn socket_name(path: &Path) -> String {
-    let stem = |path: &Path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    let own = stem(path).filter(|stem| !["docker", "podman"].contains(&stem.as_str()));
-    own.or_else(|| stem(path.parent()?)).unwrap_or_default()
 }

@@ -12,8 +12,8 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 use serde::Deserialize;
 
-use crate::client::percent_encode;
 use crate::lenient::{Moment, Object, nested, scalar};
+use crate::percent::percent_encode;
 use crate::transport::{Stream, Transport};
 use crate::types::without_slash;
 use crate::{Error, Result};

@@ -53,17 +53,19 @@ mod flavour;
 #[doc(hidden)]
 pub mod fuzzing;
 mod lenient;
+mod percent;
 mod podman;
 mod ssh;
 mod state_files;
 mod stats;
+mod surroundings;
 mod tls;
 mod transport;
 mod types;
 
 pub use client::{Client, MAX_ANSWER, MAX_LISTING};
 pub use context::{ContextError, context, contexts};
-pub use discover::{Discovery, Found, MAX_ENGINES, Problem, Surroundings, discover};
+pub use discover::{Discovery, MAX_ENGINES, Problem, discover};
 pub use endpoint::{Certificates, Endpoint, EndpointError, SshHost};
 pub use error::{Error, Result};
 pub use events::{Action, Event, EventStream, Kind, MAX_LINE, RESUME_OVERLAP};
@@ -75,5 +77,6 @@ pub use stats::{
     BlockEntry, BlockStats, CpuStats, CpuUsage, InterfaceStats, MAX_BLOCK_ENTRIES, MAX_STATS, MemoryStat,
     MemoryStats, Operation, PidsStats, SampleStream, Stats, StatsStream, StorageStats, Throttling,
 };
+pub use surroundings::{Found, Surroundings};
 pub use transport::{CONNECT_TIMEOUT, MAX_IDLE_CONNECTIONS, REQUEST_TIMEOUT, Timeouts};
 pub use types::{Details, Health, Image, Info, Listing, NetworkEndpoint, Summary, Version};

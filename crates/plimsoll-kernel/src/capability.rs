@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use plimsoll_model::agent::Capability;
 
-use crate::Kernel;
 use crate::layout::{Controller, Version};
+use crate::locate::View;
+use crate::{Kernel, locate, parse};
 
 pub(crate) fn probe(kernel: &Kernel) -> Vec<Capability> {
     let probe = Probe { kernel, sample: sample_cgroup(kernel) };
@@ -17,7 +18,10 @@ pub(crate) fn probe(kernel: &Kernel) -> Vec<Capability> {
         probe.pressure(),
         probe.swap(),
         probe.io_cost(),
+        probe.host_cgroups(),
+        probe.host_processes(),
         probe.network(),
+        probe.namespaces(),
         probe.descriptors(),
     ]
 }
@@ -32,6 +36,11 @@ fn sample_cgroup(kernel: &Kernel) -> Option<PathBuf> {
     // The one with the most files tells the most.
     paths.into_iter().max_by_key(|path| std::fs::read_dir(path).map(Iterator::count).unwrap_or(0))
 }
+
+/// What is read through processes.
+const WITHOUT_PROCESSES: &str = "network, socket and process metrics";
+
+const HOST_PROC: &str = "in a container, mount the host's with -v /proc:/host/proc:ro and give --procfs /host/proc, or use --pid=host";
 
 struct Probe<'a> {
     kernel: &'a Kernel,
@@ -141,8 +150,89 @@ impl Probe<'_> {
         }
     }
 
+    /// Whether the hierarchies begin at the host's root: inside a container they may begin at its own cgroup.
+    fn host_cgroups(&self) -> Capability {
+        const FEATURE: &str = "host_cgroups";
+        // On v2 the root alone lacks this file. On v1 the mount tells which directory it shows.
+        let mounts = std::fs::read(self.kernel.roots.procfs.join("self/mountinfo")).unwrap_or_default();
+        let begins_below = |(controller, root): (Controller, &Path)| match controller {
+            Controller::Unified => root.join("cgroup.events").exists(),
+            _ => parse::proc::mounted_part(&mounts, root).is_some_and(|part| part != b"/"),
+        };
+        let root = self.kernel.roots.cgroup.display();
+        if self.kernel.layout.hierarchies().any(begins_below) {
+            missing(
+                FEATURE,
+                format!(
+                    "{root} begins at a cgroup below the host's root: containers elsewhere have no processor, memory, \
+                     block I/O, task, pressure and limit metrics"
+                ),
+                "in a container, mount the host's with -v /sys/fs/cgroup:/host/sys/fs/cgroup:ro and give --cgroup-root \
+                 /host/sys/fs/cgroup",
+            )
+        } else {
+            available(FEATURE, format!("{root} begins at the root"))
+        }
+    }
+
+    /// Whether `/proc` shows other processes than those of a container that this program is in.
+    fn host_processes(&self) -> Capability {
+        const FEATURE: &str = "host_processes";
+        let procfs = self.kernel.roots.procfs.display();
+        if !self.kernel.roots.procfs.join("stat").exists() {
+            return missing(
+                FEATURE,
+                format!("{procfs} is no /proc: {WITHOUT_PROCESSES} and the machine's own size are absent"),
+                HOST_PROC,
+            );
+        }
+        match locate::view(&self.kernel.roots.procfs) {
+            View::Own => missing(
+                FEATURE,
+                format!(
+                    "{procfs} shows only the processes of this container: {WITHOUT_PROCESSES} are absent"
+                ),
+                HOST_PROC,
+            ),
+            View::FromBelow => available(
+                FEATURE,
+                format!(
+                    "{procfs} shows the processes of other containers; whose they are, an engine must tell: without one \
+                     (and without --pid=host), {WITHOUT_PROCESSES} are absent"
+                ),
+            ),
+            View::Host => available(FEATURE, format!("{procfs} shows the processes of other containers")),
+        }
+    }
+
+    /// Whether the traffic of other processes' namespaces may be read.
     fn network(&self) -> Capability {
+        const FEATURE: &str = "network";
+        let procfs = &self.kernel.roots.procfs;
+        if locate::view(procfs) == View::Own {
+            return missing(FEATURE, "the processes of containers are not seen (host_processes)", HOST_PROC);
+        }
+        // What hides processes from this user hides the first one, too, unless it is this program itself.
+        let file = procfs.join("1/cgroup");
+        match std::fs::File::open(&file) {
+            Ok(_) => available(FEATURE, "/proc/PID/net/dev of one process of each namespace".to_owned()),
+            Err(error) => missing(
+                FEATURE,
+                format!(
+                    "opening {}: {error}; other users' processes are hidden: network, socket and process metrics are \
+                     absent",
+                    file.display()
+                ),
+                "run as root, mount /proc without hidepid=, or be in the group of its gid=",
+            ),
+        }
+    }
+
+    fn namespaces(&self) -> Capability {
         const FEATURE: &str = "netns";
+        if locate::view(&self.kernel.roots.procfs) == View::Own {
+            return missing(FEATURE, "the processes of containers are not seen (host_processes)", HOST_PROC);
+        }
         if self.kernel.host_namespace.is_some() {
             available(FEATURE, "network namespaces can be told apart".to_owned())
         } else {
@@ -150,10 +240,12 @@ impl Probe<'_> {
             missing(
                 FEATURE,
                 format!(
-                    "{} cannot be read; which container has its own namespace is taken from the engine",
+                    "{} cannot be read; which container has its own namespace is taken from the engine, and without one \
+                     not known",
                     link.display()
                 ),
-                "run as root or with CAP_SYS_PTRACE; in a container, share the host's process namespace (--pid=host)",
+                "run as root or with CAP_SYS_PTRACE; in a container, share the host's process namespace (--pid=host), and \
+                 where AppArmor forbids it, --security-opt apparmor=unconfined",
             )
         }
     }

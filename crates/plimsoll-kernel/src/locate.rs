@@ -82,6 +82,32 @@ fn namespace_number(link: &[u8]) -> Option<u64> {
 /// `include/linux/proc_ns.h`).
 const INITIAL_PROCESS_NAMESPACE: &[u8] = b"pid:[4026531836]";
 
+/// Which processes a `/proc` shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum View {
+    /// The host's, and this program is among them; or it cannot be told, and nothing speaks against it.
+    Host,
+    /// The host's, seen from a namespace below: elsewhere, the kernel does not tell this program their numbers.
+    FromBelow,
+    /// Those of this program's own namespace alone.
+    Own,
+}
+
+/// Which processes this `/proc` shows.
+pub(crate) fn view(procfs: &Path) -> View {
+    let Ok(link) = std::fs::read_link(procfs.join("self/ns/pid")) else { return View::Host };
+    if link.as_os_str().as_encoded_bytes() == INITIAL_PROCESS_NAMESPACE {
+        return View::Host;
+    }
+    // A process has one number in each namespace from that of the mount down to its own.
+    let status = std::fs::read(procfs.join("self/status")).unwrap_or_default();
+    match crate::parse::proc::namespaces_below(&status) {
+        Some(..=1) => View::Own,
+        Some(_) => View::FromBelow,
+        None => View::Host,
+    }
+}
+
 /// The host's network namespace: that of process 1. Where its link is not to be read, and this program
 /// sees the host's processes, the namespace that this program itself is in.
 pub(crate) fn host_namespace(procfs: &Path) -> Option<u64> {

@@ -285,6 +285,16 @@ mod tests {
     }
 
     #[test]
+    fn v1_does_not_tell_of_processes_outside_of_our_namespace() {
+        let tree = Tree::new(&["memory/tasks", "pids/tasks"]);
+        for (number, tasks) in [(1, "3\n"), (2, "0\n")] {
+            tree.put(&format!("memory/docker/{}/cgroup.procs", id(number)), "");
+            tree.put(&format!("pids/docker/{}/pids.current", id(number)), tasks);
+        }
+        assert_eq!(tree.pids(), [(id(1), None)]);
+    }
+
+    #[test]
     fn a_pod_with_a_parent_of_its_own_is_no_container() {
         let tree = Tree::new(V2);
         tree.put(&format!("teams/{}/libpod-{}/cgroup.procs", id(1), id(2)), "5\n");

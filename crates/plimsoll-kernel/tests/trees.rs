@@ -786,6 +786,70 @@ fn capabilities_say_what_is_missing_and_why() {
     assert!(machine.memory > Some(1 << 30) && machine.swap.is_some(), "{machine:?}");
 }
 
+/// What a container without the right mounts sees, one mistake at a time.
+#[test]
+fn capabilities_tell_of_missing_mounts() {
+    let link = |tree: &Tree, target: &str| {
+        fs::create_dir_all(tree.path("proc/self/ns")).unwrap();
+        std::os::unix::fs::symlink(target, tree.path("proc/self/ns/pid")).unwrap();
+    };
+    type Break<'a> = &'a dyn Fn(&Tree);
+    let cases: [(&str, Break<'_>, &[&str], &str); 5] = [
+        (
+            "a process namespace of its own",
+            &|tree| {
+                link(tree, "pid:[4026532000]");
+                fs::write(tree.path("proc/self/status"), "NSpid:\t7\n").unwrap();
+            },
+            &["host_processes", "network", "netns"],
+            "--procfs /host/proc",
+        ),
+        (
+            "the host's /proc, seen from below",
+            &|tree| {
+                link(tree, "pid:[4026532000]");
+                fs::write(tree.path("proc/self/status"), "NSpid:\t4711\t7\n").unwrap();
+            },
+            &[],
+            "",
+        ),
+        (
+            "no /proc",
+            &|tree| fs::remove_file(tree.path("proc/stat")).unwrap(),
+            &["host_processes"],
+            "-v /proc",
+        ),
+        (
+            "hidden processes",
+            &|tree| fs::remove_file(tree.path("proc/1/cgroup")).unwrap(),
+            &["network"],
+            "hidepid",
+        ),
+        (
+            "cgroups of its own",
+            &|tree| {
+                let root = tree.path("cgroup/memory");
+                let mount = format!("35 31 0:32 /docker/4e9c {} ro - cgroup cgroup rw\n", root.display());
+                fs::write(tree.path("proc/self/mountinfo"), mount).unwrap();
+            },
+            &["host_cgroups"],
+            "--cgroup-root /host/sys/fs/cgroup",
+        ),
+    ];
+    for (what, break_it, expected, remedy) in cases {
+        let tree = Tree::unpack(&CAPTURES[0]);
+        break_it(&tree);
+        let capabilities = tree.kernel(&Selection::default()).capabilities();
+        let missing: Vec<_> = capabilities
+            .iter()
+            .filter(|known| !known.available && known.feature != "io_cost")
+            .inspect(|known| assert!(known.remedy.contains(remedy), "{what}: {known:?}"))
+            .map(|known| known.feature)
+            .collect();
+        assert_eq!(missing, expected, "{what}");
+    }
+}
+
 #[test]
 fn the_profile_and_the_switches_decide_what_is_read() {
     for capture in CAPTURES {

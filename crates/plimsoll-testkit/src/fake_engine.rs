@@ -1,8 +1,9 @@
 //! A Docker engine in this process that says what a test wants to hear.
 //!
 //! It listens on a Unix socket in a directory of its own, answers `/_ping`, `/version`, `/info`, `/containers/json`,
-//! `/containers/{id}/json`, `/images/{id}/json` and `/events` as API 1.41 (or another, [`FakeEngine::set_api`]) does,
-//! notes every request, and misbehaves on request. It runs on a thread of its own, so tests need no runtime.
+//! `/containers/{id}/json`, `/containers/{id}/stats`, `/images/{id}/json` and `/events` as API 1.41 (or another,
+//! [`FakeEngine::set_api`]) does, and Podman's `/libpod/containers/stats`. It notes every request, and misbehaves on
+//! request. It runs on a thread of its own, so tests need no runtime.
 //!
 //! ```
 //! use plimsoll_testkit::fake_engine::{Behaviour, FakeContainer, FakeEngine};
@@ -14,9 +15,11 @@
 //! engine.remove(&id);
 //! ```
 
+mod answer;
 mod container;
 mod server;
 mod state;
+mod stats;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -32,9 +35,13 @@ use self::server::accept;
 use self::state::State;
 
 pub use self::container::{FakeContainer, id_of};
+pub use self::stats::{FakeStats, Trouble};
 
 /// How many events a slow subscriber may be behind before it loses some.
 const EVENTS: usize = 4096;
+
+/// The memory of the fake host, in bytes.
+pub const HOST_MEMORY: u64 = 8 << 30;
 
 /// How a request is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +110,7 @@ impl FakeEngine {
             history: Vec::new(),
             id: dir.path().display().to_string(),
             kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap().trim().to_owned(),
+            stats: stats::AllStats::new(),
         };
         let shared = Shared {
             state: Mutex::new(state),

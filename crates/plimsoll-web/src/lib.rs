@@ -23,7 +23,7 @@
 //!         Arc::clone(&self.0)
 //!     }
 //!     fn status(&self) -> Status {
-//!         Status { waiting_for: None, docker_connected: true }
+//!         Status { docker_connected: true, ..Status::default() }
 //!     }
 //! }
 //!

@@ -227,6 +227,7 @@ async fn health_and_readiness_follow_the_backend() {
     *server.backend.status.lock().unwrap() = Status {
         waiting_for: Some("the engine's first listing\nis late".to_owned()),
         docker_connected: false,
+        ..Status::default()
     };
     let reply = server.get("/health", "").await;
     assert_eq!(reply.code, 503);
@@ -236,6 +237,9 @@ async fn health_and_readiness_follow_the_backend() {
     assert_eq!(reply.code, 503);
     assert_eq!(reply.text(), "Not yet: the engine's first listing is late\n");
     assert_eq!(server.get("/-/healthy", "").await.code, 200);
+    server.backend.status.lock().unwrap().without_engine = true;
+    let reply = server.get("/health", "").await;
+    assert_eq!((reply.code, reply.text()), (200, r#"{"status":"healthy","docker":"disconnected"}"#));
     server.stop().await;
 }
 

@@ -4,13 +4,13 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use plimsoll_model::agent::Capability;
+use plimsoll_model::agent::{Capability, Engine, EngineState, Source};
 use plimsoll_model::{Slot, Snapshot, State};
 
 use crate::pipeline::{self, BUILD, Pipeline};
 use crate::settings::Settings;
 use crate::text::printable;
-use crate::{failure, output};
+use crate::{engines, failure, output};
 
 /// Prints the report.
 pub(crate) fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
@@ -22,6 +22,13 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     })?;
     let report = report(&cgroups, &snapshot, &listening(settings));
     output::print(&report.text)?;
+    if let Err(failure) = &engine
+        && snapshot.agent.engines.is_empty()
+    {
+        // Engines that do not answer have told so; that there is none was told by nobody.
+        let remedy = engines::START_ONE;
+        output::print(&format!("\n  {}\n  to do: {remedy}\n", printable(&failure.to_string())))?;
+    }
     let works = engine.is_ok() && report.works;
     output::print(if works {
         "\nThe agent would work.\n"
@@ -55,7 +62,17 @@ fn capability(feature: &'static str, available: bool, reason: String, remedy: &s
 }
 
 fn report(cgroups: &str, snapshot: &Snapshot, listen: &Capability) -> Report {
-    let mut text = format!("plimsoll {} ({}), {cgroups}\n\n", BUILD.version, BUILD.target);
+    let mut text = format!("plimsoll {} ({}), {cgroups}\n\nEngines\n", BUILD.version, BUILD.target);
+    for engine in &snapshot.agent.engines {
+        text.push_str(&engine_line(engine));
+    }
+    if snapshot.agent.engines.is_empty() {
+        text.push_str(
+            "  none: containers are recognised by their cgroups, named by the engines' own files where this user may \
+             read them,\n  and have no restarts, exit codes, health or stopped ones\n",
+        );
+    }
+    text.push_str("\nThis machine\n");
     let containers = containers(snapshot);
     let works = containers.available;
     for found in snapshot.agent.capabilities.iter().chain([&containers, listen]) {
@@ -66,6 +83,60 @@ fn report(cgroups: &str, snapshot: &Snapshot, listen: &Capability) -> Report {
         }
     }
     Report { text, works }
+}
+
+/// One engine: what it is, whether it answers, where numbers come from, and what helps.
+fn engine_line(engine: &Engine) -> String {
+    let word = match engine.state {
+        EngineState::Up => "ok",
+        EngineState::Duplicate => "same",
+        _ => "missing",
+    };
+    let facts = engine.facts.as_ref();
+    let version = facts.map_or_else(String::new, |facts| format!(", version {}", facts.version));
+    let source =
+        engine.source.map_or_else(String::new, |source| format!(", numbers from the {}", told(source)));
+    let line = format!("{} at {}, {}{version}{source}", engine.name, engine.endpoint, engine.state.word());
+    let mut text = format!("  {word:<8}{}\n", printable(&line));
+    if !engine.is_up() {
+        let _ = writeln!(text, "          {}", printable(&engine.trouble));
+    }
+    let remedy = remedy(engine.state);
+    if !remedy.is_empty() {
+        let _ = writeln!(text, "          to do: {remedy}");
+    }
+    text
+}
+
+fn told(source: Source) -> &'static str {
+    match source {
+        Source::Kernel => "kernel",
+        Source::Api => "engine's API, which knows fewer of them",
+    }
+}
+
+/// What helps against each kind of trouble.
+fn remedy(state: EngineState) -> &'static str {
+    match state {
+        EngineState::Up | EngineState::Duplicate => "",
+        EngineState::Waiting | EngineState::Timeout => {
+            "look at the engine's own log; it takes too long to answer"
+        }
+        EngineState::Unreachable => {
+            "start the engine, or name others with --engine; in a container, mount its socket (-v \
+             /var/run/docker.sock:/var/run/docker.sock:ro)"
+        }
+        EngineState::Denied => {
+            "run as a user that may use the socket: root, or in its group (docker run --group-add, sudo usermod -aG \
+             docker USER)"
+        }
+        EngineState::Insecure => {
+            "put ca.pem, cert.pem and key.pem into DOCKER_CERT_PATH, or into docker's context"
+        }
+        EngineState::Unsupported => "use a newer engine, or do without it: --engine none",
+        EngineState::Misconfigured => "mend that setting, or name engines with --engine",
+        EngineState::Broken => "make sure that this address is an engine's",
+    }
 }
 
 /// How many of the running containers can be read.
@@ -108,6 +179,28 @@ mod tests {
         let mut row = ContainerRow::new(container.into());
         row.values.set_option(Slot::CpuUsage, usage);
         row
+    }
+
+    #[test]
+    fn each_engine_has_its_line_and_its_remedy() {
+        let mut up = Engine::new("docker", "unix:///a");
+        (up.state, up.source) = (EngineState::Up, Some(Source::Api));
+        let denied = Engine {
+            state: EngineState::Denied,
+            trouble: "permission denied\u{1b}[2J".into(),
+            ..Engine::new("podman", "unix:///b")
+        };
+        let mut snapshot = Snapshot::default();
+        snapshot.agent.engines = vec![up, denied];
+        let text = report("cgroup v2", &snapshot, &capability("listen", true, "free".into(), "")).text;
+        for part in [
+            "ok      docker at unix:///a, up, numbers from the engine's API",
+            "missing podman at unix:///b, denied\n          permission denied\\u{1b}[2J\n          to do: run as",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let none = report("cgroup v2", &Snapshot::default(), &capability("listen", true, "free".into(), ""));
+        assert!(none.text.contains("recognised by their cgroups"), "{}", none.text);
     }
 
     #[test]

@@ -22,6 +22,10 @@ const PLACES: &str = "DOCKER_HOST, DOCKER_CONTEXT and the current context of doc
     /var/run/docker.sock, /run/podman/podman.sock, users' sockets below /run/user and XDG_RUNTIME_DIR, and those of \
     Docker Desktop, Colima, OrbStack, Rancher Desktop and Podman's machine below HOME";
 
+/// What to do where no engine is found.
+pub(crate) const START_ONE: &str = "start an engine, let this user use its socket, in a container mount it (-v \
+    /var/run/docker.sock:/var/run/docker.sock:ro), name its address with --engine, or do without: --engine none";
+
 /// The engines that the settings name, or leave to be found.
 pub(crate) fn which(settings: &Settings) -> Which {
     let surroundings = settings.surroundings.clone();
@@ -103,10 +107,10 @@ fn trouble(engine: &Engine) -> String {
 /// That no engine answers, and that no container is known without one.
 pub(crate) fn nobody(snapshot: &Snapshot) -> Failure {
     match &*troubles(snapshot) {
-        [] => Failure::world(format!("no container engine was found, and no container by its cgroup; looked at {PLACES}"))
-            .remedy(
-                "start an engine, let this user use its socket, name its address with --engine, or do without: --engine none",
-            ),
+        [] => Failure::world(format!(
+            "no container engine was found, and no container by its cgroup; looked at {PLACES}"
+        ))
+        .remedy(START_ONE),
         [one] => Failure::world(format!("the container engine does not answer: {one}"))
             .remedy("start the engine, let this user use it, or name another address with --engine"),
         many => Failure::world(format!("no container engine answers: {}", many.join("; ")))

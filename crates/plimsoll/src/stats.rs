@@ -128,7 +128,8 @@ fn rows(snapshot: &Snapshot, options: &Options) -> Vec<Row> {
 fn line(snapshot: &Snapshot, row: &ContainerRow, asked: &str) -> Row {
     let values = &row.values;
     let is_read = values.get(Slot::CpuUsage).is_some();
-    let memory = values.get(Slot::MemoryWorkingSet);
+    // Podman's API does not tell what memory is made of.
+    let memory = values.get(Slot::MemoryWorkingSet).or(values.get(Slot::MemoryUsage));
     let machine = snapshot.agent.machine.memory;
     // Where there is no limit, or one beyond what there is, the machine is the limit.
     let limit = [values.get(Slot::MemoryLimit), machine].into_iter().flatten().min().filter(|_| is_read);
@@ -142,7 +143,7 @@ fn line(snapshot: &Snapshot, row: &ContainerRow, asked: &str) -> Row {
         memory_limit: limit,
         memory_percent: memory.zip(limit).map(|(used, limit)| used as f64 / limit as f64 * 100.0),
         // As `docker stats`: a running container that moved nothing moved 0 bytes.
-        net: is_read.then(|| {
+        net: (is_read && is_network_known(snapshot, row)).then(|| {
             let speaker = speaker(snapshot, row);
             let total = |slot| speaker.network_total(slot).unwrap_or(0);
             (total(InterfaceSlot::RxBytes), total(InterfaceSlot::TxBytes))
@@ -153,6 +154,15 @@ fn line(snapshot: &Snapshot, row: &ContainerRow, asked: &str) -> Row {
         }),
         pids: values.get(Slot::Threads),
     }
+}
+
+/// Whether a container without interfaces has none, rather than some that cannot be seen from here.
+fn is_network_known(snapshot: &Snapshot, row: &ContainerRow) -> bool {
+    let mode = &*row.container.network_mode;
+    let has_no_own = matches!(mode, "none" | "host") || mode.starts_with("container:");
+    let can_see =
+        || snapshot.agent.capabilities.iter().any(|found| found.feature == "network" && found.available);
+    !row.interfaces.is_empty() || has_no_own || (!mode.is_empty() && can_see())
 }
 
 /// The row that has the traffic of the container's network namespace, which it may share.
@@ -194,8 +204,10 @@ mod tests {
         let mut peer = row("bbbb2222", "peer", State::Running);
         peer.values.set(Slot::CpuUsage, 1);
         std::sync::Arc::get_mut(&mut peer.container).unwrap().network_mode = "container:aaaa1111".to_owned();
+        let mut unseen = row("dddd4444", "unseen", State::Running);
+        unseen.values.set(Slot::CpuUsage, 1);
         let stopped = row("cccc3333", "old", State::Exited);
-        let mut snapshot = Snapshot { containers: vec![web, peer, stopped], ..Snapshot::default() };
+        let mut snapshot = Snapshot { containers: vec![web, peer, stopped, unseen], ..Snapshot::default() };
         snapshot.agent.machine.memory = Some(200);
         snapshot
     }
@@ -205,8 +217,8 @@ mod tests {
         let names = |options: &Options| {
             rows(&snapshot(), options).iter().map(|row| row.name.clone()).collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(names(&options(false, &[])), "web peer");
-        assert_eq!(names(&options(true, &[])), "web peer old");
+        assert_eq!(names(&options(false, &[])), "web peer unseen");
+        assert_eq!(names(&options(true, &[])), "web peer old unseen");
         assert_eq!(
             names(&options(false, &["old", "aaaa"])),
             "old web",
@@ -224,5 +236,6 @@ mod tests {
         assert_eq!(shown[0].block, Some((0, 0)));
         assert_eq!(shown[1].net, Some((7, 0)), "a shared namespace is shown as docker shows it");
         assert_eq!((shown[2].net, shown[2].memory_limit), (None, None), "a stopped container has no numbers");
+        assert_eq!(shown[3].net, None, "what cannot be seen is not nothing");
     }
 }

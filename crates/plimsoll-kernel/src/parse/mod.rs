@@ -105,6 +105,7 @@ mod tests {
         cpu::v1_acct_stat(bytes, 100, &mut numbers);
         cpu::v2_stat(bytes, &mut numbers);
         let _ = cpu::v2_max(bytes);
+        let _ = (proc::namespaces_below(bytes), proc::mounted_part(bytes, "/".as_ref()));
         memory::v1_stat(bytes, &mut numbers);
         memory::v1_oom_control(bytes, &mut numbers);
         memory::v2_stat(bytes, &mut numbers);

@@ -1,4 +1,4 @@
-//! `/proc/PID/cgroup`, `/proc/PID/stat`, `/proc/stat`, `/proc/meminfo`, and lists of processors.
+//! `/proc/PID/cgroup`, `/proc/PID/stat`, `/proc/PID/status`, `/proc/PID/mountinfo`, `/proc/stat`, `/proc/meminfo`, and lists of processors.
 
 use super::{number, pairs, words};
 
@@ -113,9 +113,44 @@ pub fn descendants(bytes: &[u8]) -> (Option<u64>, Option<u64>) {
     found
 }
 
+/// How many process namespaces there are from that of this `/proc` down to the process's own, by `NSpid` of
+/// `/proc/PID/status`: its number in each.
+#[must_use]
+pub fn namespaces_below(bytes: &[u8]) -> Option<usize> {
+    let numbers = bytes.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"NSpid:"))?;
+    Some(words(numbers).count())
+}
+
+/// Which directory of its file system a mount point shows, by `/proc/PID/mountinfo`; of several mounts there, the last
+/// is the one that is seen. `None` where nothing is mounted there.
+#[must_use]
+pub fn mounted_part<'a>(bytes: &'a [u8], mount_point: &std::path::Path) -> Option<&'a [u8]> {
+    let wanted = mount_point.as_os_str().as_encoded_bytes();
+    bytes.rsplit(|byte| *byte == b'\n').find_map(|line| {
+        // Its id, its parent's, the device, the directory, the mount point.
+        let mut words = words(line).skip(3);
+        let part = words.next()?;
+        (words.next()? == wanted).then_some(part)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_container_sees_of_the_machine() {
+        let depth = |status: &[u8]| namespaces_below(status);
+        assert_eq!(depth(b"Name:\tx\nNSpid:\t4711\t7\nNSpgid:\t1\n"), Some(2));
+        assert_eq!(depth(b"NSpid:\t7\n"), Some(1));
+        assert_eq!(depth(b"Name:\tNSpid:\n"), None, "kernels before 4.1 have no such line");
+        let mounts = b"31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
+            35 31 0:32 /docker/4e9c /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\nbroken\n";
+        let part = |path: &str| mounted_part(mounts, path.as_ref()).map(String::from_utf8_lossy);
+        assert_eq!(part("/sys/fs/cgroup/memory").as_deref(), Some("/docker/4e9c"));
+        assert_eq!(part("/sys/fs/cgroup").as_deref(), Some("/"));
+        assert_eq!(part("/sys/fs/cgroup/cpu"), None);
+    }
 
     #[test]
     fn memberships() {

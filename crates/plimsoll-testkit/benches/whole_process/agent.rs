@@ -53,6 +53,16 @@ impl Agent {
 
     /// The same for all containers of an engine whose names are like this.
     pub(crate) fn start_on(options: &Options, engine: &Path, pattern: &str) -> anyhow::Result<Self> {
+        Self::start_with(options, engine, pattern, &[])
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn start_with(
+        options: &Options,
+        engine: &Path,
+        pattern: &str,
+        arguments: &[&str],
+    ) -> anyhow::Result<Self> {
         // Nobody else takes the port in the moment between.
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let mut command = Command::new(&options.program);
@@ -61,6 +71,7 @@ impl Agent {
             .args(["--engine", &format!("unix://{}", engine.display())])
             .args(["--listen", &address.to_string()])
             .args(["--include-name", pattern])
+            .args(arguments)
             .args(["--log-level", "warn", "--config", "/dev/null"])
             .env_clear()
             .stdin(Stdio::null())

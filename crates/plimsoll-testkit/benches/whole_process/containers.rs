@@ -69,6 +69,11 @@ impl Fleet {
         Self::start("awake-", doing, options.awake, false, |_| Life::WakesUp)
     }
 
+    /// Containers that sleep.
+    pub(crate) fn start_asleep(count: usize) -> anyhow::Result<Self> {
+        Self::start("asleep-", "asleep", count, false, |_| Life::Sleeps)
+    }
+
     /// How many there are and what they do, for people.
     pub(crate) fn describe(&self) -> String {
         format!("{} containers, {}", self.running, self.doing)

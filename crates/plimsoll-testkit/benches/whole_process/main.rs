@@ -22,6 +22,7 @@
 
 mod abuse;
 mod agent;
+mod api;
 mod containers;
 mod interrupt;
 mod options;
@@ -78,6 +79,7 @@ fn measure(options: &Options) -> anyhow::Result<()> {
         let awake = Fleet::start_awake(options)?;
         all_awake(options, &awake, &mut table)?;
     }
+    api::measure(options, &mut table)?;
     abuse::churn(options, &mut table)?;
     abuse::noise(options, &mut table)?;
     let size = std::fs::metadata(&options.program)?.len();

@@ -16,7 +16,7 @@ pub struct FakeContainer {
     pub(super) pid: u32,
     exit_code: i64,
     created: u64,
-    started_at: Option<u64>,
+    pub(super) started_at: Option<u64>,
     finished_at: Option<u64>,
     restart_count: u64,
     restart_policy: String,
@@ -261,7 +261,7 @@ pub fn id_of(name: &str) -> String {
     id
 }
 
-fn rfc3339(nanos: Option<u64>) -> String {
+pub(super) fn rfc3339(nanos: Option<u64>) -> String {
     match nanos {
         Some(nanos) => jiff::Timestamp::from_nanosecond(nanos.into()).unwrap().to_string(),
         None => "0001-01-01T00:00:00Z".to_owned(),

@@ -6,8 +6,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::broadcast;
 
+use super::answer::{head_of, send, send_chunk};
 use super::state::{since, split_version};
-use super::{Behaviour, Shared};
+use super::{Behaviour, Shared, stats};
 use crate::http::read_request;
 
 pub(super) async fn accept(listener: UnixListener, shared: Arc<Shared>) {
@@ -45,6 +46,9 @@ async fn serve(mut stream: UnixStream, shared: Arc<Shared>) -> std::io::Result<(
             (behaviour.unwrap_or(Behaviour::Normal), state.answer(&head, version, &path), events)
         };
         match (behaviour, events) {
+            (Behaviour::Normal, _) if stats::is_stream(&path) => {
+                return stats::stream(stream, &shared, &path).await;
+            }
             (Behaviour::Normal, Some((missed, events))) if status == 200 => {
                 return stream_events(stream, &missed, events).await;
             }
@@ -127,22 +131,4 @@ async fn stream_events(
             },
         }
     }
-}
-
-fn head_of(status: u16, length: Option<usize>) -> String {
-    let length = match length {
-        Some(length) => format!("Content-Length: {length}"),
-        None => "Transfer-Encoding: chunked".to_owned(),
-    };
-    format!(
-        "HTTP/1.1 {status} Fake\r\nServer: Docker/fake (linux)\r\nContent-Type: application/json\r\n{length}\r\n\r\n"
-    )
-}
-
-async fn send(stream: &mut UnixStream, status: u16, body: &[u8]) -> std::io::Result<()> {
-    stream.write_all(&[head_of(status, Some(body.len())).as_bytes(), body].concat()).await
-}
-
-async fn send_chunk(stream: &mut UnixStream, bytes: &[u8]) -> std::io::Result<()> {
-    stream.write_all(&[format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()).await
 }

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::Behaviour;
 use super::container::FakeContainer;
+use super::stats::AllStats;
+use super::{Behaviour, HOST_MEMORY};
 use crate::http::Head;
 
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub(super) struct State {
     pub(super) id: String,
     /// The release of the kernel that it says it runs on: this one, unless told otherwise.
     pub(super) kernel: String,
+    pub(super) stats: AllStats,
 }
 
 /// The moment in `since=SECONDS.NANOSECONDS`, in nanoseconds.
@@ -113,7 +115,7 @@ impl State {
     fn info_json(&self) -> Value {
         json!({
             "ID": self.id, "Name": "host-1", "Containers": self.containers.len(), "Driver": "overlay2",
-            "CgroupDriver": "cgroupfs", "CgroupVersion": "2", "NCPU": 2, "MemTotal": 8_589_934_592_u64,
+            "CgroupDriver": "cgroupfs", "CgroupVersion": "2", "NCPU": 2, "MemTotal": HOST_MEMORY,
             "DockerRootDir": "/var/lib/docker", "ServerVersion": "0.0.0-fake",
             "SecurityOptions": ["name=seccomp,profile=default"], "OperatingSystem": "Fake", "OSType": "linux",
         })

@@ -77,7 +77,7 @@ fn nothing_is_lost_while_the_engine_restarts_and_hangs() {
         world.add_steady();
         let mut done = 0;
         for trouble in [Trouble::Restart, Trouble::Hang, Trouble::Restart, Trouble::Hang, Trouble::Crash] {
-            done += operate(&world, wanted() / 5, random);
+            done += operate(&world, wanted() / 10, random);
             done += trouble::make(&mut world, trouble, random);
         }
         world.end(&format!("{done} operations around 3 restarts and 2 times of hanging"));

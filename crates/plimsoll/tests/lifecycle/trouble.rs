@@ -69,8 +69,42 @@ pub(crate) fn make(world: &mut World, trouble: Trouble, random: &mut Random) -> 
             Instant::now()
         }
     };
+    let world = &*world;
+    let (unheard, found) = std::thread::scope(|scope| {
+        let is_up =
+            || world.agent.metrics().all("plimsoll_engine_up", &[]).iter().all(|sample| sample.value == 1.0);
+        let looking = scope.spawn(move || {
+            wait_until(BACK_WITHIN, "the agent finds the engine again", is_up);
+            back.elapsed()
+        });
+        let unheard = take_over(world, trouble, &before, &victims);
+        done += world.batch(AT_ONCE, random);
+        (unheard, looking.join().unwrap())
+    });
+    for (slot, id, starts) in unheard {
+        let mut subject = world.subjects[slot].lock().unwrap();
+        // Started again before the agent could look: the code of the run before is lost.
+        if let Some(subject) = subject.as_mut().filter(|subject| subject.id == id && subject.starts > starts)
+            && let Some((_, is_told)) = subject.unheard.last_mut()
+        {
+            *is_told = false;
+        }
+    }
+    println!("{trouble:?}: the agent had the engine back within {found:?}");
+    world.compare(&format!("{trouble:?}"));
+    done
+}
+
+/// Takes over what became of the containers. Gives those whose end only an inspection tells of, as long as they are not
+/// started again: where they stand, their ids and starts.
+fn take_over(
+    world: &World,
+    trouble: Trouble,
+    before: &[(usize, Value)],
+    victims: &[&(usize, Value)],
+) -> Vec<(usize, String, u64)> {
     let mut unheard = Vec::new();
-    for (slot, before) in &before {
+    for (slot, before) in before {
         let mut subject = world.subjects[*slot].lock().unwrap();
         let subject = subject.as_mut().unwrap();
         let is_victim = victims.iter().any(|(victim, _)| victim == slot);
@@ -90,22 +124,7 @@ pub(crate) fn make(world: &mut World, trouble: Trouble, random: &mut Random) -> 
             }
         }
     }
-    done += world.batch(AT_ONCE, random);
-    let is_up =
-        || world.agent.metrics().all("plimsoll_engine_up", &[]).iter().all(|sample| sample.value == 1.0);
-    wait_until(BACK_WITHIN, "the agent finds the engine again", is_up);
-    for (slot, id, starts) in unheard {
-        let mut subject = world.subjects[slot].lock().unwrap();
-        // Started again before the agent could look: the code of the run before is lost.
-        if let Some(subject) = subject.as_mut().filter(|subject| subject.id == id && subject.starts > starts)
-            && let Some((_, is_told)) = subject.unheard.last_mut()
-        {
-            *is_told = false;
-        }
-    }
-    println!("{trouble:?}: the agent was back within {:?}", back.elapsed());
-    world.compare(&format!("{trouble:?}"));
-    done
+    unheard
 }
 
 /// The containers that ran or run: where they stand, and what the engine says of them.

@@ -44,6 +44,8 @@ impl Machine {
             ("--procfs", folder("proc")),
             ("--sysfs", folder("sys")),
             ("--cgroup-root", folder("cgroup")),
+            // The fake engine says that it runs on another kernel, and its containers are in files.
+            ("--source", "kernel".to_owned()),
             ("--engine", format!("unix://{}", self.engine.socket().display())),
         ];
         let mut whole: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();

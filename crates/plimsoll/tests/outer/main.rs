@@ -9,6 +9,7 @@
 mod agent;
 mod docker;
 mod endpoints;
+mod engines;
 mod exposition;
 mod faults;
 mod generated;

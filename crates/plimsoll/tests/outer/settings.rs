@@ -60,20 +60,21 @@ fn what_is_printed_can_be_read_back() {
 
 #[test]
 fn the_environment() {
-    let cases: [(Variables<'_>, &str, &str); 17] = [
+    let cases: [(Variables<'_>, &str, &str); 18] = [
         (&[("EXPORTER_PORT", "9100")], "listen", "127.0.0.1:9100"),
         (&[("EXPORTER_PORT", "9100"), ("PLIMSOLL_LISTEN", ":1")], "listen", "0.0.0.0:1"),
         (&[("POLL_INTERVAL", "15")], "interval", "15s"),
         (&[("POLL_INTERVAL", "15"), ("PLIMSOLL_INTERVAL", "2s")], "interval", "2s"),
         (&[("POLL_INTERVAL", "")], "interval", "1s"),
         (&[("DOCKER_SOCKET_PATH", "/run/a.sock")], "engine", "unix:///run/a.sock"),
-        (&[("DOCKER_HOST", "unix:///run/b.sock")], "engine", "unix:///run/b.sock"),
-        (&[("DOCKER_HOST", "tcp://127.0.0.1:2375")], "engine", "tcp://127.0.0.1:2375"),
+        (&[("PLIMSOLL_ENGINE", "context:a,/run/b.sock")], "engine", "context:a,unix:///run/b.sock"),
+        (&[("PLIMSOLL_ENGINE", "none")], "engine", "none"),
         (
             &[("DOCKER_HOST", "unix:///run/b.sock"), ("DOCKER_SOCKET_PATH", "/run/a.sock")],
             "engine",
             "unix:///run/a.sock",
         ),
+        (&[("PLIMSOLL_SOURCE", "api")], "source", "api"),
         (
             &[("DOCKER_SOCKET_PATH", "/run/a.sock"), ("PLIMSOLL_ENGINE", "/run/c.sock")],
             "engine",
