@@ -131,7 +131,7 @@ life=(container_state container_start_time_seconds container_restarts_total)
 
 variant=all
 agent "${proc[@]}" "${cgroup[@]}" "${socket[@]}"
-same "${use[@]}" "${limit[@]}" "${network[@]}" "${life[@]}" container_processes container_network_sockets
+same "${use[@]}" "${limit[@]}" "${network[@]}" "${life[@]}" container_network_sockets
 named
 guest_has_no_network
 check 0 'ok +cpu' 'ok +memory' 'ok +pids' 'ok +docker_socket' 'ok +containers'
@@ -164,7 +164,7 @@ check 0 'ok +containers'
 variant=no-socket-host-pid # with the host's process namespace, processes have numbers, and with them networks
 agent --pid host --cap-add SYS_PTRACE --cap-add DAC_READ_SEARCH -v /var/lib/docker/containers:/var/lib/docker/containers:ro \
   "${proc[@]}" "${cgroup[@]}" -e PLIMSOLL_ENGINE=none
-same "${use[@]}" "${limit[@]}" "${network[@]}" container_state
+same "${use[@]}" "${limit[@]}" "${network[@]}" container_state container_processes
 named
 
 variant=no-cgroup # the engine's own statistics take over

@@ -636,13 +636,14 @@ fn hostile_text_is_bounded_and_counted_once() {
 fn events_too_long_to_be_read_are_made_up_for() {
     let tree = Tree::unpack();
     let engine = engine_of(&tree);
-    let huge = || FakeContainer::new("huge").label("big", &"x".repeat(1 << 20));
-    let id = engine.put(huge());
+    let huge = FakeContainer::new("huge");
+    let id = engine.put(huge.clone());
     let pace = Pace { check: Duration::from_millis(100), listing_every: u32::MAX, ..Setup::default().pace };
     let agent = start_with(&tree, &engine, Setup { pace, ..Setup::default() });
     agent.wait_ready();
     assert_eq!(agent.get("huge", Slot::State), Some(1));
-    die(&engine, huge(), &id, 5);
+    engine.put(huge.exited(5, now()));
+    engine.emit("die", &id, &[("exitCode", "5"), ("big", &"x".repeat(1 << 20))]);
     agent.wait_slot("huge", Slot::ExitCode, Some(5));
     agent.wait_slot("huge", Slot::State, Some(0));
     wait_until(SOON, "the skipped line is counted", || agent.engine().broken == 1);
