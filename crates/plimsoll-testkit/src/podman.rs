@@ -108,6 +108,8 @@ impl Podman {
         let mut command = Command::new("podman");
         command.env("CONTAINERS_CONF", self.path("containers.conf"));
         command.env("TMPDIR", self.dir.path()).env_remove("CONTAINER_HOST");
+        // conmon leaves a file called `oom` wherever it is when a container runs out of memory.
+        command.current_dir(self.dir.path());
         let folders = [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "libpod")];
         for (option, folder) in folders {
             command.arg(option).arg(self.path(folder));
