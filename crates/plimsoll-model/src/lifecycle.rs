@@ -35,6 +35,15 @@ pub struct Inspection {
     pub restart_count: Option<u64>,
 }
 
+/// An end whose event has not come yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct AwaitedEnd {
+    /// When it was, as the engine told; the event is no older.
+    told: u64,
+    /// The same, but not before the start of its run.
+    end: u64,
+}
+
 /// The life of one container, as far as the agent saw it.
 ///
 /// ```
@@ -69,7 +78,7 @@ pub struct Lifecycle {
     /// Starts before that one which an inspection implied, and whose events may still come.
     awaited_earlier_starts: u64,
     /// The end that an inspection told of, and whose event has not come yet.
-    awaited_end: Option<u64>,
+    awaited_end: Option<AwaitedEnd>,
     /// The start of a run that one inspection told from its start to its end.
     awaited_run: Option<u64>,
     /// Since when events are heard; earlier ones will not come any more.
@@ -109,7 +118,7 @@ impl Lifecycle {
         // Events come in order: that of an end before this start was lost. But a process that ended at once may have
         // done so before the event of its start was written.
         let is_of_awaited_run = self.awaited_run.take_if(|start| at >= *start).is_some();
-        self.awaited_end.take_if(|end| at > *end && !is_of_awaited_run);
+        self.awaited_end.take_if(|awaited| at > awaited.end && !is_of_awaited_run);
         match self.awaited_start {
             // The engine logs an event after it has set the time that it shows in an inspection.
             Some(start) if at >= start => {
@@ -125,8 +134,8 @@ impl Lifecycle {
     pub fn died(&mut self, at: u64, exit_code: Option<u64>) {
         self.last_die_event = Some(at);
         let in_awaited_run = self.awaited_start.is_some_and(|start| at >= start);
-        if let Some(end) = self.awaited_end.take_if(|end| at >= *end) {
-            let is_of_a_later_run = in_awaited_run && self.awaited_start > Some(end);
+        if let Some(awaited) = self.awaited_end.take_if(|awaited| at >= awaited.told) {
+            let is_of_a_later_run = in_awaited_run && self.awaited_start > Some(awaited.end);
             if !is_of_a_later_run {
                 return;
             }
@@ -150,6 +159,7 @@ impl Lifecycle {
 
     /// The engine's answer to an inspection.
     pub fn inspected(&mut self, found: &Inspection) {
+        let told_end = found.finished;
         let mut found = found.clone();
         if !found.running && !found.restarting && found.finished.is_some() {
             // What has ended did so after it started. Podman writes the start down when the process may be over.
@@ -177,7 +187,7 @@ impl Lifecycle {
             self.see_start_before(found);
             return;
         }
-        let end_is_new = self.see_end(found);
+        let end_is_new = self.see_end(found, told_end);
         let start_is_new = self.see_start(found);
         if end_is_new && start_is_new {
             self.awaited_run = self.awaited_start;
@@ -222,12 +232,14 @@ impl Lifecycle {
         }
     }
 
-    /// Returns whether the end is news.
-    fn see_end(&mut self, found: &Inspection) -> bool {
-        let is_new = found.finished > self.facts.finished && found.finished > self.last_die_event;
+    /// `told` is the time of the end in the engine's own words: its event may be older than the start that was written
+    /// down late. Returns whether the end is news.
+    fn see_end(&mut self, found: &Inspection, told: Option<u64>) -> bool {
+        let is_new = told > self.facts.finished && told > self.last_die_event;
         // The exit code of an end that a new run has followed is lost, and with it its class.
         if is_new && !found.running {
-            self.awaited_end = found.finished.filter(|end| *end >= self.heard_since);
+            let awaited = told.zip(found.finished).map(|(told, end)| AwaitedEnd { told, end });
+            self.awaited_end = awaited.filter(|awaited| awaited.end >= self.heard_since);
             self.count_exit(found.exit_code);
         }
         is_new
@@ -615,6 +627,25 @@ mod tests {
         life.started(31);
         life.died(41, Some(4));
         assert_eq!(counts(&life), (1, 0, 1, [0, 0, 2]), "late, not lost");
+    }
+
+    #[test]
+    fn a_start_that_is_written_down_after_the_end_hides_no_event() {
+        // The process ended at 20, its event is of 22, and the start was written down at 25.
+        let found = exited(25, 20, 3, 0);
+        for inspection_first in [false, true] {
+            let mut life = Lifecycle::made(0);
+            if inspection_first {
+                life.inspected(&found);
+                life.died(22, Some(3));
+                life.started(26);
+            } else {
+                life.died(22, Some(3));
+                life.started(26);
+            }
+            life.inspected(&found);
+            assert_eq!(counts(&life), (0, 0, 0, [0, 0, 1]), "inspection first: {inspection_first}");
+        }
     }
 
     #[test]
