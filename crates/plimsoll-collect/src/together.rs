@@ -68,7 +68,6 @@ impl FirstLook {
 impl Drop for FirstLook {
     fn drop(&mut self) {
         if Arc::strong_count(&self.pending) == 1 {
-            // A full inbox means that the sampler is far behind; it counts as synchronised all the same then.
             self.inbox.synchronised();
         }
     }

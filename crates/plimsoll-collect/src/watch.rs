@@ -361,13 +361,16 @@ impl Watcher {
             Answer::Inspected(id, Err(error)) if error.is_not_found() => {
                 let change = self.known.removed(&id);
                 self.tell(change).await;
-                work.failed(id, false, Duration::ZERO);
+                work.forget(&id);
             }
             Answer::Inspected(id, Err(error)) => {
                 self.count(&error);
                 tracing::debug!("{}", chain(&error));
-                let is_known = self.known.contains(&id);
-                work.failed(id, is_known, self.pace.inspect_again);
+                if self.known.contains(&id) {
+                    work.failed(id, self.pace.inspect_again);
+                } else {
+                    work.forget(&id);
+                }
             }
             Answer::Image(id, Ok(image)) => {
                 for change in self.known.image(&id, &image) {

@@ -82,14 +82,15 @@ impl Work {
         }
     }
 
-    /// An inspection has failed. Where it is worth it, it is made again after `wait`, or longer if it has
-    /// failed before.
-    pub(crate) fn failed(&mut self, id: String, try_again: bool, wait: Duration) {
+    /// The container is gone, and is not inspected again.
+    pub(crate) fn forget(&mut self, id: &str) {
+        self.asked.remove(id);
+        self.failures.remove(id);
+    }
+
+    /// An inspection has failed. It is made again after `wait`, or longer if it has failed before.
+    pub(crate) fn failed(&mut self, id: String, wait: Duration) {
         self.asked.remove(&id);
-        if !try_again {
-            self.failures.remove(&id);
-            return;
-        }
         let failures = self.failures.entry(id.clone()).or_default();
         let mut at = Instant::now() + wait * 2u32.pow((*failures).min(MAX_DOUBLINGS));
         *failures += 1;
