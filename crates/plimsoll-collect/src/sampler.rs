@@ -41,8 +41,8 @@ const BUFFERS: usize = 4;
 pub struct Sampler {
     /// Absent where this machine has no cgroups to read.
     kernel: Option<Kernel>,
-    /// Why it is absent.
-    no_kernel: String,
+    /// What the kernel lets the agent read, or that there is none to read. Engines come and go, this seldom changes.
+    readable: Arc<[Capability]>,
     engines: Vec<Listened>,
     options: Options,
     inbox: Arc<Inbox>,
@@ -67,7 +67,10 @@ impl Sampler {
     /// come from engines' APIs alone.
     #[must_use]
     pub fn new(kernel: Result<Kernel, plimsoll_kernel::Error>, options: Options, inbox: Arc<Inbox>) -> Self {
-        let no_kernel = kernel.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        let readable = match &kernel {
+            Ok(kernel) => kernel.capabilities(),
+            Err(error) => without_kernel(error),
+        };
         let mut kernel = kernel.ok();
         let agent = Agent {
             started: unix_now(),
@@ -77,7 +80,7 @@ impl Sampler {
         };
         let mut sampler = Self {
             kernel,
-            no_kernel,
+            readable,
             engines: Vec::new(),
             options,
             inbox,
@@ -254,8 +257,10 @@ impl Sampler {
             self.agent.machine = self.kernel.as_mut().map(Kernel::machine).unwrap_or_default();
             self.process.count_descriptors();
             let known = self.agent.capabilities.iter().find(|capability| capability.feature == "descriptors");
-            let had_enough = self.kernel.as_ref().is_none_or(Kernel::had_enough_descriptors);
-            if known.is_some_and(|known| known.available) && !had_enough {
+            let was_available = known.is_some_and(|known| known.available);
+            let short_of = |kernel: &&Kernel| was_available && !kernel.had_enough_descriptors();
+            if let Some(kernel) = self.kernel.as_ref().filter(short_of) {
+                self.readable = kernel.capabilities();
                 self.set_capabilities();
             }
         }
@@ -287,18 +292,7 @@ impl Sampler {
     }
 
     fn set_capabilities(&mut self) {
-        let mut capabilities = match &self.kernel {
-            Some(kernel) => kernel.capabilities().to_vec(),
-            None => vec![Capability {
-                feature: "cgroups",
-                available: false,
-                reason: self.no_kernel.clone(),
-                remedy:
-                    "numbers come from the engine's API alone, which knows fewer of them; name the place of \
-                         the cgroups with --cgroup-root"
-                        .into(),
-            }],
-        };
+        let mut capabilities = self.readable.to_vec();
         capabilities.extend(listened::sockets(&self.agent.engines));
         self.agent.capabilities = capabilities.into();
     }
@@ -455,4 +449,13 @@ impl Sampler {
         tracked.life = life;
         tracked.whereabouts = whereabouts;
     }
+}
+
+/// What stands in the place of the kernel's capabilities where there is no kernel to read.
+fn without_kernel(error: &plimsoll_kernel::Error) -> Arc<[Capability]> {
+    let remedy = "numbers come from the engine's API alone, which knows fewer of them; name the place of the cgroups \
+                  with --cgroup-root";
+    let missing =
+        Capability { feature: "cgroups", available: false, reason: error.to_string(), remedy: remedy.into() };
+    Arc::from([missing])
 }
