@@ -14,6 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("plimsoll-engine", &["plimsoll-model"]),
     ("plimsoll-collect", &["plimsoll-kernel", "plimsoll-engine", "plimsoll-model"]),
     ("plimsoll-wire", &["plimsoll-model"]),
+    ("plimsoll-store", &["plimsoll-model"]),
     ("plimsoll-web", &["plimsoll-wire", "plimsoll-model"]),
     (
         "plimsoll",

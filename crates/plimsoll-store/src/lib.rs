@@ -1,0 +1,9 @@
+//! History of containers, kept as it is sampled: every number, at sampling resolution, at a fraction of a byte.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+mod query;
+mod tier;
+
+pub use query::*;
+pub use tier::{Millis, Range, Tier};
