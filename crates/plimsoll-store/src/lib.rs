@@ -2,8 +2,12 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+mod error;
+mod history;
 mod query;
 mod tier;
 
+pub use error::{Error, ErrorKind};
+pub use history::History;
 pub use query::*;
 pub use tier::{Millis, Range, Tier};

@@ -378,3 +378,53 @@ pub struct SeriesCost {
     /// Its share of the encoded bytes before compression.
     pub bytes: u64,
 }
+
+/// A question for what is stored, sample by sample.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExportQuery {
+    /// Of which containers.
+    pub selector: Selector,
+    /// Which metrics, by the names of the catalog; none means every metric.
+    pub metrics: Vec<String>,
+    /// When.
+    pub range: Range,
+    /// The tier whose points are wanted. There is no falling back to another one, except that what is not rolled up yet
+    /// is left out.
+    pub tier: Tier,
+}
+
+/// A sample, as [`crate::History::export`] gives it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sample<'a> {
+    /// The line, with those of its containers that were asked for; absent for the host.
+    pub line: Option<&'a Line>,
+    /// The container; absent for the host.
+    pub member: Option<&'a Member>,
+    /// Which metric.
+    pub family: &'static Family,
+    /// Labels beyond those that say whose it is, in the order of [`Family::labels`].
+    pub labels: &'a [(String, String)],
+    /// When; of a tier's point, where its time begins.
+    pub at: Millis,
+    /// The number, on the family's [`plimsoll_model::Scale`]; of a tier's point, the last.
+    pub value: u64,
+    /// Of a counter: since when it counts, in Unix nanoseconds, where that is known.
+    pub start: Option<u64>,
+    /// What else a tier's point says; absent for samples.
+    pub statistics: Option<Statistics>,
+}
+
+/// What a tier's point says of its samples beside the last, on the family's [`plimsoll_model::Scale`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Statistics {
+    /// The least.
+    pub min: u64,
+    /// The largest.
+    pub max: u64,
+    /// The mean, to the nearest integer.
+    pub mean: u64,
+    /// How many there are.
+    pub count: u64,
+    /// Of a counter: how much it grew.
+    pub increase: Option<u64>,
+}
