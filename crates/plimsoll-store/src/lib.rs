@@ -3,6 +3,10 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 mod error;
+#[allow(dead_code, reason = "until the queries are merged")]
+mod events;
+#[allow(dead_code, reason = "until the queries are merged")]
+mod file;
 mod history;
 mod query;
 mod tier;
