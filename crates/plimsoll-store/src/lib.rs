@@ -2,8 +2,18 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+#[allow(dead_code, reason = "until the file and the queries are merged")]
+mod block;
+#[allow(dead_code, reason = "until the file and the queries are merged")]
+mod chunk;
+mod column;
+#[allow(dead_code, reason = "until the file and the queries are merged")]
+mod journal;
 mod query;
+#[allow(dead_code, reason = "until the file and the queries are merged")]
+mod rollup;
 mod tier;
+mod varint;
 
 pub use query::*;
 pub use tier::{Millis, Range, Tier};
