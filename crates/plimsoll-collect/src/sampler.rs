@@ -335,6 +335,7 @@ impl Sampler {
                     self.engines.retain(|listened| !Arc::ptr_eq(&listened.origin, &origin));
                     self.engines_changed();
                 }
+                Change::History { report } => self.agent.history = Some(report),
                 Change::Synchronised => self.synchronised = true,
             }
         }

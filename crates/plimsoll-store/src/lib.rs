@@ -2,10 +2,26 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+#[allow(dead_code, reason = "until the queries are merged")]
+mod block;
+#[allow(dead_code, reason = "until the queries are merged")]
+mod chunk;
+mod column;
 mod error;
+#[allow(dead_code, reason = "until the queries are merged")]
+mod events;
+#[allow(dead_code, reason = "until the queries are merged")]
+mod file;
 mod history;
+#[allow(dead_code, reason = "until the queries are merged")]
+mod hot;
+#[allow(dead_code, reason = "until the queries are merged")]
+mod journal;
 mod query;
+#[allow(dead_code, reason = "until the queries are merged")]
+mod rollup;
 mod tier;
+mod varint;
 
 pub use error::{Error, ErrorKind};
 pub use history::History;

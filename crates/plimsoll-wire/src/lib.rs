@@ -1,4 +1,5 @@
-//! Bytes from snapshots: the expositions that Prometheus scrapes, and the documentation of the catalog.
+//! Bytes from snapshots: the expositions that Prometheus scrapes, files of stored samples, and the documentation of the
+//! catalog.
 //!
 //! Every encoder is a [`plimsoll_model::Sink`] that a [`plimsoll_model::Snapshot`] is visited with, so what
 //! is shown, under which name and in which order is the catalog's decision; this crate decides only how
@@ -20,4 +21,5 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 pub mod describe;
+pub mod export;
 pub mod prometheus;

@@ -25,7 +25,7 @@
 mod accept;
 pub mod protobuf;
 mod rows;
-mod text;
+pub(crate) mod text;
 
 pub use accept::negotiate;
 use plimsoll_model::{Family, Kind, Selection, Snapshot};

@@ -8,10 +8,10 @@ mod common;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use common::golden::golden;
 use common::{hostile, strict};
 use plimsoll_model::text::{MAX_TEXT, bounded};
 use plimsoll_model::{
@@ -27,23 +27,6 @@ fn render(format: Format, snapshot: &Snapshot) -> Vec<u8> {
     let mut out = Vec::new();
     encode(format, snapshot, &Selection::of_profile(Profile::Full), &mut out);
     out
-}
-
-fn golden(name: &str, actual: &[u8]) {
-    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "../../fixtures/golden", name].iter().collect();
-    #[expect(clippy::disallowed_methods, reason = "a switch of this test and no setting of the program")]
-    let bless = std::env::var("PLIMSOLL_BLESS").is_ok_and(|value| value == "1");
-    if bless {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, actual).unwrap();
-    }
-    let expected =
-        std::fs::read(&path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
-    let (expected, actual) =
-        (String::from_utf8(expected).unwrap(), String::from_utf8(actual.to_vec()).unwrap());
-    let difference = expected.lines().zip(actual.lines()).find(|(expected, actual)| expected != actual);
-    assert_eq!(difference, None, "{name} has changed; PLIMSOLL_BLESS=1 takes it over");
-    assert_eq!(expected.len(), actual.len(), "{name} has changed; PLIMSOLL_BLESS=1 takes it over");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::{base_name, unit_in_name};
 
 /// Which of the two text formats.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Dialect {
+pub(crate) enum Dialect {
     Prometheus,
     OpenMetrics { created: bool },
 }
@@ -122,7 +122,7 @@ impl Sink for Writer<'_> {
     }
 }
 
-fn write_header(family: &Family, dialect: Dialect, out: &mut Vec<u8>) {
+pub(crate) fn write_header(family: &Family, dialect: Dialect, out: &mut Vec<u8>) {
     let mut line = |keyword: &str, name: &str, rest: &str, quotes: bool| {
         out.extend_from_slice(b"# ");
         out.extend_from_slice(keyword.as_bytes());
@@ -155,7 +155,10 @@ fn write_header(family: &Family, dialect: Dialect, out: &mut Vec<u8>) {
 }
 
 /// Writes `name="value"` for each label with a value, with commas between. Returns whether there was one.
-fn write_labels<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>, out: &mut Vec<u8>) -> bool {
+pub(crate) fn write_labels<'a>(
+    labels: impl IntoIterator<Item = (&'a str, &'a str)>,
+    out: &mut Vec<u8>,
+) -> bool {
     let mut any = false;
     for (name, value) in labels {
         if value.is_empty() {
@@ -192,7 +195,7 @@ const NANO: u64 = 1_000_000_000;
 
 /// Writes a number exactly: no floating point is on the way.
 #[inline]
-fn write_number(scale: Scale, value: u64, digits: &mut itoa::Buffer, out: &mut Vec<u8>) {
+pub(crate) fn write_number(scale: Scale, value: u64, digits: &mut itoa::Buffer, out: &mut Vec<u8>) {
     match scale {
         Scale::One => out.extend_from_slice(digits.format(value).as_bytes()),
         Scale::Nano => {
