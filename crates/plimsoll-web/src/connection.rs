@@ -10,6 +10,7 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -24,6 +25,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::Limits;
+use crate::api::TakesLong;
 
 /// Serves one connection to its end, or until it is cut. When `stop` changes, the request that is being
 /// answered is the last.
@@ -81,13 +83,17 @@ struct State {
     limits: Limits,
     doing: Doing,
     since: Instant,
+    /// How long the response may take.
+    response_time: Duration,
     /// Whether the response's last byte was handed to hyper.
     body_done: bool,
 }
 
 impl Clock {
     fn start(limits: Limits) -> Self {
-        let state = State { limits, doing: Doing::ReadingHeader, since: Instant::now(), body_done: false };
+        let response_time = limits.response_time;
+        let (doing, since) = (Doing::ReadingHeader, Instant::now());
+        let state = State { limits, doing, since, response_time, body_done: false };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -98,7 +104,12 @@ impl Clock {
     fn request_came(&self) {
         let mut state = self.state();
         state.change(Doing::Responding);
+        state.response_time = state.limits.response_time;
         state.body_done = false;
+    }
+
+    fn response_takes(&self, time: Duration) {
+        self.state().response_time = time;
     }
 
     fn body_done(&self) {
@@ -156,7 +167,7 @@ impl State {
         self.since
             + match self.doing {
                 Doing::ReadingHeader => self.limits.header_time,
-                Doing::Responding => self.limits.response_time,
+                Doing::Responding => self.response_time,
                 Doing::Nothing => self.limits.idle_time,
             }
     }
@@ -243,6 +254,9 @@ impl Future for Answer {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let response = ready!(self.inner.as_mut().poll(cx))?;
+        if let Some(TakesLong(time)) = response.extensions().get() {
+            self.clock.response_takes(*time);
+        }
         let clock = self.clock.clone();
         Poll::Ready(Ok(response.map(|body| TimedBody { body, clock })))
     }

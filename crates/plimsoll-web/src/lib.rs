@@ -3,18 +3,20 @@
 //! | path | what |
 //! |---|---|
 //! | `/metrics` | the exposition: text, OpenMetrics or protobuf by `Accept`, gzip by `Accept-Encoding`, narrowed by `collect[]` and `exclude[]` |
+//! | `/api/v1/` | the history as JSON, described by `/api/v1/openapi.json` |
 //! | `/health` | whether the engine is connected, as JSON |
 //! | `/-/healthy`, `/-/ready` | whether the process lives, and whether it has numbers to show |
 //! | `/` | a page for people |
 //!
-//! The server takes its numbers from a [`Backend`], and gets its socket and the signal to stop from the
+//! The server takes its numbers from a [`Backend`], the history included, and gets its socket and the signal to stop from the
 //! caller. Everything that a client can make it hold is bounded by [`Limits`]: connections, headers, time,
 //! expositions. Encoding and compression run outside the asynchronous workers.
 //!
 //! ```no_run
 //! use std::sync::Arc;
 //! use plimsoll_model::{Selection, Snapshot};
-//! use plimsoll_web::{App, Backend, Limits, Status, serve};
+//! use plimsoll_store::History;
+//! use plimsoll_web::{App, Backend, Limits, NoHistory, Status, serve};
 //!
 //! struct Fixed(Arc<Snapshot>);
 //!
@@ -24,6 +26,9 @@
 //!     }
 //!     fn status(&self) -> Status {
 //!         Status { docker_connected: true, ..Status::default() }
+//!     }
+//!     fn history(&self) -> Result<History, NoHistory> {
+//!         Err(NoHistory::Off)
 //!     }
 //! }
 //!
@@ -39,6 +44,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+mod api;
 mod connection;
 pub mod exposition;
 mod limits;
@@ -52,6 +58,7 @@ use std::sync::Arc;
 
 pub use limits::Limits;
 use plimsoll_model::{Selection, Snapshot};
+use plimsoll_store::History;
 pub use serve::serve;
 
 /// Where the server takes its numbers from.
@@ -61,6 +68,21 @@ pub trait Backend: Send + Sync + 'static {
 
     /// What is known without taking a snapshot. Answers at once.
     fn status(&self) -> Status;
+
+    /// The history, to be asked from a thread that may block. Answers at once.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn history(&self) -> Result<History, NoHistory>;
+}
+
+/// Why there is no history to ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoHistory {
+    /// None is wanted.
+    Off,
+    /// It cannot be read or written; why, in one line, with what to do about it.
+    Unavailable(String),
 }
 
 /// What is known without taking a snapshot.

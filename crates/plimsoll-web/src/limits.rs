@@ -22,6 +22,14 @@ pub struct Limits {
     pub encoders: usize,
     /// Expositions in memory at a time, from encoding to the last byte sent.
     pub expositions: usize,
+    /// Questions to the history that are answered at a time, from reading to the last byte sent.
+    pub questions: usize,
+    /// Time to wait for the first bytes of an answer from the history before 503 is the answer.
+    pub question_time: Duration,
+    /// Exports of the history at a time. They may take long, so they have places of their own.
+    pub exports: usize,
+    /// Time that an export may take in all. Each of its pieces has [`Limits::response_time`] to be taken.
+    pub export_time: Duration,
     /// Time that open connections have to finish after the signal to stop.
     pub grace_time: Duration,
 }
@@ -37,6 +45,10 @@ impl Default for Limits {
             wait_time: Duration::from_secs(5),
             encoders: 2,
             expositions: 16,
+            questions: 4,
+            question_time: Duration::from_secs(20),
+            exports: 2,
+            export_time: Duration::from_secs(600),
             grace_time: Duration::from_millis(500),
         }
     }

@@ -7,7 +7,7 @@ use plimsoll_model::text::{MAX_TEXT, bounded};
 use plimsoll_model::{Snapshot, State};
 
 use crate::Status;
-use crate::paths::PATHS;
+use crate::paths::paths;
 
 const HEAD: &str = r#"<!doctype html>
 <html lang="en">
@@ -68,7 +68,7 @@ pub(crate) fn render(snapshot: &Snapshot, status: &Status, host: &str) -> String
     page.raw("</ul>\n");
 
     page.raw("<h2>Here</h2>\n<table><tbody>\n");
-    for (path, what) in PATHS {
+    for (path, what) in paths() {
         page.raw("<tr><td><a href=\"")
             .text(path)
             .raw("\">")
@@ -203,7 +203,7 @@ mod tests {
     fn an_empty_agent_has_a_page_too() {
         let page = render(&Snapshot::default(), &Status::default(), "localhost:8003");
         assert!(page.contains("none") && page.contains("None is known") && page.contains("localhost:8003"));
-        for (path, _) in PATHS {
+        for (path, _) in paths() {
             assert!(page.contains(&format!("href=\"{path}\"")), "{path}");
         }
     }

@@ -9,7 +9,7 @@ use axum::http::header::{
     ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_SECURITY_POLICY,
     CONTENT_TYPE, HOST, REFERRER_POLICY, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -18,8 +18,8 @@ use plimsoll_model::text::bounded;
 use plimsoll_wire::prometheus::{Format, negotiate};
 
 use crate::exposition::{Expositions, accepts_gzip};
-use crate::paths::PATHS;
-use crate::{App, Backend, page};
+use crate::paths::paths;
+use crate::{App, Backend, api, page};
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 
@@ -30,6 +30,7 @@ struct Site<B> {
 
 pub(crate) fn router<B: Backend>(app: App<B>) -> Router {
     let expositions = Expositions::new(&app.limits);
+    let api = api::router(app.clone());
     Router::new()
         .route("/", get(index::<B>))
         .route("/metrics", get(metrics::<B>))
@@ -39,9 +40,10 @@ pub(crate) fn router<B: Backend>(app: App<B>) -> Router {
         .method_not_allowed_fallback(async || {
             say(StatusCode::METHOD_NOT_ALLOWED, "This path answers GET and HEAD only.\n")
         })
+        .with_state(Arc::new(Site { app, expositions }))
+        .merge(api)
         .fallback(unknown)
         .layer(from_fn(guard))
-        .with_state(Arc::new(Site { app, expositions }))
 }
 
 /// Refuses bodies, which no path wants, and adds the headers that every response has.
@@ -116,7 +118,7 @@ async fn metrics<B: Backend>(
 }
 
 /// All values of a header that is a list, as one; `None` where it is absent or no text.
-fn all(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+pub(crate) fn all(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let values: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
     (!values.is_empty()).then(|| values.join(","))
 }
@@ -169,10 +171,13 @@ async fn index<B: Backend>(State(site): State<Arc<Site<B>>>, headers: HeaderMap)
     ([(CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
 }
 
-async fn unknown() -> Response {
+async fn unknown(uri: Uri) -> Response {
+    if uri.path().starts_with(api::PREFIX) {
+        return api::unknown(uri.path());
+    }
     let mut message = "There is nothing here. These paths exist:\n\n".to_owned();
-    for (path, what) in PATHS {
-        message.push_str(&format!("{path:<12}{}\n", if *path == "/" { "a page for people" } else { what }));
+    for (path, what) in paths() {
+        message.push_str(&format!("{path:<22}{}\n", if path == "/" { "a page for people" } else { what }));
     }
     say(StatusCode::NOT_FOUND, message)
 }

@@ -10,7 +10,8 @@ use anyhow::Context as _;
 use plimsoll_collect::Samples;
 use plimsoll_model::agent::Engine;
 use plimsoll_model::{Snapshot, State};
-use plimsoll_web::{App, Backend, Limits, Status};
+use plimsoll_store::History;
+use plimsoll_web::{App, Backend, Limits, NoHistory, Status};
 use tracing::{info, warn};
 
 use crate::failure::Failure;
@@ -44,7 +45,8 @@ async fn serve(settings: &Settings, began: Instant) -> anyhow::Result<ExitCode> 
     let pipeline = Pipeline::start(settings, selection.clone())?;
     info!("{}", pipeline.cgroups);
     let without_engine = settings.engine == [NONE];
-    let backend = Arc::new(Agent { samples: pipeline.samples.clone(), without_engine });
+    let history = Err(NoHistory::Off);
+    let backend = Arc::new(Agent { samples: pipeline.samples.clone(), without_engine, history });
     let openmetrics_created = settings.openmetrics_created;
     let app = App { backend, selection, openmetrics_created, limits: Limits::default() };
     info!("serving http://{address}/ (metrics at http://{address}/metrics)");
@@ -105,6 +107,7 @@ struct Agent {
     samples: Samples,
     /// Whether no engine is wanted, so that none is missing.
     without_engine: bool,
+    history: Result<History, NoHistory>,
 }
 
 impl Backend for Agent {
@@ -119,5 +122,9 @@ impl Backend for Agent {
             docker_connected: self.samples.latest().agent.engines.iter().any(Engine::is_up),
             without_engine: self.without_engine,
         }
+    }
+
+    fn history(&self) -> Result<History, NoHistory> {
+        self.history.clone()
     }
 }

@@ -15,7 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("plimsoll-collect", &["plimsoll-kernel", "plimsoll-engine", "plimsoll-model"]),
     ("plimsoll-wire", &["plimsoll-model"]),
     ("plimsoll-store", &["plimsoll-model"]),
-    ("plimsoll-web", &["plimsoll-wire", "plimsoll-model"]),
+    ("plimsoll-web", &["plimsoll-wire", "plimsoll-store", "plimsoll-model"]),
     (
         "plimsoll",
         &[
@@ -23,6 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "plimsoll-engine",
             "plimsoll-kernel",
             "plimsoll-model",
+            "plimsoll-store",
             "plimsoll-web",
             "plimsoll-wire",
         ],
