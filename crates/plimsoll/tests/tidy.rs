@@ -23,6 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "plimsoll-engine",
             "plimsoll-kernel",
             "plimsoll-model",
+            "plimsoll-store",
             "plimsoll-web",
             "plimsoll-wire",
         ],
