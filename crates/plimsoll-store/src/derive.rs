@@ -111,11 +111,14 @@ impl Recipe {
         let [one, other, third] = self.parts(Tier::Raw).map(column);
         let (first, rows) = view.rows();
         let times = view.block.times.get(rows.clone()).unwrap_or_default();
-        let value = |of: Option<&Column>, row: usize| of.and_then(|column| column.values.get(row).copied().flatten());
+        let value =
+            |of: Option<&Column>, row: usize| of.and_then(|column| column.values.get(row).copied().flatten());
         let farthest = rollup::gap(view.block.interval);
         for (row, &at) in rows.zip(times) {
             let seen = match self {
-                Self::Stored { counter: false, .. } => value(one, row).map(|value| Observation::sample(at, value)),
+                Self::Stored { counter: false, .. } => {
+                    value(one, row).map(|value| Observation::sample(at, value))
+                }
                 Self::Stored { counter: true, .. } => value(one, row).map(|value| {
                     let mut seen = Observation::sample(at, value);
                     if let Some((increase, covered)) = grown(trail, at, value, farthest) {
@@ -127,9 +130,8 @@ impl Recipe {
                     .and_then(|value| grown(trail, at, value, farthest))
                     .and_then(|(increase, covered)| percent(increase, covered.saturating_mul(NANOS)))
                     .map(|value| Observation::sample(at, value)),
-                Self::WorkingSet(_) => {
-                    WorkingSet::of(value(one, row), value(other, row)).map(|value| Observation::sample(at, value))
-                }
+                Self::WorkingSet(_) => WorkingSet::of(value(one, row), value(other, row))
+                    .map(|value| Observation::sample(at, value)),
                 Self::UsagePercent { .. } => WorkingSet::of(value(one, row), value(other, row))
                     .zip(value(third, row))
                     .and_then(|(part, limit)| percent(part, limit))

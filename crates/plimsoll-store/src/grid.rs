@@ -71,8 +71,11 @@ impl Grid {
 
     /// The finest usual step with at most [`USUAL_POINTS`] points.
     pub(crate) fn usual_step(range: Range) -> Millis {
-        let fits = |step: &&Millis| range.length() / **step + 2 <= USUAL_POINTS as Millis;
-        USUAL_STEPS.iter().find(fits).copied().unwrap_or_else(|| range.length() / (USUAL_POINTS as Millis - 2) + 1)
+        // A range that begins within a point's time has one more.
+        let points = |step: Millis| range.length() / step + 2;
+        let fits = |step: &&Millis| usize::try_from(points(**step)).is_ok_and(|points| points <= USUAL_POINTS);
+        let longest = || range.length() / Millis::try_from(USUAL_POINTS - 2).unwrap_or(1) + 1;
+        USUAL_STEPS.iter().find(fits).copied().unwrap_or_else(longest)
     }
 
     /// The time that all points together stand for.

@@ -2,10 +2,24 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+#[allow(dead_code, reason = "until the file and the queries are merged")]
+mod block;
+#[allow(dead_code, reason = "until the file and the queries are merged")]
+mod chunk;
+mod column;
+#[allow(dead_code, reason = "until the file and the queries are merged")]
+mod derive;
 mod error;
+#[allow(dead_code, reason = "until the file and the queries are merged")]
+mod grid;
 mod history;
+#[allow(dead_code, reason = "until the file and the queries are merged")]
+mod journal;
 mod query;
+#[allow(dead_code, reason = "until the file and the queries are merged")]
+mod rollup;
 mod tier;
+mod varint;
 
 pub use error::{Error, ErrorKind};
 pub use history::History;

@@ -59,7 +59,9 @@ impl Metric {
     fn of(family: &'static Family) -> Result<Self, &'static str> {
         let formula = match family.shape {
             _ if family.kind == Kind::Info => return Err("its message is in its labels, not in a number"),
-            Shape::Info(_) => return Err("its message is in its labels, not in a number; see container_status"),
+            Shape::Info(_) => {
+                return Err("its message is in its labels, not in a number; see container_status");
+            }
             Shape::Agent(_) if !is_host_collector(family.collector) => {
                 return Err("the agent's account of itself is only shown as it is now");
             }
@@ -151,7 +153,9 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_refused() {
-        for name in ["container_info", "container_lifecycle_state", "plimsoll_engine_info", "plimsoll_ticks_total"] {
+        for name in
+            ["container_info", "container_lifecycle_state", "plimsoll_engine_info", "plimsoll_ticks_total"]
+        {
             assert!(matches!(Metric::by_name(name), Err(Error::NotKept { .. })), "{name}");
         }
     }
@@ -159,12 +163,19 @@ mod tests {
     #[test]
     fn two_names_of_one_number_have_one_place() {
         for name in ["container_memory_swap", "container_memory_swap_usage_bytes"] {
-            assert_eq!(Metric::by_name(name).unwrap().formula, Formula::Stored("container_memory_swap"), "{name}");
+            assert_eq!(
+                Metric::by_name(name).unwrap().formula,
+                Formula::Stored("container_memory_swap"),
+                "{name}"
+            );
         }
         for (name, formula) in [
             ("container_memory_working_set_bytes", Formula::WorkingSet),
             ("container_cpu_usage_percent", Formula::CpuPercent),
-            ("container_network_receive_bytes_total", Formula::Stored("container_network_receive_bytes_total")),
+            (
+                "container_network_receive_bytes_total",
+                Formula::Stored("container_network_receive_bytes_total"),
+            ),
             ("plimsoll_engine_up", Formula::Stored("plimsoll_engine_up")),
             ("machine_memory_bytes", Formula::Stored("machine_memory_bytes")),
         ] {

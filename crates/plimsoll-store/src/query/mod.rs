@@ -1,5 +1,8 @@
 //! What can be asked of a history, and what is answered.
 
+#[allow(dead_code, reason = "until the file is merged")]
+mod metric;
+
 use std::collections::BTreeMap;
 
 use plimsoll_model::Family;
