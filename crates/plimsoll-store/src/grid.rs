@@ -73,7 +73,8 @@ impl Grid {
     pub(crate) fn usual_step(range: Range) -> Millis {
         // A range that begins within a point's time has one more.
         let points = |step: Millis| range.length() / step + 2;
-        let fits = |step: &&Millis| usize::try_from(points(**step)).is_ok_and(|points| points <= USUAL_POINTS);
+        let fits =
+            |step: &&Millis| usize::try_from(points(**step)).is_ok_and(|points| points <= USUAL_POINTS);
         let longest = || range.length() / Millis::try_from(USUAL_POINTS - 2).unwrap_or(1) + 1;
         USUAL_STEPS.iter().find(fits).copied().unwrap_or_else(longest)
     }
@@ -114,6 +115,17 @@ impl Observation {
     /// A sample.
     pub(crate) fn sample(at: Millis, value: u64) -> Self {
         Self { at, last: value, min: value, max: value, sum: value.into(), count: 1, increase: 0, covered: 0 }
+    }
+
+    /// Adds what another series says of the same time.
+    pub(crate) fn join(&mut self, other: &Self) {
+        self.last = self.last.saturating_add(other.last);
+        self.min = self.min.saturating_add(other.min);
+        self.max = self.max.saturating_add(other.max);
+        self.sum += other.sum;
+        self.count = self.count.max(other.count);
+        self.increase = self.increase.saturating_add(other.increase);
+        self.covered = self.covered.max(other.covered);
     }
 
     /// Growth a second, on the family's scale.

@@ -2,21 +2,27 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
-#[allow(dead_code, reason = "until the file and the queries are merged")]
+#[allow(dead_code, reason = "until the queries are merged")]
 mod block;
-#[allow(dead_code, reason = "until the file and the queries are merged")]
+#[allow(dead_code, reason = "until the queries are merged")]
 mod chunk;
 mod column;
-#[allow(dead_code, reason = "until the file and the queries are merged")]
 mod derive;
+mod directory;
 mod error;
-#[allow(dead_code, reason = "until the file and the queries are merged")]
+#[allow(dead_code, reason = "until the queries are merged")]
+mod events;
+mod fetch;
+#[allow(dead_code, reason = "until the queries are merged")]
+mod file;
 mod grid;
 mod history;
-#[allow(dead_code, reason = "until the file and the queries are merged")]
+#[allow(dead_code, reason = "until the queries are merged")]
+mod hot;
+#[allow(dead_code, reason = "until the queries are merged")]
 mod journal;
 mod query;
-#[allow(dead_code, reason = "until the file and the queries are merged")]
+#[allow(dead_code, reason = "until the queries are merged")]
 mod rollup;
 mod tier;
 mod varint;
