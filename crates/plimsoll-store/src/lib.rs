@@ -2,6 +2,9 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 #[allow(dead_code, reason = "until the file and the queries are merged")]
 mod block;
 #[allow(dead_code, reason = "until the file and the queries are merged")]
@@ -9,9 +12,11 @@ mod chunk;
 mod column;
 #[allow(dead_code, reason = "until the file and the queries are merged")]
 mod journal;
+mod open;
 mod query;
 #[allow(dead_code, reason = "until the file and the queries are merged")]
 mod rollup;
+mod source;
 mod tier;
 mod varint;
 
