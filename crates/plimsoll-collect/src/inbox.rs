@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use plimsoll_model::agent::Engine;
+use plimsoll_model::agent::{Engine, History};
 use plimsoll_model::container::LabelLoss;
 use plimsoll_model::{Container, Lifecycle};
 
@@ -53,6 +53,11 @@ pub enum Change {
     OriginGone {
         /// What they have in common.
         origin: Arc<Origin>,
+    },
+    /// What the history tells of itself.
+    History {
+        /// The report.
+        report: History,
     },
     /// The first full look at all engines has ended, with or without success.
     Synchronised,

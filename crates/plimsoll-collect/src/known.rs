@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use plimsoll_engine::{Action, Details, Event, Image, Kind, PodMembership, Summary};
 use plimsoll_model::container::{ImageFacts, LabelChoice, LabelLoss, Network};
-use plimsoll_model::lifecycle::Inspection;
+use plimsoll_model::lifecycle::{Inspection, Past};
 use plimsoll_model::text::{MAX_TEXT, bounded};
 use plimsoll_model::{Container, Health, Lifecycle, State};
 
+use crate::Options;
 use crate::filter::Filter;
 use crate::inbox::{Change, Whereabouts};
 use crate::source::Origin;
@@ -27,6 +28,7 @@ pub(crate) struct Known {
     origin: Arc<Origin>,
     filter: Filter,
     labels: LabelChoice,
+    past: Arc<Past>,
     containers: HashMap<String, Entry>,
     /// Which containers are in a pod; only Podman has them.
     pods: BTreeMap<String, PodMembership>,
@@ -54,8 +56,8 @@ struct Entry {
 }
 
 impl Entry {
-    fn new(id: &str, engine: Arc<str>, heard_since: u64, now: u64) -> Self {
-        let mut life = Lifecycle::first_seen(now);
+    fn new(id: &str, engine: Arc<str>, past: &Past, heard_since: u64, now: u64) -> Self {
+        let mut life = past.lives.get(id).map_or_else(|| Lifecycle::first_seen(now), Lifecycle::resumed);
         life.heard_since(heard_since);
         Self {
             container: Container::new(id, engine),
@@ -86,13 +88,14 @@ impl Entry {
 }
 
 impl Known {
-    pub(crate) fn new(engine: Arc<str>, origin: Arc<Origin>, filter: Filter, labels: LabelChoice) -> Self {
+    pub(crate) fn new(engine: Arc<str>, origin: Arc<Origin>, options: Options) -> Self {
         Self {
             engine,
             origin,
             pods: BTreeMap::new(),
-            filter,
-            labels,
+            filter: options.filter,
+            labels: options.labels,
+            past: options.past,
             containers: HashMap::new(),
             images: HashMap::new(),
             heard_since: 0,
@@ -136,10 +139,9 @@ impl Known {
                 continue;
             }
             let state = State::from_engine(&summary.state);
-            let entry = self
-                .containers
-                .entry(summary.id.clone())
-                .or_insert_with(|| Entry::new(&summary.id, Arc::clone(&self.engine), self.heard_since, now));
+            let entry = self.containers.entry(summary.id.clone()).or_insert_with(|| {
+                Entry::new(&summary.id, Arc::clone(&self.engine), &self.past, self.heard_since, now)
+            });
             entry.listed = true;
             let before = entry.container.clone();
             self.loss += entry.set_labels(&summary.labels, &self.labels);
@@ -291,7 +293,7 @@ impl Known {
             if self.containers.len() >= MAX_CONTAINERS {
                 return (None, false);
             }
-            let mut entry = Entry::new(id, Arc::clone(&self.engine), self.heard_since, now);
+            let mut entry = Entry::new(id, Arc::clone(&self.engine), &self.past, self.heard_since, now);
             if event.action == Action::Create {
                 entry.life = Lifecycle::made(now);
             }
@@ -314,7 +316,7 @@ impl Known {
                 container.state = State::Exited;
                 whereabouts.pid = None;
             }
-            Action::Oom => life.ran_out_of_memory(),
+            Action::Oom => life.ran_out_of_memory(at),
             Action::Pause => container.state = State::Paused,
             Action::Unpause => container.state = State::Running,
             Action::Rename => set_text(&mut container.name, event.name.as_deref().unwrap_or_default()),

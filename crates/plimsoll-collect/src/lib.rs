@@ -61,9 +61,12 @@ pub use thread::{MAX_AGE, SamplerThread, Samples};
 pub use together::Naming;
 pub use watch::{Pace, Watcher};
 
+use std::sync::Arc;
+
 use plimsoll_model::Selection;
 use plimsoll_model::agent::Build;
 use plimsoll_model::container::LabelChoice;
+use plimsoll_model::lifecycle::Past;
 
 /// What is collected.
 #[derive(Clone, Debug, Default)]
@@ -78,6 +81,8 @@ pub struct Options {
     pub labels: LabelChoice,
     /// The program, for `plimsoll_build_info`.
     pub build: Build,
+    /// What was known when the agent ended the last time, so that counters of lives go on.
+    pub past: Arc<Past>,
 }
 
 /// Unix time in nanoseconds.

@@ -130,7 +130,7 @@ fn take(
         let is_new = !known.contains_key(&id);
         let entry = known.entry(id.clone()).or_insert_with(|| Known {
             container: Arc::new(unnamed(&found)),
-            life: Lifecycle::first_seen(now),
+            life: options.past.lives.get(&id).map_or_else(|| Lifecycle::first_seen(now), Lifecycle::resumed),
             pid: found.pid,
             looked_up: 0,
             is_named: false,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use plimsoll_kernel::{Kernel, OwnProcess, Reader, Reading, Spent, monotonic};
 use plimsoll_model::agent::{Agent, Capability, CollectorReport, Source};
 use plimsoll_model::container::LabelLoss;
+use plimsoll_model::lifecycle::Saved;
 use plimsoll_model::{Collector, Container, ContainerRow, Lifecycle, Snapshot};
 
 use crate::inbox::{Change, Inbox, Whereabouts};
@@ -334,6 +335,7 @@ impl Sampler {
                     self.engines.retain(|listened| !Arc::ptr_eq(&listened.origin, &origin));
                     self.engines_changed();
                 }
+                Change::History { report } => self.agent.history = Some(report),
                 Change::Synchronised => self.synchronised = true,
             }
         }
@@ -404,7 +406,9 @@ impl Sampler {
                 let position = self.tracked.len();
                 self.positions.insert(container.id.clone(), position);
                 let (container, life) = (Arc::clone(&container), life.clone());
-                self.tracked.push(Tracked::new(container, life, whereabouts.clone(), Arc::clone(&origin)));
+                let oom = self.options.past.lives.get(&container.id).map(Saved::ledger).unwrap_or_default();
+                let whereabouts = whereabouts.clone();
+                self.tracked.push(Tracked::new(container, life, whereabouts, Arc::clone(&origin), oom));
                 position
             }
         };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use plimsoll_kernel::{Kernel, Reader, Target};
+use plimsoll_model::lifecycle::Saved;
 use plimsoll_model::oom::OomLedger;
 use plimsoll_model::rate::Rate;
 use plimsoll_model::{Container, ContainerRow, Lifecycle, Slot};
@@ -51,6 +52,7 @@ impl Tracked {
         life: Box<Lifecycle>,
         whereabouts: Whereabouts,
         origin: Arc<Origin>,
+        oom: OomLedger,
     ) -> Self {
         Self {
             origin,
@@ -65,7 +67,7 @@ impl Tracked {
             searched: 0,
             limits_read: 0,
             shows_network: true,
-            oom: OomLedger::default(),
+            oom,
             cpu: Rate::default(),
             cpu_percent: None,
         }
@@ -185,6 +187,7 @@ impl Tracked {
 
     pub(crate) fn count_kills(&self, row: &mut ContainerRow) {
         row.values.set(Slot::OomEvents, self.oom.total());
+        row.life = Some(Saved::new(&self.life, &self.oom));
     }
 }
 

@@ -58,6 +58,9 @@ impl Default for Pace {
 /// A resumed stream begins with what was missed, in one go. That it is over shows in a pause of this length.
 const REPLAY_PAUSE: Duration = Duration::from_millis(30);
 
+/// Of an absence of the agent that was longer than this, engines are not asked what happened in it.
+const LONGEST_PAST: u64 = 24 * 3600 * 1_000_000_000;
+
 /// How many times as long as usual a slow engine's answers are waited for, after as many tries in vain.
 const MOST_PATIENCE: u32 = 8;
 
@@ -100,9 +103,16 @@ impl Watcher {
     pub fn new(client: Client, naming: Naming, options: Options, inbox: Arc<Inbox>) -> Self {
         let name = naming.name(naming.flavour.unwrap_or_default());
         let origin = Arc::new(Origin::new(options.source));
+        let status = Engine::new(&name, &client.endpoint().to_string());
+        // Only on this machine the engine's clock is ours.
+        let is_near = matches!(client.endpoint(), Endpoint::Unix(_));
+        let resume =
+            options.past.until.filter(|until| is_near && unix_now().saturating_sub(*until) < LONGEST_PAST);
+        let mut known = Known::new(name, Arc::clone(&origin), options);
+        known.heard_since(resume.unwrap_or(0));
         Self {
-            status: Engine::new(&name, &client.endpoint().to_string()),
-            known: Known::new(name, Arc::clone(&origin), options.filter, options.labels),
+            status,
+            known,
             first_look: None,
             is_alone: true,
             client,
@@ -114,7 +124,7 @@ impl Watcher {
             measured: watch::Sender::default(),
             identity: None,
             recent: Recent::default(),
-            resume: None,
+            resume,
             last_look: None,
             broken_before: 0,
         }
@@ -165,6 +175,10 @@ impl Watcher {
                 if self.status.is_up() {
                     delay = self.pace.retry_first;
                     patience = 1;
+                }
+                if self.status.facts.is_none() {
+                    // An engine that cannot tell of the past may well tell of now.
+                    self.resume = None;
                 }
                 if lost.state() == EngineState::Timeout {
                     patience = (patience * 2).min(MOST_PATIENCE);

@@ -182,6 +182,31 @@ pub struct CollectorReport {
     pub timeouts: Option<u64>,
 }
 
+/// What the agent tells of its history.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    /// Whether it is being written.
+    pub up: bool,
+    /// The size of its file with the side files, in bytes.
+    pub bytes: Option<u64>,
+    /// Numbers taken in.
+    pub values: u64,
+    /// Bytes written to the file.
+    pub written: u64,
+    /// How long the last writing took, in nanoseconds.
+    pub flush: Option<u64>,
+    /// Samples of a container that were not kept because the disk did not take them.
+    pub lost_disk: u64,
+    /// Numbers that were not kept because there are too many names of series.
+    pub lost_names: u64,
+    /// Ticks that the history came too late to see.
+    pub lost_ticks: u64,
+    /// Blocks and other parts of the file that were damaged and left out.
+    pub damaged: u64,
+    /// Files that could not be used at all and were set aside.
+    pub set_aside: u64,
+}
+
 /// Something that a machine may or may not let the agent read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capability {
@@ -224,6 +249,8 @@ pub struct Agent {
     pub label_loss: LabelLoss,
     /// Failed reads by kernel file.
     pub read_errors: Vec<(&'static str, u64)>,
+    /// The history, where there is to be one.
+    pub history: Option<History>,
 }
 
 impl Clone for Agent {
@@ -254,6 +281,7 @@ impl Clone for Agent {
             pass_duration: other.pass_duration,
             containers_read: other.containers_read,
             label_loss: other.label_loss,
+            history: other.history,
         };
     }
 }

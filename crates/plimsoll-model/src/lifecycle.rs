@@ -8,6 +8,10 @@
 //! The engine counts restarts by policy itself (`RestartCount`, which falls back to 0 on a start by
 //! hand), so a start that this count does not explain was made by hand.
 
+mod saved;
+
+pub use saved::{Past, Saved};
+
 use crate::catalog::Slot;
 use crate::container::{Health, State};
 use crate::values::Values;
@@ -73,6 +77,10 @@ pub struct Lifecycle {
     ooms: u64,
     last_start_event: Option<u64>,
     last_die_event: Option<u64>,
+    /// The latest event that was taken in.
+    last_event: Option<u64>,
+    /// Events up to this one were taken in before the agent was away, and may be told again.
+    resumed_after: Option<u64>,
     /// The start that an inspection told of, and whose event has not come yet.
     awaited_start: Option<u64>,
     /// Starts before that one which an inspection implied, and whose events may still come.
@@ -108,8 +116,20 @@ impl Lifecycle {
         self.awaited_run = None;
     }
 
+    /// Whether an event is news; one that was taken in before the agent was away is not.
+    fn is_news(&mut self, at: u64) -> bool {
+        let is_news = Some(at) > self.resumed_after;
+        if is_news {
+            self.last_event = self.last_event.max(Some(at));
+        }
+        is_news
+    }
+
     /// The engine's event: started at `at`.
     pub fn started(&mut self, at: u64) {
+        if !self.is_news(at) {
+            return;
+        }
         self.last_start_event = Some(at);
         // What an inspection has yet to tell for the first time, it tells with this start included.
         if !self.was_inspected {
@@ -132,6 +152,9 @@ impl Lifecycle {
 
     /// The engine's event: ended at `at`.
     pub fn died(&mut self, at: u64, exit_code: Option<u64>) {
+        if !self.is_news(at) {
+            return;
+        }
         self.last_die_event = Some(at);
         let in_awaited_run = self.awaited_start.is_some_and(|start| at >= start);
         if let Some(awaited) = self.awaited_end.take_if(|awaited| at >= awaited.told) {
@@ -152,9 +175,11 @@ impl Lifecycle {
         }
     }
 
-    /// The engine's event: a process was killed for lack of memory.
-    pub fn ran_out_of_memory(&mut self) {
-        self.ooms += 1;
+    /// The engine's event: a process was killed for lack of memory at `at`.
+    pub fn ran_out_of_memory(&mut self, at: u64) {
+        if self.is_news(at) {
+            self.ooms += 1;
+        }
     }
 
     /// The engine's answer to an inspection.

@@ -18,7 +18,7 @@
 /// ledger.kernel(0);
 /// assert_eq!(ledger.total(), 2, "a restart forgets nothing");
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OomLedger {
     /// Kills of the lives before this one.
     past: u64,
@@ -57,6 +57,18 @@ impl OomLedger {
         }
         let carried = if cgroup_is_new { std::mem::take(&mut self.kernel_now) } else { 0 };
         *self = Self { past: self.total(), life, kernel_now: carried, ..Self::default() };
+    }
+
+    /// Everything it knows, to be kept while the agent is away.
+    #[must_use]
+    pub fn to_numbers(self) -> [u64; 5] {
+        [self.past, self.life, self.engine, self.kernel_gone, self.kernel_now]
+    }
+
+    /// The ledger that was kept.
+    #[must_use]
+    pub fn from_numbers([past, life, engine, kernel_gone, kernel_now]: [u64; 5]) -> Self {
+        Self { past, life, engine, kernel_gone, kernel_now }
     }
 
     /// Kills over all lives.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::agent::Agent;
 use crate::catalog::{DeviceSlot, InterfaceSlot, Slot};
 use crate::container::Container;
+use crate::lifecycle::Saved;
 use crate::values::Values;
 
 /// Everything that was read in one pass, taken by every consumer from here.
@@ -39,6 +40,8 @@ pub struct ContainerRow {
     pub created: Option<u64>,
     /// When the agent first saw it, in Unix nanoseconds.
     pub seen: u64,
+    /// Its life so far, to be kept while the agent is away.
+    pub life: Option<Saved>,
 }
 
 /// A network interface of a container.
@@ -74,6 +77,7 @@ impl ContainerRow {
             started: None,
             created: None,
             seen: 0,
+            life: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! The one walk over catalog and snapshot. Whoever shows, stores or sends numbers is a [`Sink`].
 
-use crate::agent::{Agent, Engine, EngineFacts, Source};
+use crate::agent::{Agent, Engine, EngineFacts, History, Source};
 use crate::catalog::{AgentFamily, CATALOG, Cell, Collector, Family, InfoFamily, Shape, Start};
 use crate::container::{Container, State};
 use crate::selection::Selection;
@@ -271,9 +271,31 @@ impl<S: Sink> Walk<'_, S> {
                 self.own(family, &["kernel"], Some(reads));
                 self.own(family, &["engine"], Some(requests));
             }
+            AgentFamily::HistoryUp => self.history(family, |history| Some(u64::from(history.up))),
+            AgentFamily::HistoryBytes => self.history(family, |history| history.bytes),
+            AgentFamily::HistoryValues => self.history(family, |history| Some(history.values)),
+            AgentFamily::HistoryWritten => self.history(family, |history| Some(history.written)),
+            AgentFamily::HistoryFlush => self.history(family, |history| history.flush),
+            AgentFamily::HistoryLost => {
+                if let Some(history) = &agent.history {
+                    self.own(family, &["disk"], Some(history.lost_disk));
+                    self.own(family, &["names"], Some(history.lost_names));
+                    self.own(family, &["ticks"], Some(history.lost_ticks));
+                }
+            }
+            AgentFamily::HistoryDamaged => {
+                if let Some(history) = &agent.history {
+                    self.own(family, &["part"], Some(history.damaged));
+                    self.own(family, &["file"], Some(history.set_aside));
+                }
+            }
             // The last family: it counts itself, and all that came before it.
             AgentFamily::Series => self.own(family, &[], Some(self.series + 1)),
         }
+    }
+
+    fn history(&mut self, family: &'static Family, get: impl Fn(&History) -> Option<u64>) {
+        self.own(family, &[], self.snapshot.agent.history.as_ref().and_then(get));
     }
 
     fn reports(

@@ -88,7 +88,8 @@ fn options(settings: &Settings, selection: Selection) -> anyhow::Result<Options>
         .exclude_labels(&settings.exclude_label)?;
     let labels =
         LabelChoice { all: settings.labels.iter().any(|key| key == "*"), keys: settings.labels.clone() };
-    Ok(Options { source: settings.source, selection, filter, labels, build: BUILD })
+    let past = Arc::default();
+    Ok(Options { source: settings.source, selection, filter, labels, build: BUILD, past })
 }
 
 impl Pipeline {

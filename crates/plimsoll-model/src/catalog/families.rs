@@ -53,6 +53,13 @@ pub enum AgentFamily {
     ScrapeDuration,
     ContainersScraped,
     ScrapeErrors,
+    HistoryUp,
+    HistoryBytes,
+    HistoryValues,
+    HistoryWritten,
+    HistoryFlush,
+    HistoryLost,
+    HistoryDamaged,
     Series,
 }
 
@@ -792,5 +799,24 @@ pub static CATALOG: &[Family] = &[
         .by(&["error_type"])
         .minimal()
         .any("the agent"),
+    own("plimsoll_history_up", Gauge, Agent, "Whether the history is being written; absent where there is to be none.", AgentFamily::HistoryUp)
+        .any("the agent"),
+    own("plimsoll_history_size_bytes", Gauge, Agent, "Size of the history's file with its side files.", AgentFamily::HistoryBytes)
+        .bytes()
+        .any("the file"),
+    own("plimsoll_history_values_total", Counter, Agent, "Numbers that the history took in.", AgentFamily::HistoryValues)
+        .any("the agent"),
+    own("plimsoll_history_written_bytes_total", Counter, Agent, "Bytes that were written to the history's file.", AgentFamily::HistoryWritten)
+        .bytes()
+        .any("the agent"),
+    own("plimsoll_history_flush_duration_seconds", Gauge, Agent, "Time that the last writing of the history took.", AgentFamily::HistoryFlush)
+        .seconds()
+        .any("the agent's clock"),
+    own("plimsoll_history_lost_total", Counter, Agent, "What the history could not keep: samples for want of disk, numbers for want of names, ticks that came too fast.", AgentFamily::HistoryLost)
+        .by(&["reason"])
+        .any("the agent"),
+    own("plimsoll_history_damaged_total", Counter, Agent, "Damage that was found in the history: parts that were left out, files that were set aside.", AgentFamily::HistoryDamaged)
+        .by(&["what"])
+        .any("the file's checksums"),
     own("plimsoll_series", Gauge, Agent, "Series in this exposition.", AgentFamily::Series).minimal().any("the agent"),
 ];

@@ -38,6 +38,9 @@ pub(crate) const OF_ENGINES: [&str; 8] = [
     "HOME",
 ];
 
+/// Where a user's programs keep what they know. No setting, but the setting `history` follows it.
+const STATE_HOME: &str = "XDG_STATE_HOME";
+
 /// The variables that concern Plimsoll, by name. No other is kept: an environment is full of secrets.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Environment(BTreeMap<String, OsString>);
@@ -48,6 +51,11 @@ impl Environment {
     #[expect(clippy::disallowed_methods, reason = "this is the one function that reads the environment")]
     pub(crate) fn of_process() -> Self {
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect()
+    }
+
+    /// Where this user's programs keep what they know.
+    pub(super) fn state_home(&self) -> Option<PathBuf> {
+        self.0.get(STATE_HOME).map(PathBuf::from)
     }
 
     /// What decides where engines are found.
@@ -74,8 +82,12 @@ impl FromIterator<(String, OsString)> for Environment {
     fn from_iter<T: IntoIterator<Item = (String, OsString)>>(variables: T) -> Self {
         let aliases: Vec<&str> =
             SETTINGS.iter().flat_map(|setting| setting.aliases).map(|alias| alias.env).collect();
-        let concerns =
-            |name: &str| name.starts_with(PREFIX) || aliases.contains(&name) || OF_ENGINES.contains(&name);
+        let concerns = |name: &str| {
+            name.starts_with(PREFIX)
+                || aliases.contains(&name)
+                || OF_ENGINES.contains(&name)
+                || name == STATE_HOME
+        };
         let given = variables.into_iter().filter(|(name, value)| concerns(name) && !value.is_empty());
         Self(given.collect())
     }
@@ -87,7 +99,8 @@ pub(super) fn assignments(environment: &Environment) -> Result<Vec<Assignment>, 
         let known = SETTINGS
             .iter()
             .any(|setting| setting.env == name || setting.aliases.iter().any(|a| a.env == name))
-            || OF_ENGINES.contains(&name.as_str());
+            || OF_ENGINES.contains(&name.as_str())
+            || name == STATE_HOME;
         if !known && !foreign(name, value) {
             return Err(unknown_variable(name));
         }
@@ -117,7 +130,7 @@ pub(super) fn assignments(environment: &Environment) -> Result<Vec<Assignment>, 
                     assignments.push(Assignment::new(setting, collector(&entry)?, origin.clone()));
                 }
             }
-            Kind::One | Kind::Choice(_) | Kind::Bool | Kind::Folder | Kind::ConfigFile => {
+            Kind::One | Kind::Choice(_) | Kind::Bool | Kind::Folder | Kind::File | Kind::ConfigFile => {
                 assignments.push(Assignment::new(setting, Raw::Text(text), origin));
             }
         }

@@ -41,7 +41,7 @@ pub(crate) fn assignments(sub: Sub, matches: &ArgMatches) -> Vec<Assignment> {
                     assignments.push(Assignment::new(setting, Raw::List(entries), origin));
                 }
             }
-            Kind::One | Kind::Choice(_) | Kind::Bool | Kind::Folder | Kind::ConfigFile => {
+            Kind::One | Kind::Choice(_) | Kind::Bool | Kind::Folder | Kind::File | Kind::ConfigFile => {
                 if let Some(text) = given().next_back() {
                     assignments.push(Assignment::new(setting, Raw::Text(text), origin));
                 }
@@ -70,7 +70,7 @@ fn argument(setting: &'static Setting) -> Arg {
             .default_missing_value("true")
             .value_parser(PossibleValuesParser::new(["true", "false"])),
         Kind::Folder => argument.value_hint(ValueHint::DirPath),
-        Kind::ConfigFile => argument.value_hint(ValueHint::FilePath),
+        Kind::ConfigFile | Kind::File => argument.value_hint(ValueHint::FilePath),
         Kind::List => argument.action(ArgAction::Append),
         Kind::One | Kind::Collectors => argument,
     }

@@ -10,6 +10,7 @@ mod assignment;
 pub(crate) mod environment;
 pub(crate) mod file;
 pub(crate) mod flags;
+pub(crate) mod history;
 mod print;
 mod schema;
 pub(crate) mod table;
@@ -54,6 +55,7 @@ pub(crate) fn load(
     read: impl Fn(&Path) -> io::Result<String>,
 ) -> Result<Merged, Failure> {
     let surroundings = environment.surroundings();
+    let state_home = environment.state_home();
     let environment = environment::assignments(environment)?;
     let named = flags.iter().chain(&environment).find(|given| given.setting.key == "config");
     let (path, origin) = match named {
@@ -89,6 +91,7 @@ pub(crate) fn load(
     }
     merged.settings.config = found;
     merged.settings.surroundings = surroundings;
+    merged.settings.state_home = state_home;
     agree(&merged)?;
     Ok(merged)
 }

@@ -9,6 +9,7 @@ use plimsoll_collect::SourceChoice;
 use plimsoll_engine::Surroundings;
 use plimsoll_model::Profile;
 
+use crate::settings::history::{Keep, Place};
 use crate::settings::value::{AUTO, LogFormat, LogLevel};
 
 /// The settings in force. The fields are explained in [`table::SETTINGS`].
@@ -49,6 +50,12 @@ pub(crate) struct Settings {
     pub(crate) include_label: Vec<String>,
     /// Labels, `KEY` or `KEY=GLOB`.
     pub(crate) exclude_label: Vec<String>,
+    /// The file of the history.
+    pub(crate) history: Place,
+    /// The most bytes that it may have.
+    pub(crate) history_size: u64,
+    /// How long samples and each of the coarser tiers are kept.
+    pub(crate) history_keep: Keep,
     /// How much the log says.
     pub(crate) log_level: LogLevel,
     /// For whom the log is written.
@@ -57,6 +64,8 @@ pub(crate) struct Settings {
     pub(crate) config: Option<PathBuf>,
     /// Where engines are looked for: no setting, but what the `docker` and `podman` commands find in the environment.
     pub(crate) surroundings: Surroundings,
+    /// `XDG_STATE_HOME`: no setting, but where a user's programs keep what they know.
+    pub(crate) state_home: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -79,10 +88,14 @@ impl Default for Settings {
             exclude_image: Vec::new(),
             include_label: Vec::new(),
             exclude_label: Vec::new(),
+            history: Place::default(),
+            history_size: 1 << 30,
+            history_keep: Keep::default(),
             log_level: LogLevel::default(),
             log_format: LogFormat::default(),
             config: None,
             surroundings: Surroundings::default(),
+            state_home: None,
         }
     }
 }

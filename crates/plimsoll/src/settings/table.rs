@@ -8,6 +8,7 @@ use plimsoll_collect::SourceChoice;
 use plimsoll_model::{Collector, Profile};
 use toml::Value;
 
+use crate::settings::history;
 use crate::settings::schema::Settings;
 use crate::settings::value::{self, Choice as _, Expected, LogFormat, LogLevel, Raw};
 use crate::sub::Sub;
@@ -76,6 +77,8 @@ pub(crate) enum Kind {
     Bool,
     /// A folder.
     Folder,
+    /// A file.
+    File,
     /// The configuration file itself, which cannot be named in one.
     ConfigFile,
     /// Any number of values: a repeatable flag, an array, a variable with commas.
@@ -108,11 +111,13 @@ const SERVING: &str = "Serving";
 const SOURCES: &str = "Where to read";
 const MEASURED: &str = "What to measure";
 const CONTAINERS: &str = "Which containers";
+const HISTORY: &str = "History";
 const PROGRAM: &str = "Log and configuration";
 
 const READERS: &[Sub] = &[Sub::Agent, Sub::Stats, Sub::Metrics, Sub::Check];
 const EXPOSERS: &[Sub] = &[Sub::Agent, Sub::Metrics, Sub::Check];
 const CHOOSERS: &[Sub] = &[Sub::Agent, Sub::Stats, Sub::Metrics];
+const RECORDERS: &[Sub] = &[Sub::Agent, Sub::Stats];
 const EVERY: &[Sub] = &[Sub::Agent, Sub::Stats, Sub::Metrics, Sub::Check, Sub::Healthcheck];
 
 /// Every setting, in the order of help.
@@ -393,6 +398,52 @@ pub(crate) static SETTINGS: &[Setting] = &[
         show: |settings| settings.exclude_label.clone().into(),
     },
     Setting {
+        key: "history",
+        flag: "history",
+        env: "PLIMSOLL_HISTORY",
+        aliases: &[],
+        kind: Kind::File,
+        value_name: "FILE",
+        help: "The file of the history; `off` for none",
+        long: "Without a name it is /var/lib/plimsoll/history.db for root, and plimsoll/history.db below XDG_STATE_HOME or \
+               ~/.local/state for others. One agent writes it; where it cannot, it goes on without a history and says so.",
+        group: HISTORY,
+        on: RECORDERS,
+        apply: |settings, raw| history::place(raw).map(|place| settings.history = place),
+        show: |settings| settings.history.to_string().into(),
+    },
+    Setting {
+        key: "history_size",
+        flag: "history-size",
+        env: "PLIMSOLL_HISTORY_SIZE",
+        aliases: &[],
+        kind: Kind::One,
+        value_name: "BYTES",
+        help: "The most bytes that the history may have, 16MiB to 16TiB",
+        long: "As 500MB, 1GiB or plain bytes. Where it is too little for what `history-keep` asks for, the finest and oldest \
+               goes first.",
+        group: HISTORY,
+        on: &[Sub::Agent],
+        apply: |settings, raw| history::size(raw).map(|bytes| settings.history_size = bytes),
+        show: |settings| history::show_size(settings.history_size).into(),
+    },
+    Setting {
+        key: "history_keep",
+        flag: "history-keep",
+        env: "PLIMSOLL_HISTORY_KEEP",
+        aliases: &[],
+        kind: Kind::List,
+        value_name: "TIER=DURATION",
+        help: "How long samples, and points for 10s, 1m and 1h are kept",
+        long: "`raw` is what was sampled; the others keep minimum, maximum, mean and last of their time, and the increase of \
+               counters. A tier that is not named keeps its default. As raw=7d, 10s=2w, 1m=1y; hours are h, days d, weeks w, \
+               years y.",
+        group: HISTORY,
+        on: &[Sub::Agent],
+        apply: |settings, raw| history::keep(raw).map(|keep| settings.history_keep = keep),
+        show: |settings| settings.history_keep.entries().into(),
+    },
+    Setting {
         key: "log_level",
         flag: "log-level",
         env: "PLIMSOLL_LOG_LEVEL",
@@ -479,6 +530,9 @@ mod tests {
             ("cgroup_root", "/sys/fs/cgroup"),
             ("interval", "1s"),
             ("profile", "default"),
+            ("history", "auto"),
+            ("history_size", "1GiB"),
+            ("history_keep", "raw=1d,10s=1w,1m=90d,1h=2y"),
             ("log_level", "info"),
             ("log_format", "text"),
         ];
