@@ -6,14 +6,14 @@ use rusqlite::{Connection, params};
 use crate::block::{Block, ColumnKey};
 use crate::error::reading;
 use crate::file::{BlockHead, File};
-use crate::hot::Shared;
+use crate::unsealed::Unsealed;
 use crate::{Error, Millis, Range, Tier};
 
 /// From where blocks are read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Source<'a> {
     pub(crate) file: &'a File,
-    pub(crate) shared: &'a Shared,
+    pub(crate) unsealed: &'a Unsealed,
 }
 
 /// A block, and where it holds: elsewhere another one, written later, does.
@@ -68,7 +68,7 @@ impl Source<'_> {
         wanted: &dyn Fn(Tier, ColumnKey) -> bool,
     ) -> Result<Vec<Stretch>, Error> {
         // What is in memory first: the writer writes a block before it forgets it.
-        let open = self.shared.unwritten(container, around(range), |key| wanted(Tier::Raw, key));
+        let open = self.unsealed.blocks(container, around(range), |key| wanted(Tier::Raw, key));
         let mut stretches = Vec::new();
         self.read_from(tier, container, range, &open, wanted, &mut stretches)?;
         Ok(stretches)
@@ -118,7 +118,7 @@ impl Source<'_> {
             let found = self.sealed(tier, container, asked, 0)?;
             return Ok(Stretch { tier, asked, pieces: decode(tier, found, wanted) });
         }
-        let open = self.shared.unwritten(container, around(asked), |key| wanted(Tier::Raw, key));
+        let open = self.unsealed.blocks(container, around(asked), |key| wanted(Tier::Raw, key));
         self.samples(container, asked, &open, wanted)
     }
 
@@ -157,7 +157,7 @@ impl Source<'_> {
 
     /// From the first sample of a container in a tier to behind the last.
     pub(crate) fn extent(&self, tier: Tier, container: u32) -> Result<Range, Error> {
-        let newest = self.shared.unwritten_spans().remove(&container).filter(|_| tier == Tier::Raw);
+        let newest = self.unsealed.spans().remove(&container).filter(|_| tier == Tier::Raw);
         let firsts = self.first(tier, container)?.into_iter().chain(newest.map(|(first, _)| first));
         let lasts = self.file.last_time(tier, container)?.into_iter().chain(newest.map(|(_, last)| last));
         let until = lasts.max().map_or(0, |last| last.saturating_add(tier.step().unwrap_or(1)));

@@ -20,7 +20,6 @@
 //! # Ok::<(), plimsoll_store::Error>(())
 //! ```
 
-use std::collections::HashMap;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -29,19 +28,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use plimsoll_model::Snapshot;
 
-use crate::chunk::Chunk;
 use crate::directory::Directory;
 use crate::fetch::Source;
 use crate::file::File;
 use crate::grid::check;
-use crate::hot::{Content, Hot, Shared, Waiting};
-use crate::journal::Replay;
+use crate::hot::Shared;
 use crate::query::{
     self, AggregateAnswer, AggregateQuery, Event, EventQuery, ExportQuery, Line, Sample, Selector,
     SeriesAnswer, SeriesCost, SeriesQuery, Summary, TopAnswer, TopQuery,
     select::{Chosen, Newest, select},
 };
-use crate::{Error, ErrorKind, Millis, Range, Tier};
+use crate::unsealed::{Replayed, Unsealed};
+use crate::{Error, ErrorKind, Millis, Range};
 
 /// How many connections are kept for the next questions.
 const MAX_IDLE: usize = 4;
@@ -51,9 +49,6 @@ const MAX_WORKERS: usize = 4;
 
 /// From how many lines on a question is answered by more than one thread.
 const MANY_LINES: usize = 16;
-
-/// The usual time between samples where only the file is known.
-const USUAL_INTERVAL: Millis = 1_000;
 
 /// A history to ask. Clones share connections and caches.
 #[derive(Clone)]
@@ -76,7 +71,7 @@ struct Reader {
     generation: u64,
     version: i64,
     directory: Arc<Directory>,
-    shared: Arc<Shared>,
+    unsealed: Unsealed,
 }
 
 /// By what is seen that the names in a file changed: how many there are, and the last sample.
@@ -239,7 +234,7 @@ impl Inner {
         if version != reader.version {
             reader.directory = self.directory(&reader.file)?;
             if self.agent.is_none() {
-                reader.shared = Arc::new(from_journal(&reader.file)?);
+                reader.unsealed = Unsealed::Journal(Arc::new(Replayed::read(&reader.file)?));
             }
             reader.version = version;
         }
@@ -251,11 +246,11 @@ impl Inner {
         // The version first: what is written while the rest is read is noticed the next time.
         let version = file.number(DATA_VERSION)?;
         let directory = self.directory(&file)?;
-        let shared = match &self.agent {
-            Some(agent) => Arc::clone(agent),
-            None => Arc::new(from_journal(&file)?),
+        let unsealed = match &self.agent {
+            Some(agent) => Unsealed::Agent(Arc::clone(agent)),
+            None => Unsealed::Journal(Arc::new(Replayed::read(&file)?)),
         };
-        Ok(Reader { file, generation, version, directory, shared })
+        Ok(Reader { file, generation, version, directory, unsealed })
     }
 
     /// The names in the file, read anew if they changed.
@@ -282,46 +277,6 @@ impl Inner {
 /// Changes whenever another connection has written; see <https://sqlite.org/pragma.html#pragma_data_version>.
 const DATA_VERSION: &str = "PRAGMA data_version";
 
-/// What is in the journal and in no sealed block.
-fn from_journal(file: &File) -> Result<Shared, Error> {
-    let interval = file.any_interval()?.unwrap_or(USUAL_INTERVAL);
-    let mut hot = Hot::default();
-    let mut sealed: HashMap<u32, Millis> = HashMap::new();
-    let mut replay = Replay::default();
-    let mut number = 0;
-    let mut failed = None;
-    file.journal(|_, bytes| {
-        let read = replay.record(bytes, |container, at, row| {
-            let until =
-                sealed.entry(container).or_insert_with(|| match file.last_time(Tier::Raw, container) {
-                    Ok(last) => last.unwrap_or(Millis::MIN),
-                    Err(error) => {
-                        failed = Some(error);
-                        Millis::MAX
-                    }
-                });
-            if at <= *until {
-                return;
-            }
-            let chunk = hot.open.entry(container).or_insert_with(|| Chunk::new(interval));
-            if !chunk.push(at, row) {
-                let full = std::mem::replace(chunk, Chunk::new(interval));
-                chunk.push(at, row);
-                number += 1;
-                let content = Content::Chunk(Arc::new(full));
-                hot.waiting.push(Waiting { number, container, content });
-            }
-        });
-        if let Err(error) = read {
-            tracing::warn!(%error, "a record of the journal is damaged and left out");
-        }
-    })?;
-    match failed {
-        Some(error) => Err(error),
-        None => Ok(Shared::new(file.path().to_owned(), 0, interval, hot)),
-    }
-}
-
 impl Asking<'_> {
     pub(crate) fn directory(&self) -> &Directory {
         &self.reader.directory
@@ -338,12 +293,12 @@ impl Asking<'_> {
 
     /// The usual time between samples.
     pub(crate) fn interval(&self) -> Millis {
-        self.reader.shared.interval
+        self.reader.unsealed.interval()
     }
 
     /// The first and the last sample of each container that are not in the file yet.
     pub(crate) fn newest(&self) -> Newest {
-        self.reader.shared.unwritten_spans()
+        self.reader.unsealed.spans()
     }
 
     /// From where blocks are read.
@@ -415,7 +370,7 @@ impl Asking<'_> {
 
 impl Reader {
     fn source(&self) -> Source<'_> {
-        Source { file: &self.file, shared: &self.shared }
+        Source { file: &self.file, unsealed: &self.unsealed }
     }
 }
 
