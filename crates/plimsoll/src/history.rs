@@ -124,7 +124,7 @@ pub(crate) fn run(settings: &Settings, options: &Options) -> anyhow::Result<Exit
             if options.json {
                 open::pretty(&show::summary_json(&summary, &path))?
             } else {
-                show::summary(&summary, &path)
+                show::summary(&summary, &path, settings.history_size)
             }
         }
         What::Containers => {

@@ -240,8 +240,10 @@ mod tests {
         CATALOG.iter().find(has).unwrap()
     }
 
+    static NOBODY: Line = Line { id: 0, name: String::new(), engine: String::new(), containers: Vec::new() };
+
     fn sample(family: &'static Family, at: Millis, value: u64) -> Sample<'static> {
-        Sample { line: None, member: None, family, labels: &[], at, value, start: None, statistics: None }
+        Sample { line: &NOBODY, member: None, family, labels: &[], at, value, start: None, statistics: None }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use plimsoll_model::catalog::CATALOG;
-use plimsoll_model::{Family, Kind};
+use plimsoll_model::{Collector, Family, Kind};
 use plimsoll_store::{Error, ExportQuery, History, Sample, Selector, Tier};
 use plimsoll_wire::export::{self, Encoder, Format, Identity, Statistics};
 
@@ -73,9 +73,12 @@ pub(super) fn run(
 /// The families that can occur.
 fn families(options: &Options) -> Vec<&'static Family> {
     if options.metrics.is_empty() {
-        let is_wanted =
-            |family: &&Family| family.kind != Kind::Info && family.is_of_container() != options.host;
-        return CATALOG.iter().filter(is_wanted).collect();
+        let is_kept = |family: &&Family| match family.collector {
+            Collector::Machine | Collector::Process | Collector::Engine => options.host,
+            Collector::Agent => false,
+            _ => !options.host && family.kind != Kind::Info,
+        };
+        return CATALOG.iter().filter(is_kept).collect();
     }
     let mut families: Vec<_> = options.metrics.iter().filter_map(|name| Family::by_name(name)).collect();
     let mut known = HashSet::new();
@@ -121,28 +124,30 @@ fn by_series(
     Ok(())
 }
 
-/// Which containers were written already: words of the command line can mean the same one.
+/// Which containers were written already: words of the command line can mean the same one. A container that was renamed has
+/// a part in two lines.
 #[derive(Debug, Default)]
 struct Told {
-    before: HashSet<String>,
-    now: HashSet<String>,
+    before: Vec<(u32, String)>,
+    now: Vec<(u32, String)>,
+    /// Whether the last of `now` is in `before`.
+    last: bool,
 }
 
 impl Told {
     fn is_told(&mut self, sample: &Sample<'_>) -> bool {
         let Some(member) = sample.member else { return false };
-        if self.before.contains(&member.id) {
-            return true;
+        let is_it = |known: &(u32, String)| known.0 == sample.line.id && known.1 == member.id;
+        if !self.now.last().is_some_and(is_it) {
+            self.last = self.before.iter().any(is_it);
+            self.now.push((sample.line.id, member.id.clone()));
         }
-        if !self.now.contains(&member.id) {
-            self.now.insert(member.id.clone());
-        }
-        false
+        self.last
     }
 
     /// The next word of the command line.
     fn next(&mut self) {
-        self.before.extend(self.now.drain());
+        self.before.append(&mut self.now);
     }
 
     fn forget(&mut self) {

@@ -52,10 +52,11 @@ fn bytes_per_value(tier: &TierSummary) -> Option<f64> {
     (tier.values > 0).then(|| tier.bytes as f64 / tier.values as f64)
 }
 
-pub(super) fn summary(summary: &Summary, path: &Path) -> String {
+pub(super) fn summary(summary: &Summary, path: &Path, setting: u64) -> String {
+    // A file alone does not tell its bound.
     let bound = match summary.max_bytes {
-        0 => String::new(),
-        bound => format!(" of at most {}", binary_size(bound)),
+        Some(bound) => format!(" of at most {}", binary_size(bound)),
+        None => format!(" (history_size is {})", binary_size(setting)),
     };
     let free = match summary.free_bytes {
         0 => String::new(),
@@ -250,7 +251,7 @@ pub(super) fn events_json(events: &[Event]) -> Value {
 
 pub(super) fn costs(costs: &[SeriesCost]) -> String {
     let all: u64 = costs.iter().map(|cost| cost.bytes).sum();
-    let headings = ["METRIC", "SERIES", "VALUES", "BYTES BEFORE COMPRESSION", "SHARE %"];
+    let headings = ["METRIC", "SERIES", "VALUES", "BYTES", "SHARE %"];
     let rows = costs.iter().map(|cost| {
         let share = cost.bytes as f64 * 100.0 / all.max(1) as f64;
         let [series, values, bytes] = [cost.series, cost.values, cost.bytes].map(|number| number.to_string());
@@ -265,7 +266,7 @@ pub(super) fn costs_json(costs: &[SeriesCost]) -> Value {
             "metric": cost.metric,
             "series": cost.series,
             "values": cost.values,
-            "bytes_before_compression": cost.bytes,
+            "bytes": cost.bytes,
         })
     };
     costs.iter().map(cost).collect()
@@ -280,7 +281,7 @@ mod tests {
     fn a_summary() {
         let held = Summary {
             file_bytes: 3 << 20,
-            max_bytes: 1 << 30,
+            max_bytes: Some(1 << 30),
             free_bytes: 0,
             containers: 3,
             lines: 2,
@@ -297,7 +298,7 @@ mod tests {
                 TierSummary { tier: Tier::Hour, span: None, blocks: 0, bytes: 0, values: 0 },
             ],
         };
-        let text = summary(&held, Path::new("/x/h\u{1b}.db"));
+        let text = summary(&held, Path::new("/x/h\u{1b}.db"), 0);
         for part in ["/x/h\\u{1b}.db", "3MiB of at most 1GiB", "3 (in 2 lines)", "raw", "0.150", "--"] {
             assert!(text.contains(part), "{part} is missing:\n{text}");
         }
@@ -393,6 +394,6 @@ mod tests {
         let text = costs(&[cost("a", 75), cost("b", 25)]);
         assert!(text.lines().nth(1).is_some_and(|row| row.trim_end().ends_with("75.0")), "{text}");
         assert!(costs(&[]).starts_with("METRIC"), "nothing to divide by");
-        assert_eq!(costs_json(&[cost("a", 1)])[0]["bytes_before_compression"], 1);
+        assert_eq!(costs_json(&[cost("a", 1)])[0]["bytes"], 1);
     }
 }
