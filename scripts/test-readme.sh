@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs the commands of README.md as they stand there, as a new user would: those marked "tested: agent" in the
-# background until they print the address, those marked "tested" while it runs. "tested: elsewhere" is what runs this.
+# background until they print the address, those marked "tested" while it runs, and those marked "tested: history" once
+# the agent has written some. "tested: elsewhere" is what runs this.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -37,10 +38,23 @@ until grep -q "first complete sample" "$log"; do
 done
 grep -o "serving http://[^ ]*" "$log"
 
-blocks "" | while IFS= read -r command; do
-  echo "test-readme: $command"
-  bash -euo pipefail -c "$command" >/dev/null
+run_all() { # commands, one a line
+  while IFS= read -r command; do
+    echo "test-readme: $command"
+    bash -euo pipefail -c "$command" >/dev/null
+  done
+}
+blocks "" | run_all
+
+end=$((SECONDS + 30))
+until target/release/plimsoll history --containers --format json 2>/dev/null | grep -q '"id"'; do
+  if [ "$SECONDS" -gt "$end" ]; then
+    echo "test-readme: the agent has written no history" >&2
+    exit 1
+  fi
+  sleep 0.2
 done
+blocks ": history" | run_all
 
 kill -INT -- "-$agent"
 status=0

@@ -1,8 +1,277 @@
 //! What happened to containers: found by comparing a container's row with its row before, and written as a word with details.
 
+use plimsoll_model::catalog::{CATALOG, Shape};
+use plimsoll_model::{ContainerRow, Health, Slot};
 use serde_json::{Value, json};
 
+use crate::Millis;
 use crate::query::Happening;
+
+/// The limits whose changes are events.
+const LIMITS: [Slot; 8] = [
+    Slot::MemoryLimit,
+    Slot::MemoryReservation,
+    Slot::MemoryHigh,
+    Slot::MemorySwapLimit,
+    Slot::CpuLimit,
+    Slot::CpuShares,
+    Slot::CpuWeight,
+    Slot::ThreadsMax,
+];
+
+/// A limit counts as changed once so many rows in a row show it: while a container starts, some limits are read before others.
+const LIMIT_SETTLES: u8 = 2;
+
+/// A start that differs by less is the same one, told more exactly.
+const SAME_START: u64 = 1_000_000_000;
+
+const MILLI: u64 = 1_000_000;
+
+/// What events are found by: facts of a container's last row. Times are Unix nanoseconds, as in the slots.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Facts {
+    pub(crate) name: String,
+    pub(crate) status: Option<u64>,
+    pub(crate) health: Option<Health>,
+    pub(crate) started: Option<u64>,
+    pub(crate) finished: Option<u64>,
+    /// Ends, of all kinds.
+    pub(crate) exits: Option<u64>,
+    pub(crate) restarts: Option<u64>,
+    pub(crate) ooms: Option<u64>,
+    /// Limits by [`LIMITS`], once they were read.
+    pub(crate) limits: Option<[Option<u64>; LIMITS.len()]>,
+}
+
+/// A container's facts, and limits that may have changed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Watch {
+    pub(crate) facts: Facts,
+    unsettled: Option<([Option<u64>; LIMITS.len()], u8)>,
+}
+
+impl Watch {
+    /// A container of which nothing is known yet. If it was made while somebody watched, all that its first row tells has just
+    /// happened; else its first row is where watching begins.
+    pub(crate) fn new(row: &ContainerRow, made_under_watch: bool) -> Self {
+        let mut watch = Self::default();
+        if made_under_watch {
+            let facts = &mut watch.facts;
+            row.container.name.clone_into(&mut facts.name);
+            facts.exits = Some(0);
+            facts.restarts = Some(0);
+            facts.ooms = Some(0);
+            facts.health = Some(Health::None);
+        } else {
+            let limits = watch.facts.limits;
+            watch.facts = Facts { limits, ..Facts::of(row) };
+        }
+        watch
+    }
+
+    /// A container that an earlier agent knew.
+    pub(crate) fn resumed(facts: Facts) -> Self {
+        Self { facts, unsettled: None }
+    }
+
+    /// Compares a row with what is known, tells what happened, and says whether anything that is known changed.
+    pub(crate) fn update(&mut self, row: &ContainerRow, at: Millis, tell: &mut impl FnMut(Millis, Happening)) -> bool {
+        let mut changed = self.limits(row, at, tell);
+        let known = &self.facts;
+        let values = &row.values;
+        // The usual case first, and without a copy of anything.
+        let exits = exits(row).or(known.exits);
+        let same = known.status == values.get(Slot::Status)
+            && known.started == values.get(Slot::Started).or(known.started)
+            && known.finished == values.get(Slot::Finished).or(known.finished)
+            && known.restarts == values.get(Slot::Restarts).or(known.restarts)
+            && known.ooms == values.get(Slot::OomEvents).or(known.ooms)
+            && known.exits == exits
+            && known.health == Some(row.container.health)
+            && known.name == row.container.name;
+        if !same {
+            let mut now = Facts::of(row);
+            now.started = now.started.or(known.started);
+            now.finished = now.finished.or(known.finished);
+            now.restarts = now.restarts.or(known.restarts);
+            now.ooms = now.ooms.or(known.ooms);
+            now.exits = now.exits.or(known.exits);
+            now.limits = known.limits;
+            compare(known, &now, values.get(Slot::ExitCode), at, tell);
+            self.facts = now;
+            changed = true;
+        }
+        changed
+    }
+
+    fn limits(&mut self, row: &ContainerRow, at: Millis, tell: &mut impl FnMut(Millis, Happening)) -> bool {
+        // Limits are read where usage is; a container that does not run shows none and has not lost them.
+        if row.values.get(Slot::CpuUsage).is_none() && row.values.get(Slot::MemoryUsage).is_none() {
+            self.unsettled = None;
+            return false;
+        }
+        let now = LIMITS.map(|slot| row.values.get(slot));
+        if self.facts.limits == Some(now) {
+            self.unsettled = None;
+            return false;
+        }
+        let seen = match self.unsettled {
+            Some((before, seen)) if before == now => seen + 1,
+            _ => 1,
+        };
+        if seen < LIMIT_SETTLES {
+            self.unsettled = Some((now, seen));
+            return false;
+        }
+        self.unsettled = None;
+        if let Some(known) = self.facts.limits.replace(now) {
+            for ((slot, from), to) in LIMITS.into_iter().zip(known).zip(now) {
+                if from != to {
+                    tell(at, Happening::Limit { metric: metric_of(slot).to_owned(), from, to });
+                }
+            }
+        }
+        true
+    }
+}
+
+impl Facts {
+    fn of(row: &ContainerRow) -> Self {
+        let values = &row.values;
+        Self {
+            name: row.container.name.clone(),
+            status: values.get(Slot::Status),
+            health: Some(row.container.health),
+            started: values.get(Slot::Started),
+            finished: values.get(Slot::Finished),
+            exits: exits(row),
+            restarts: values.get(Slot::Restarts),
+            ooms: values.get(Slot::OomEvents),
+            limits: None,
+        }
+    }
+
+    /// As JSON, for the file.
+    pub(crate) fn to_json(&self) -> String {
+        json!({
+            "name": self.name,
+            "status": self.status,
+            "health": self.health.map(health_word),
+            "started": self.started,
+            "finished": self.finished,
+            "exits": self.exits,
+            "restarts": self.restarts,
+            "ooms": self.ooms,
+            "limits": self.limits,
+        })
+        .to_string()
+    }
+
+    /// From the file; what is not understood is not known.
+    pub(crate) fn from_json(text: &str) -> Option<Self> {
+        let value: Value = serde_json::from_str(text).ok()?;
+        let number = |key: &str| value.get(key).and_then(Value::as_u64);
+        let limits = value.get("limits").and_then(Value::as_array);
+        let limits = limits.and_then(|limits| <[Option<u64>; LIMITS.len()]>::try_from(limits.iter().map(Value::as_u64).collect::<Vec<_>>()).ok());
+        Some(Self {
+            name: value.get("name").and_then(Value::as_str)?.to_owned(),
+            status: number("status"),
+            health: value.get("health").and_then(Value::as_str).and_then(Health::from_engine),
+            started: number("started"),
+            finished: number("finished"),
+            exits: number("exits"),
+            restarts: number("restarts"),
+            ooms: number("ooms"),
+            limits,
+        })
+    }
+}
+
+/// Ends of all kinds; `None` where they are not counted yet.
+fn exits(row: &ContainerRow) -> Option<u64> {
+    [Slot::ExitsZero, Slot::ExitsSignal, Slot::ExitsError]
+        .into_iter()
+        .filter_map(|slot| row.values.get(slot))
+        .reduce(u64::saturating_add)
+}
+
+/// Tells what lies between two rows, in the order in which such things happen.
+fn compare(
+    known: &Facts,
+    now: &Facts,
+    exit_code: Option<u64>,
+    at: Millis,
+    tell: &mut impl FnMut(Millis, Happening),
+) {
+    // The engine's own time where it tells one; it cannot be later than the row.
+    let exact = |time: Option<u64>| {
+        time.and_then(|time| Millis::try_from(time / MILLI).ok()).filter(|time| *time > 0 && *time <= at).unwrap_or(at)
+    };
+    if known.name != now.name && !known.name.is_empty() {
+        tell(at, Happening::Renamed { from: known.name.clone() });
+    }
+    let is_first_start = known.started.is_none() && now.started.is_some();
+    // What the first inspection tells is no news, however the row before looked.
+    let is_first_inspection = known.restarts.is_none() && now.restarts.is_some();
+    if is_first_start && known.restarts.is_some() {
+        // Of a start that was followed by others before anybody looked, the time is lost.
+        let was_restarted = now.restarts > known.restarts;
+        tell(if was_restarted { at } else { exact(now.started) }, Happening::Started);
+    }
+    let finished_anew = now.finished > known.finished;
+    let exits = more(known.exits, now.exits, finished_anew && known.finished.is_some());
+    if exits > 0 {
+        let when = if finished_anew { exact(now.finished) } else { at };
+        tell(when, Happening::Exited { code: exit_code, count: exits });
+    }
+    let ooms = more(known.ooms, now.ooms, false);
+    if ooms > 0 {
+        let when = if exits > 0 && finished_anew { exact(now.finished) } else { at };
+        tell(when, Happening::OomKilled { count: ooms });
+    }
+    let started_anew =
+        known.started.zip(now.started).is_some_and(|(known, now)| now > known.saturating_add(SAME_START));
+    let restarts = more(known.restarts, now.restarts, started_anew);
+    if restarts > 0 {
+        let when = if started_anew || is_first_start { exact(now.started) } else { at };
+        tell(when, Happening::Restarted { count: restarts });
+    }
+    const PAUSED: Option<u64> = Some(2);
+    const RUNNING: Option<u64> = Some(1);
+    if known.status != PAUSED && now.status == PAUSED {
+        tell(at, Happening::Paused);
+    }
+    if known.status == PAUSED && now.status == RUNNING && restarts == 0 {
+        tell(at, Happening::Unpaused);
+    }
+    let health = now.health.filter(|health| known.health.is_some_and(|known| known != *health));
+    if let Some(health) = health.filter(|_| !is_first_inspection) {
+        tell(at, Happening::Health { now: health_word(health).to_owned() });
+    }
+}
+
+/// How much a counter grew. Where it is not counted, or fell because an agent began anew, there was one if `seen`.
+fn more(known: Option<u64>, now: Option<u64>, seen: bool) -> u64 {
+    match (known, now) {
+        (Some(known), Some(now)) if now >= known => now - known,
+        _ => u64::from(seen),
+    }
+}
+
+fn health_word(health: Health) -> &'static str {
+    match health {
+        Health::None => "none",
+        Health::Starting => "starting",
+        Health::Healthy => "healthy",
+        Health::Unhealthy => "unhealthy",
+    }
+}
+
+/// The metric that shows a slot.
+fn metric_of(slot: Slot) -> &'static str {
+    let shows = |shape: &Shape| matches!(shape, Shape::Container(cells) if cells.iter().any(|cell| cell.slot == slot));
+    CATALOG.iter().find(|family| shows(&family.shape)).map_or("", |family| family.name)
+}
 
 /// The details of an event beside its word, as JSON; an empty object where the word says all.
 pub(crate) fn detail(what: &Happening) -> String {

@@ -8,6 +8,7 @@
 mod aside;
 mod mark;
 mod read;
+mod write;
 
 use std::fs::{self, OpenOptions, TryLockError};
 use std::io::{self, Read};
@@ -170,6 +171,11 @@ impl File {
     pub(crate) fn size_on_disk(&self) -> u64 {
         let size = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
         size(&self.path) + size(&beside(&self.path, "-wal")) + size(&beside(&self.path, "-shm"))
+    }
+
+    /// The size of the log, in bytes.
+    pub(crate) fn log_bytes(&self) -> u64 {
+        fs::metadata(beside(&self.path, "-wal")).map_or(0, |log| log.len())
     }
 
     /// Bytes of pages in all, and of those that are free to be used again.

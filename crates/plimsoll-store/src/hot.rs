@@ -10,9 +10,18 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::block::{Block, ColumnKey, Sealed};
+use crate::block::{Block, ColumnKey, Sealed, SeriesId};
 use crate::chunk::Chunk;
+use crate::journal::Journal;
+use crate::tracker::Tracker;
 use crate::{Millis, Range};
+
+/// How long a chunk is open, at most, in milliseconds.
+pub(crate) const SEAL_EVERY: Millis = 300_000;
+
+/// How far the moments of two containers in a row are apart. It has no divisor but ten seconds in common with
+/// [`SEAL_EVERY`], so that all of its moments are used.
+const SPREAD: Millis = 70_000;
 
 /// What the agent, the writer and the readers of a process share.
 #[derive(Debug)]
@@ -27,13 +36,31 @@ pub(crate) struct Shared {
     generation: AtomicU64,
 }
 
-/// Open chunks, and sealed ones that wait to be written.
-#[derive(Debug, Default)]
+/// Open chunks, sealed ones that wait to be written, and what the agent knows of containers.
+#[derive(Debug)]
 pub(crate) struct Hot {
     /// By container; 0 is the host.
-    pub(crate) open: HashMap<u32, Chunk>,
+    pub(crate) open: HashMap<u32, Open>,
     /// Sealed and not written yet, in the order in which they were sealed.
     pub(crate) waiting: Vec<Waiting>,
+    /// Rows that are not written down yet.
+    pub(crate) journal: Journal,
+    /// The number of the journal's record that is being filled, counted from 1 since the store was opened.
+    pub(crate) record: u64,
+    /// How many blocks were sealed.
+    sealed: u64,
+    /// The agent's side.
+    pub(crate) tracker: Tracker,
+}
+
+/// A chunk that samples are added to.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(crate) chunk: Chunk,
+    /// When it is sealed.
+    seal_at: Millis,
+    /// The first record of the journal that has rows of it.
+    pub(crate) record: u64,
 }
 
 /// A block that is not in the file yet.
@@ -45,6 +72,10 @@ pub(crate) struct Waiting {
     pub(crate) container: u32,
     /// What it is.
     pub(crate) content: Content,
+    /// Until when no sample is missing from it.
+    pub(crate) until: Millis,
+    /// The first record of the journal that has rows of it.
+    pub(crate) record: u64,
 }
 
 /// A waiting block's samples.
@@ -54,6 +85,114 @@ pub(crate) enum Content {
     Chunk(Arc<Chunk>),
     /// As they are stored: smaller, for when the disk makes it wait.
     Sealed(Arc<Sealed>),
+}
+
+impl Content {
+    /// How many samples there are.
+    pub(crate) fn samples(&self) -> u64 {
+        match self {
+            Self::Chunk(chunk) => chunk.len() as u64,
+            Self::Sealed(sealed) => u64::from(sealed.samples),
+        }
+    }
+
+    /// About how many bytes of memory it takes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        match self {
+            Self::Chunk(chunk) => chunk.memory_bytes(),
+            Self::Sealed(sealed) => sealed.bytes.len(),
+        }
+    }
+}
+
+/// What became of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    Yes,
+    /// It is of the same time as the one before.
+    SameTime,
+    /// It has more series than a block can have.
+    TooWide,
+}
+
+impl Hot {
+    /// `now` (Unix milliseconds) only makes the journal's records differ from those of an earlier agent.
+    pub(crate) fn new(now: Millis, tracker: Tracker) -> Self {
+        Self {
+            open: HashMap::new(),
+            waiting: Vec::new(),
+            journal: Journal::new(now.unsigned_abs()),
+            record: 1,
+            sealed: 0,
+            tracker,
+        }
+    }
+
+    /// Takes a row of a container (0 is the host), and seals its chunk first if it is time.
+    pub(crate) fn push(&mut self, container: u32, interval: Millis, at: Millis, row: &[(SeriesId, u64)]) -> Taken {
+        let mut fresh = false;
+        if let Some(open) = self.open.get(&container) {
+            let last = open.chunk.last_time();
+            if last == Some(at) {
+                return Taken::SameTime;
+            }
+            // A clock that was set back begins a chunk at the earlier time.
+            if at >= open.seal_at || open.chunk.is_full() || last > Some(at) {
+                self.seal(container, if last > Some(at) { None } else { Some(at) });
+            }
+        }
+        loop {
+            let record = self.record;
+            let open = self.open.entry(container).or_insert_with(|| {
+                fresh = true;
+                Open { chunk: Chunk::new(interval), seal_at: next_moment(container, at), record }
+            });
+            if self.journal.push(container, &mut open.chunk, at, row) {
+                return Taken::Yes;
+            }
+            if fresh {
+                self.open.remove(&container);
+                return Taken::TooWide;
+            }
+            // New series may not fit beside those that the chunk has.
+            self.seal(container, Some(at));
+        }
+    }
+
+    /// Ends a container's chunk, which then waits to be written. `until` is the time of the next sample, where there is one.
+    pub(crate) fn seal(&mut self, container: u32, until: Option<Millis>) {
+        let Some(open) = self.open.remove(&container) else { return };
+        let Some(last) = open.chunk.last_time() else { return };
+        let until = until.unwrap_or(last).max(last);
+        self.wait(container, open.chunk, until, open.record);
+    }
+
+    /// Ends every chunk.
+    pub(crate) fn seal_all(&mut self) {
+        let mut containers: Vec<u32> = self.open.keys().copied().collect();
+        containers.sort_unstable();
+        containers.into_iter().for_each(|container| self.seal(container, None));
+    }
+
+    /// Adds a chunk to those that wait to be written.
+    pub(crate) fn wait(&mut self, container: u32, chunk: Chunk, until: Millis, record: u64) {
+        self.sealed += 1;
+        let content = Content::Chunk(Arc::new(chunk));
+        self.waiting.push(Waiting { number: self.sealed, container, content, until, record });
+    }
+
+    /// The first record of the journal that is needed, once all that waits is written.
+    pub(crate) fn first_needed_record(&self) -> u64 {
+        self.open.values().map(|open| open.record).min().unwrap_or(self.record)
+    }
+}
+
+/// The next time after `at` at which a container's chunk is sealed. Each has its own moment, so that not all are sealed at once;
+/// all are multiples of ten seconds, so that no point of the next tier lies in two blocks.
+fn next_moment(container: u32, at: Millis) -> Millis {
+    let offset = Millis::from(container).wrapping_mul(SPREAD).rem_euclid(SEAL_EVERY);
+    let since = at.saturating_sub(offset).rem_euclid(SEAL_EVERY);
+    at.saturating_add(SEAL_EVERY - since)
 }
 
 impl Shared {
@@ -94,8 +233,8 @@ impl Shared {
                 .filter(|waiting| waiting.container == container)
                 .map(|waiting| waiting.content.clone())
                 .collect();
-            let open = hot.open.get(&container).filter(|chunk| touches(chunk, range));
-            (waiting, open.map(|chunk| chunk.read(wanted)))
+            let open = hot.open.get(&container).filter(|open| touches(&open.chunk, range));
+            (waiting, open.map(|open| open.chunk.read(wanted)))
         };
         let read = |content: Content| match content {
             Content::Chunk(chunk) => touches(&chunk, range).then(|| chunk.read(wanted)),
@@ -115,7 +254,7 @@ impl Shared {
             };
             Some((waiting.container, span))
         });
-        let open = hot.open.iter().filter_map(|(container, chunk)| Some((*container, span(chunk)?)));
+        let open = hot.open.iter().filter_map(|(container, open)| Some((*container, span(&open.chunk)?)));
         let mut spans = HashMap::new();
         for (container, (first, last)) in waiting.chain(open) {
             let known = spans.entry(container).or_insert((first, last));

@@ -1,26 +1,38 @@
 //! History of containers, kept as it is sampled: every number, at sampling resolution, at a fraction of a byte.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+#![allow(dead_code, reason = "until the store is merged")]
 
-#[allow(dead_code, reason = "until the queries are merged")]
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 mod block;
-#[allow(dead_code, reason = "until the queries are merged")]
 mod chunk;
 mod column;
+mod derive;
+mod directory;
 mod error;
-#[allow(dead_code, reason = "until the queries are merged")]
 mod events;
-#[allow(dead_code, reason = "until the queries are merged")]
+mod fetch;
+mod figures;
 mod file;
+mod grid;
 mod history;
-#[allow(dead_code, reason = "until the queries are merged")]
 mod hot;
-#[allow(dead_code, reason = "until the queries are merged")]
+mod identity;
 mod journal;
+mod lives;
+mod open;
 mod query;
-#[allow(dead_code, reason = "until the queries are merged")]
+mod retention;
+mod roller;
 mod rollup;
+mod row;
+mod series;
+mod source;
 mod tier;
+mod tracker;
+mod unsealed;
 mod varint;
 
 pub use error::{Error, ErrorKind};

@@ -10,13 +10,15 @@ use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
 use clap_complete::Shell;
+use jiff::Zoned;
 
 use crate::failure::{CALLER, Failure};
+use crate::history::when;
 use crate::settings::flags;
 use crate::settings::value::{self, Raw};
 use crate::stats::template::Template;
 use crate::sub::Sub;
-use crate::{healthcheck, metrics, pipeline, stats};
+use crate::{export, healthcheck, history, metrics, pipeline, stats};
 
 const QUICK_START: &str = "\
 Quick start:
@@ -24,6 +26,7 @@ Quick start:
   plimsoll stats     the containers' use, live, as a table
   plimsoll agent     measure every second; then open http://127.0.0.1:8003/
                      and point Prometheus at http://127.0.0.1:8003/metrics
+  plimsoll history   what the agent keeps, since when, and what it costs
 
 `plimsoll COMMAND --help` has examples and explains every setting.";
 
@@ -61,6 +64,9 @@ Examples:
   plimsoll stats --no-stream --format json
       One JSON object a line, with the keys of `docker stats`.
 
+  plimsoll stats --at '10 minutes ago'
+      As it was then, from the history that the agent keeps.
+
 Columns, units and options are those of `docker stats`; CPU % is 100 for one core. What cannot be read is `--`.";
 
 const METRICS_EXAMPLES: &str = "\
@@ -73,6 +79,42 @@ Examples:
 
   plimsoll metrics --describe
       The catalog: every family with its kind, unit, labels and meaning.";
+
+const HISTORY_EXAMPLES: &str = "\
+Examples:
+  plimsoll history
+      What there is: its file, size, times and bytes a value.
+
+  plimsoll history --containers 'web*'
+      Containers, and which followed which under the same name or Compose service.
+
+  plimsoll history --events --since 1h
+      Starts, exits, OOM kills, health, limits of the last hour.
+
+  plimsoll history --costs web
+      What each metric of a container costs, the dearest first.
+
+  plimsoll history --format json --history /srv/other/history.db
+      Another file, for a program.
+
+The file is only read, beside a running agent (at most eight seconds behind it) or without one.";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  plimsoll export web
+      The last 100 points, aggregates over 5, 15 and 60 minutes, uptime, restarts.
+
+  plimsoll export web db --format csv --from '-1h' --metric container_memory_working_set_bytes -o memory.csv
+      One metric of two containers, every sample of the last hour.
+
+  plimsoll export 'web*' --format jsonl --tier 1m --from 2026-11-01 --until 2026-11-08
+      A week in points for a minute, each with minimum, maximum, mean, count and increase.
+
+  plimsoll export --all --format openmetrics -o history.om
+  promtool tsdb create-blocks-from openmetrics history.om /var/lib/prometheus
+      Into Prometheus, which then has the past, too.
+
+Values are in base units, times in UTC. What was not measured is left out, never 0.";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -142,6 +184,14 @@ fn subcommand(sub: Sub) -> Command {
             .about("Show what containers use, live, as `docker stats` does")
             .after_long_help(STATS_EXAMPLES)
             .args(stats_arguments()),
+        Sub::History => command
+            .about("Show what the history holds, since when, and what it costs")
+            .after_long_help(HISTORY_EXAMPLES)
+            .args(history::arguments()),
+        Sub::Export => command
+            .about("Write the history of containers as JSON, CSV or OpenMetrics")
+            .after_long_help(EXPORT_EXAMPLES)
+            .args(export::arguments()),
         Sub::Metrics => command
             .about("Print the metrics once, or explain them")
             .after_long_help(METRICS_EXAMPLES)
@@ -187,6 +237,12 @@ fn stats_arguments() -> Vec<Arg> {
             .help("Names or identifiers of the containers to show; all running ones without"),
         Arg::new("all").short('a').long("all").action(ArgAction::SetTrue).help("Stopped containers, too"),
         Arg::new("no-stream").long("no-stream").action(ArgAction::SetTrue).help("Print once instead of following"),
+        Arg::new("at")
+            .long("at")
+            .value_name("MOMENT")
+            .allow_hyphen_values(true)
+            .help("As it was at this moment, from the history")
+            .long_help(format!("As it was at this moment, from the history. {}", when::FORMS)),
         Arg::new("no-trunc").long("no-trunc").action(ArgAction::SetTrue).help("Whole identifiers"),
         Arg::new("format")
             .long("format")
@@ -207,7 +263,10 @@ pub(crate) fn stats_options(matches: &ArgMatches) -> Result<stats::Options, Fail
         Some(format) if !format.is_empty() => Template::parse(format)?,
         _ => Template::default(),
     };
+    let now = Zoned::now();
+    let at = matches.get_one::<String>("at").map(|given| when::parse("at", given, &now)).transpose()?;
     Ok(stats::Options {
+        at,
         all: matches.get_flag("all"),
         no_stream: matches.get_flag("no-stream"),
         no_trunc: matches.get_flag("no-trunc"),
@@ -332,6 +391,7 @@ mod tests {
             .unwrap();
         let options = stats_options(matches.subcommand_matches("stats").unwrap()).unwrap();
         let expected = stats::Options {
+            at: None,
             all: true,
             no_stream: false,
             no_trunc: true,

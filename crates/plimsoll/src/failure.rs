@@ -53,6 +53,12 @@ impl Failure {
         whole.trim_start_matches("plimsoll: ").trim_end().to_owned()
     }
 
+    /// The exit code.
+    #[cfg(test)]
+    pub(crate) fn code(&self) -> u8 {
+        self.code
+    }
+
     /// Says what failed underneath.
     pub(crate) fn because(self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { cause: Some(cause.into()), ..self }

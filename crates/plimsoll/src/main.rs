@@ -12,9 +12,11 @@ mod agent;
 mod check;
 mod cli;
 mod engines;
+mod export;
 mod failure;
 mod generate;
 mod healthcheck;
+mod history;
 mod logging;
 mod metrics;
 mod output;
@@ -59,6 +61,14 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Some(Sub::Metrics) => {
             let options = cli::metrics_options(arguments);
             with_settings(Sub::Metrics, arguments, |settings| metrics::run(settings, &options))
+        }
+        Some(Sub::History) => {
+            let options = history::options(arguments)?;
+            with_settings(Sub::History, arguments, |settings| history::run(settings, &options))
+        }
+        Some(Sub::Export) => {
+            let options = export::options(arguments)?;
+            with_settings(Sub::Export, arguments, |settings| export::run(settings, &options))
         }
         Some(Sub::Check) => with_settings(Sub::Check, arguments, check::run),
         Some(Sub::Healthcheck) => {

@@ -1,8 +1,10 @@
 //! `plimsoll stats`: the live table of `docker stats`, straight from the kernel.
 //!
-//! [`template`] understands `--format` and lays the table out, [`format`] writes the numbers as `docker stats` does.
+//! [`template`] understands `--format` and lays the table out, [`format`] writes the numbers as `docker stats` does, [`past`] shows
+//! a moment of the history.
 
 pub(crate) mod format;
+mod past;
 pub(crate) mod template;
 
 use std::io::IsTerminal as _;
@@ -11,6 +13,7 @@ use std::process::ExitCode;
 use plimsoll_model::{
     Collector, ContainerRow, DeviceSlot, InterfaceSlot, Profile, Selection, Slot, Snapshot, State,
 };
+use plimsoll_store::Millis;
 
 use crate::failure::Failure;
 use crate::pipeline::{self, Pipeline};
@@ -22,6 +25,8 @@ use crate::{engines, output, text};
 /// What the command line of `plimsoll stats` asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Options {
+    /// A moment of the past; now without.
+    pub(crate) at: Option<Millis>,
     /// Stopped containers, too.
     pub(crate) all: bool,
     /// One table, then the end.
@@ -45,6 +50,10 @@ const CLEAR: &str = "\x1b[2J";
 
 /// Shows the table, live or once.
 pub(crate) fn run(settings: &Settings, options: &Options) -> anyhow::Result<ExitCode> {
+    if let Some(at) = options.at {
+        past::show(settings, options, at)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let runtime = pipeline::runtime()?;
     let outcome = runtime.block_on(async {
         tokio::select! {
@@ -186,6 +195,7 @@ mod tests {
 
     fn options(all: bool, containers: &[&str]) -> Options {
         Options {
+            at: None,
             all,
             no_stream: true,
             no_trunc: false,

@@ -9,6 +9,10 @@ pub(crate) enum Sub {
     Stats,
     /// One exposition.
     Metrics,
+    /// What the history holds.
+    History,
+    /// The history as files.
+    Export,
     /// What can be read here.
     Check,
     /// Ask a running agent.
@@ -20,8 +24,17 @@ pub(crate) enum Sub {
 }
 
 impl Sub {
-    pub(crate) const ALL: [Sub; 7] =
-        [Sub::Agent, Sub::Stats, Sub::Metrics, Sub::Check, Sub::Healthcheck, Sub::Completions, Sub::Man];
+    pub(crate) const ALL: [Sub; 9] = [
+        Sub::Agent,
+        Sub::Stats,
+        Sub::History,
+        Sub::Export,
+        Sub::Metrics,
+        Sub::Check,
+        Sub::Healthcheck,
+        Sub::Completions,
+        Sub::Man,
+    ];
 
     /// The command with a name.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
@@ -33,6 +46,8 @@ impl Sub {
             Sub::Agent => "agent",
             Sub::Stats => "stats",
             Sub::Metrics => "metrics",
+            Sub::History => "history",
+            Sub::Export => "export",
             Sub::Check => "check",
             Sub::Healthcheck => "healthcheck",
             Sub::Completions => "completions",
@@ -42,6 +57,6 @@ impl Sub {
 
     /// Whether the command shows the merged settings on request.
     pub(crate) fn prints_config(self) -> bool {
-        matches!(self, Sub::Agent | Sub::Stats | Sub::Metrics | Sub::Check)
+        matches!(self, Sub::Agent | Sub::Stats | Sub::Metrics | Sub::Check | Sub::History | Sub::Export)
     }
 }

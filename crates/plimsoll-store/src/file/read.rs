@@ -143,7 +143,7 @@ impl File {
             let mut statement = self.connection().prepare_cached(
                 "SELECT tier, container, first, last, samples, vals, blocks.bytes, data, mark, data.bytes \
                  FROM blocks JOIN data ON data.id = blocks.data \
-                 WHERE tier = ?1 AND container = ?2 AND first < ?3 AND last >= ?4 ORDER BY data",
+                 WHERE tier = ?1 AND container = ?2 AND first < ?3 AND last >= ?4 ORDER BY +data",
             )?;
             let mut rows = statement.query(params![tier as u8, container, range.until, range.from])?;
             let mut left_out = 0;
@@ -168,7 +168,7 @@ impl File {
             let mut statement = self.connection().prepare_cached(
                 "SELECT tier, container, first, last, samples, vals, blocks.bytes, data, mark, data.bytes \
                  FROM blocks JOIN data ON data.id = blocks.data \
-                 WHERE tier = ?1 AND container = ?2 ORDER BY data DESC LIMIT 1",
+                 WHERE tier = ?1 AND container = ?2 ORDER BY +data DESC LIMIT 1",
             )?;
             let mut rows = statement.query(params![tier as u8, container])?;
             let Some(row) = rows.next()? else { return Ok(None) };
@@ -208,6 +208,45 @@ impl File {
             Ok(small(row.get(0)?).zip(labels).map(|(id, labels)| SeriesRecord { id, metric, labels }))
         };
         self.rows("SELECT id, metric, labels, mark FROM series", [], read, each)
+    }
+
+    /// The number, engine and full id of every container: less than [`File::containers`] reads.
+    pub(crate) fn identities(&self, mut each: impl FnMut(u32, &str, &str)) -> Result<(), Error> {
+        let mut all = || -> rusqlite::Result<()> {
+            let mut statement = self.connection().prepare_cached("SELECT id, engine, container FROM containers")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let (engine, container) = (row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?);
+                if let Some(id) = small(row.get(0)?) {
+                    each(id, engine, container);
+                }
+            }
+            Ok(())
+        };
+        all().map_err(reading(self.path()))
+    }
+
+    /// The bytes of a block.
+    pub(crate) fn block_bytes(&self, data: i64) -> Result<Option<Vec<u8>>, Error> {
+        let read = || -> rusqlite::Result<Option<Vec<u8>>> {
+            let mut statement = self.connection().prepare_cached("SELECT bytes FROM data WHERE id = ?1")?;
+            let mut rows = statement.query(params![data])?;
+            rows.next()?.map(|row| row.get(0)).transpose()
+        };
+        read().map_err(reading(self.path()))
+    }
+
+    /// The blocks of a tier that were begun first, at most `count`.
+    pub(crate) fn oldest_blocks(&self, tier: Tier, count: usize) -> Result<(Vec<BlockHead>, LeftOut), Error> {
+        let mut heads = Vec::new();
+        let left_out = self.rows(
+            "SELECT tier, container, first, last, samples, vals, bytes, data, mark FROM blocks \
+             WHERE tier = ?1 ORDER BY data LIMIT ?2",
+            params![tier as u8, i64::try_from(count).unwrap_or(i64::MAX)],
+            BlockHead::read,
+            |head| heads.push(head),
+        )?;
+        Ok((heads, left_out))
     }
 
     /// Every container.

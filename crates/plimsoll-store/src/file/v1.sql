@@ -66,6 +66,8 @@ CREATE TABLE blocks(
     mark INTEGER NOT NULL,
     PRIMARY KEY(tier, container, first, data)
 ) STRICT, WITHOUT ROWID;
+-- The oldest of a tier, for retention.
+CREATE INDEX blocks_age ON blocks(tier, data);
 
 -- Ids tell the order of writing and are never used twice.
 CREATE TABLE data(

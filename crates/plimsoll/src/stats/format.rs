@@ -138,7 +138,7 @@ fn pair(value: Option<(u64, u64)>) -> String {
 }
 
 /// Bytes in binary units, four significant digits: `23.54GiB`.
-fn binary_size(bytes: u64) -> String {
+pub(crate) fn binary_size(bytes: u64) -> String {
     size(bytes, 1024.0, &BINARY, 4)
 }
 

@@ -180,7 +180,7 @@ fn push_utf16(out: &mut String, character: char) {
 
 /// Tab-separated lines as aligned columns. A column spans the neighbouring lines that have it (so a template of
 /// several lines aligns each of them), and what follows the last tab of a line belongs to no column.
-fn aligned(lines: &str) -> String {
+pub(crate) fn aligned(lines: &str) -> String {
     let lines: Vec<Vec<&str>> = lines.lines().map(|line| line.split('\t').collect()).collect();
     let columns = lines.iter().map(|cells| cells.len() - 1).max().unwrap_or(0);
     let mut widths: Vec<Vec<usize>> = lines.iter().map(|cells| vec![0; cells.len() - 1]).collect();

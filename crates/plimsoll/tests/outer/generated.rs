@@ -2,7 +2,8 @@
 
 use crate::process::run;
 
-const COMMANDS: [&str; 7] = ["agent", "stats", "metrics", "check", "healthcheck", "completions", "man"];
+const COMMANDS: [&str; 9] =
+    ["agent", "stats", "history", "export", "metrics", "check", "healthcheck", "completions", "man"];
 
 #[test]
 fn help_and_version() {
