@@ -120,10 +120,13 @@ impl Dictionary {
         }
         self.slots.sort_unstable_by_key(|(_, id)| *id);
         let of = |slot: Slot| all.get(&slot.index()).copied();
-        self.working_set = match (of(Slot::MemoryWorkingSet), of(Slot::MemoryUsage), of(Slot::MemoryInactiveFile)) {
-            (Some(series), Some(usage), Some(inactive_file)) => Some(WorkingSet { series, usage, inactive_file }),
-            _ => None,
-        };
+        self.working_set =
+            match (of(Slot::MemoryWorkingSet), of(Slot::MemoryUsage), of(Slot::MemoryInactiveFile)) {
+                (Some(series), Some(usage), Some(inactive_file)) => {
+                    Some(WorkingSet { series, usage, inactive_file })
+                }
+                _ => None,
+            };
     }
 
     /// Gives a new name a number, unless there are too many.
@@ -185,7 +188,8 @@ impl Dictionary {
 
     /// The series of a family that is about no container.
     pub(crate) fn own(&mut self, family: &'static Family, values: &[String]) -> Option<SeriesId> {
-        let known = self.own.get(family.name).and_then(|series| series.iter().find(|(known, _)| **known == *values));
+        let known =
+            self.own.get(family.name).and_then(|series| series.iter().find(|(known, _)| **known == *values));
         if let Some((_, id)) = known {
             return *id;
         }
@@ -244,7 +248,9 @@ impl Dictionary {
                             tell(family, cell.values, found.map(|(_, id)| *id));
                         }
                     }
-                    if let Some(working_set) = self.working_set.filter(|_| cells[0].slot == Slot::MemoryWorkingSet) {
+                    if let Some(working_set) =
+                        self.working_set.filter(|_| cells[0].slot == Slot::MemoryWorkingSet)
+                    {
                         tell(family, &[], Some(working_set.series));
                     }
                 }

@@ -231,7 +231,12 @@ impl Tracker {
             if !Arc::ptr_eq(&tracked.container, &row.container) {
                 let before = std::mem::replace(&mut tracked.container, Arc::clone(&row.container));
                 if is_new_to_file || is_another(&before, &row.container) {
-                    self.notes.containers.push(Found { id: tracked.id, container: Arc::clone(&row.container), created, at });
+                    self.notes.containers.push(Found {
+                        id: tracked.id,
+                        container: Arc::clone(&row.container),
+                        created,
+                        at,
+                    });
                 }
             }
         } else {
@@ -242,7 +247,8 @@ impl Tracker {
                 None => self.next_id,
             };
             let since = self.watched_since.filter(|since| *since < at);
-            let made_under_watch = known.is_none() && created.is_some() && since.is_some() && created >= since;
+            let made_under_watch =
+                known.is_none() && created.is_some() && since.is_some() && created >= since;
             if known.is_none() {
                 self.ids.insert(key, id);
                 self.next_id += 1;
