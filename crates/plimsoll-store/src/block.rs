@@ -9,7 +9,7 @@ use std::cell::RefCell;
 
 use zstd::bulk::{Compressor, Decompressor};
 
-use crate::column;
+use crate::column::{self, Kind};
 use crate::tier::Millis;
 use crate::varint::{put, take, take_bytes, unzigzag, zigzag};
 
@@ -20,7 +20,10 @@ pub(crate) const VERSION: u8 = 1;
 pub(crate) const MAX_SAMPLES: usize = 1_200;
 
 /// The most columns that one block has.
-pub(crate) const MAX_COLUMNS: usize = 16_384;
+pub(crate) const MAX_COLUMNS: usize = 65_536;
+
+/// The most series that one row has: with all their statistics, they are still within [`MAX_COLUMNS`].
+pub(crate) const MAX_ROW: usize = 8_192;
 
 /// The most values (samples times columns) that one block has: what bounds the memory that reading one takes.
 pub(crate) const MAX_CELLS: usize = 8 << 20;
@@ -31,7 +34,7 @@ pub(crate) const MAX_BYTES: usize = 32 << 20;
 /// How hard zstd tries.
 const LEVEL: i32 = 3;
 
-/// A series' number in this file's dictionary: a metric's name and labels. 0 is the row itself.
+/// A series' number in this file's dictionary: a metric's name and labels. 0 is the row itself. Less than 2^29.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SeriesId(pub(crate) u32);
 
@@ -61,7 +64,8 @@ pub(crate) enum Stat {
 }
 
 impl Stat {
-    const ALL: [Self; 7] =
+    /// Every one.
+    pub(crate) const ALL: [Self; 7] =
         [Self::Last, Self::Min, Self::Max, Self::Mean, Self::Count, Self::Increase, Self::Covered];
 }
 
@@ -81,14 +85,20 @@ impl ColumnKey {
     }
 
     /// The key as one number, in the order of keys.
-    fn number(self) -> u64 {
-        u64::from(self.series.0) << 3 | self.stat as u64
+    pub(crate) const fn number(self) -> u32 {
+        self.series.0 << 3 | self.stat as u32
     }
 
-    fn from_number(number: u64) -> Option<Self> {
-        let stat = Stat::ALL.into_iter().find(|stat| *stat as u64 == number & 7)?;
-        Some(Self { series: SeriesId(u32::try_from(number >> 3).ok()?), stat })
+    pub(crate) fn from_number(number: u32) -> Option<Self> {
+        let stat = *Stat::ALL.get((number & 7) as usize)?;
+        Some(Self { series: SeriesId(number >> 3), stat })
     }
+}
+
+/// How the column with a key of this number is written. Statistics are told as what they are beyond what is expected of
+/// them, which is nearly always nothing (see [`crate::rollup`]).
+pub(crate) const fn kind_of(number: u32) -> Kind {
+    if number & 7 == Stat::Last as u32 || number >> 3 == SeriesId::ROW.0 { Kind::Steps } else { Kind::Plain }
 }
 
 /// Numbers of one kind at the times of a block.
@@ -148,15 +158,15 @@ impl Block {
     }
 
     /// The block as it is stored. Its bounds ([`MAX_SAMPLES`], [`MAX_COLUMNS`], [`MAX_CELLS`]) are the caller's to keep:
-    /// what is beyond them cannot be read again.
+    /// what is beyond them cannot be read again. Statistics that are 0 come back as absent.
     pub(crate) fn encode(&self) -> Sealed {
         let mut bodies = Vec::new();
         let mut columns = Vec::with_capacity(self.columns.len());
         let mut values = 0;
         for column in &self.columns {
             let from = bodies.len();
-            column::write(&mut bodies, &column.values);
-            columns.push((column.key, bodies.len() - from));
+            column::write(&mut bodies, kind_of(column.key.number()), &column.values);
+            columns.push((column.key.number(), bodies.len() - from));
             values += column.values.iter().flatten().count() as u64;
         }
         seal(self.interval, &self.times, &columns, &bodies, values)
@@ -180,7 +190,8 @@ impl Block {
         for &(key, length) in &head.columns {
             let body = take_bytes(&mut rest, length)?;
             if wanted(key) {
-                columns.push(Column { key, values: column::list(body, head.times.len())? });
+                let values = column::list(body, kind_of(key.number()), head.times.len())?;
+                columns.push(Column { key, values });
             }
         }
         Some(Self { interval: head.interval, times: head.times, columns })
@@ -198,14 +209,15 @@ impl Block {
 }
 
 /// What stands before the bytes of the columns.
-struct Head {
-    interval: Millis,
-    times: Vec<Millis>,
-    columns: Vec<(ColumnKey, u64)>,
+pub(crate) struct Head {
+    pub(crate) interval: Millis,
+    pub(crate) times: Vec<Millis>,
+    /// Keys and lengths.
+    pub(crate) columns: Vec<(ColumnKey, u64)>,
 }
 
 impl Head {
-    fn read(rest: &mut &[u8]) -> Option<Self> {
+    pub(crate) fn read(rest: &mut &[u8]) -> Option<Self> {
         let samples = usize::try_from(take(rest)?).ok().filter(|samples| *samples <= MAX_SAMPLES)?;
         let interval = unzigzag(take(rest)?);
         let first = unzigzag(take(rest)?);
@@ -213,7 +225,7 @@ impl Head {
         let steps = take_bytes(rest, length)?;
         let mut times = Vec::with_capacity(samples);
         let mut at = first;
-        for step in column::list(steps, samples)? {
+        for step in column::list(steps, Kind::Steps, samples)? {
             at = at.wrapping_add(interval).wrapping_add(unzigzag(step?));
             times.push(at);
         }
@@ -222,9 +234,9 @@ impl Head {
             return None;
         }
         let mut columns = Vec::with_capacity(count);
-        let mut number = 0_u64;
+        let mut number = 0_u32;
         for _ in 0..count {
-            let over = take(rest)?;
+            let over = u32::try_from(take(rest)?).ok()?;
             // The keys ascend, so that a key is found by halving.
             if over == 0 && !columns.is_empty() {
                 return None;
@@ -240,7 +252,7 @@ impl Head {
 pub(crate) fn seal(
     interval: Millis,
     times: &[Millis],
-    columns: &[(ColumnKey, usize)],
+    columns: &[(u32, usize)],
     bodies: &[u8],
     values: u64,
 ) -> Sealed {
@@ -257,15 +269,15 @@ pub(crate) fn seal(
         before = at;
     }
     let mut bytes = Vec::with_capacity(2 * times.len());
-    column::write(&mut bytes, &steps);
+    column::write(&mut bytes, Kind::Steps, &steps);
     put(&mut content, bytes.len() as u64);
     content.extend_from_slice(&bytes);
     put(&mut content, columns.len() as u64);
     let mut number = 0;
     for &(key, length) in columns {
-        put(&mut content, key.number().wrapping_sub(number));
+        put(&mut content, u64::from(key.wrapping_sub(number)));
         put(&mut content, length as u64);
-        number = key.number();
+        number = key;
     }
     content.extend_from_slice(bodies);
     Sealed {

@@ -2,118 +2,127 @@
 //!
 //! A number that did not change costs a comparison and no memory. Only columns that ever changed have bytes of their own.
 
-use crate::block::{Block, Column, ColumnKey, MAX_CELLS, MAX_COLUMNS, MAX_SAMPLES, Sealed, SeriesId, seal};
-use crate::column::{self, Cursor};
+use crate::block::{Block, ColumnKey, MAX_ROW, Sealed, SeriesId};
+use crate::column::Cursor;
+use crate::open::{OpenColumn, OpenColumns};
 use crate::tier::Millis;
 
 /// The newest samples of one container.
 #[derive(Clone, Debug)]
 pub(crate) struct Chunk {
-    interval: Millis,
-    times: Vec<Millis>,
-    /// By series, ascending.
-    columns: Vec<Open>,
-    /// The bytes of those columns that have any: of each, at its `body`.
-    bodies: Vec<Vec<u8>>,
+    open: OpenColumns,
     /// How many of the columns have a value in the last sample.
     present: usize,
     /// How many values all samples have.
     values: u64,
 }
 
-/// A column that is being written.
-#[derive(Clone, Copy, Debug)]
-struct Open {
-    cursor: Cursor,
-    series: SeriesId,
-    /// Where its bytes are: a position in [`Chunk::bodies`].
-    body: u32,
-}
-
 impl Chunk {
     /// A chunk without samples. The interval is the usual time from one sample to the next.
     pub(crate) fn new(interval: Millis) -> Self {
-        Self { interval, times: Vec::new(), columns: Vec::new(), bodies: Vec::new(), present: 0, values: 0 }
+        Self { open: OpenColumns::new(interval), present: 0, values: 0 }
     }
 
-    /// Takes a row, and says whether it did: not where it is no later than the last one, and not where the chunk is full
-    /// ([`Chunk::is_full`]; or the row is wider than any block may be).
+    /// Takes a row, and says whether it did: not where it is no later than the last one, not where the chunk is full for such
+    /// a row (a new chunk takes it, if it has no more than [`MAX_ROW`] values).
     ///
     /// The row is by series, ascending, each once. One in another order is put in order first, which takes time; of a
     /// series that is there twice, the first value counts.
     pub(crate) fn push(&mut self, at: Millis, row: &[(SeriesId, u64)]) -> bool {
-        if self.times.last().is_some_and(|last| at <= *last) || self.is_full() {
+        self.push_and_tell(at, row, |_, _, _| {})
+    }
+
+    /// As [`Chunk::push`], and tells what changed against the row before: the series, its value then (0 where it had none), its
+    /// value now, if any. Of the first row, everything is told. By series, ascending; those that are gone come last.
+    #[inline]
+    pub(crate) fn push_and_tell(
+        &mut self,
+        at: Millis,
+        row: &[(SeriesId, u64)],
+        changed: impl FnMut(SeriesId, u64, Option<u64>),
+    ) -> bool {
+        if self.last_time().is_some_and(|last| at <= last) {
             return false;
         }
         if row.is_sorted_by(|one, next| one.0 < next.0) {
-            return self.push_sorted(at, row);
+            return self.push_sorted(at, row, changed);
         }
         let mut sorted = row.to_vec();
         sorted.sort_by_key(|(series, _)| *series);
         sorted.dedup_by_key(|(series, _)| *series);
-        self.push_sorted(at, &sorted)
+        self.push_sorted(at, &sorted, changed)
     }
 
-    fn push_sorted(&mut self, at: Millis, row: &[(SeriesId, u64)]) -> bool {
-        // What the columns could come to, if every series of the row were new.
-        if !self.fits(row.len()) && !self.fits(self.new_columns(row)) {
+    fn push_sorted(
+        &mut self,
+        at: Millis,
+        row: &[(SeriesId, u64)],
+        mut changed: impl FnMut(SeriesId, u64, Option<u64>),
+    ) -> bool {
+        if !self.has_room(row) {
             return false;
         }
-        // Bounded by MAX_SAMPLES.
-        let sample = self.times.len() as u16;
+        let sample = self.open.next();
+        let OpenColumns { columns, bodies, .. } = &mut self.open;
         let mut position = 0;
+        // Columns with a value in the row before and in this one.
         let mut seen = 0;
         for &(series, value) in row {
-            while self.columns.get(position).is_some_and(|column| column.series < series) {
+            let key = ColumnKey::last(series).number();
+            while columns.get(position).is_some_and(|column| column.key < key) {
                 position += 1;
             }
-            if self.columns.get(position).is_none_or(|column| column.series != series) {
-                self.columns.insert(position, Open::new(series, sample, value));
-            }
-            let Some(column) = self.columns.get_mut(position) else { continue };
-            position += 1;
-            if column.cursor.present {
-                seen += usize::from(sample > 0);
-                if column.cursor.last == value {
-                    continue;
+            if columns.get(position).is_none_or(|column| column.key != key) {
+                columns.insert(position, OpenColumn::new(key, sample, value));
+                if sample == 0 {
+                    changed(series, 0, Some(value));
                 }
             }
-            let Open { cursor, body, .. } = column;
-            let bytes = bytes_of(&mut self.bodies, body, cursor);
-            cursor.value(bytes, sample, value);
+            let Some(column) = columns.get_mut(position) else { continue };
+            position += 1;
+            let Cursor { last, present, .. } = column.cursor;
+            seen += usize::from(present && sample > 0);
+            if present && last == value {
+                continue;
+            }
+            changed(series, if present { last } else { 0 }, Some(value));
+            let (cursor, bytes) = column.writer(bodies);
+            cursor.step(bytes, sample, value);
         }
         if seen < self.present {
-            self.mark_absent(sample, row);
+            self.mark_absent(sample, row, &mut changed);
         }
         self.present = row.len();
         self.values += row.len() as u64;
-        self.times.push(at);
+        self.open.push_time(at);
         true
     }
 
-    /// Whether so many more columns would still be within a block's bounds at its full length.
-    fn fits(&self, more: usize) -> bool {
-        let columns = self.columns.len() + more;
-        columns <= MAX_COLUMNS && columns.saturating_mul(self.times.len() + 1) <= MAX_CELLS
-    }
-
-    fn new_columns(&self, row: &[(SeriesId, u64)]) -> usize {
-        row.iter().filter(|(series, _)| self.find(*series).is_err()).count()
-    }
-
-    fn find(&self, series: SeriesId) -> Result<usize, usize> {
-        self.columns.binary_search_by_key(&series, |column| column.series)
+    /// Whether the chunk would be within a block's bounds with this row.
+    fn has_room(&self, row: &[(SeriesId, u64)]) -> bool {
+        // Of a usual row all columns are there already, which need not be known as long as there is room for twice as many.
+        let fits = |new: usize| self.open.columns.len() + new <= MAX_ROW && self.open.fits(new);
+        let is_new =
+            |(series, _): &&(SeriesId, u64)| self.open.find(ColumnKey::last(*series).number()).is_err();
+        fits(row.len()) || fits(row.iter().filter(is_new).count())
     }
 
     /// Ends the runs of columns that the row says nothing of.
-    fn mark_absent(&mut self, sample: u16, row: &[(SeriesId, u64)]) {
+    fn mark_absent(
+        &mut self,
+        sample: u16,
+        row: &[(SeriesId, u64)],
+        changed: &mut impl FnMut(SeriesId, u64, Option<u64>),
+    ) {
         let mut rest = row;
-        for column in &mut self.columns {
+        let OpenColumns { columns, bodies, .. } = &mut self.open;
+        for column in columns {
+            let series = SeriesId(column.key >> 3);
             match rest.split_first() {
-                Some(((series, _), others)) if *series == column.series => rest = others,
+                Some(((next, _), others)) if *next == series => rest = others,
                 _ if column.cursor.present => {
-                    let Open { cursor, body, .. } = column;
-                    let bytes = bytes_of(&mut self.bodies, body, cursor);
+                    changed(series, column.cursor.last, None);
+                    let (cursor, bytes) = column.writer(bodies);
                     cursor.absent(bytes, sample);
                 }
                 _ => {}
@@ -121,19 +130,19 @@ impl Chunk {
         }
     }
 
-    /// Whether no further row can be taken.
+    /// Whether no further row can be taken, however small.
     pub(crate) fn is_full(&self) -> bool {
-        self.times.len() >= MAX_SAMPLES || !self.fits(0)
+        !self.open.fits(0)
     }
 
     /// How many samples there are.
     pub(crate) fn len(&self) -> usize {
-        self.times.len()
+        self.open.times().len()
     }
 
     /// Whether there is no sample.
     pub(crate) fn is_empty(&self) -> bool {
-        self.times.is_empty()
+        self.open.times().is_empty()
     }
 
     /// How many values all samples have.
@@ -143,91 +152,34 @@ impl Chunk {
 
     /// The time of the first sample.
     pub(crate) fn first_time(&self) -> Option<Millis> {
-        self.times.first().copied()
+        self.open.times().first().copied()
     }
 
     /// The time of the last sample.
     pub(crate) fn last_time(&self) -> Option<Millis> {
-        self.times.last().copied()
+        self.open.times().last().copied()
     }
 
     /// The last sample, by series, ascending.
     pub(crate) fn last_row(&self) -> impl Iterator<Item = (SeriesId, u64)> + '_ {
-        self.columns
-            .iter()
-            .filter(|column| column.cursor.present)
-            .map(|column| (column.series, column.cursor.last))
+        let present = self.open.columns.iter().filter(|column| column.cursor.present);
+        present.map(|column| (SeriesId(column.key >> 3), column.cursor.last))
     }
 
     /// The samples as they are stored. The chunk stays as it is.
     pub(crate) fn seal(&self) -> Sealed {
-        let mut bytes =
-            Vec::with_capacity(self.bodies.iter().map(Vec::len).sum::<usize>() + self.columns.len());
-        let mut columns = Vec::with_capacity(self.columns.len());
-        for column in &self.columns {
-            let from = bytes.len();
-            self.write(column, &mut bytes);
-            columns.push((ColumnKey::last(column.series), bytes.len() - from));
-        }
-        seal(self.interval, &self.times, &columns, &bytes, self.values)
+        self.open.seal(self.values)
     }
 
     /// The samples: their times, and those of the columns that are wanted.
     pub(crate) fn read(&self, wanted: impl Fn(ColumnKey) -> bool) -> Block {
-        let samples = self.times.len();
-        let mut columns = Vec::new();
-        let mut bytes = Vec::new();
-        for column in self.columns.iter().filter(|column| wanted(ColumnKey::last(column.series))) {
-            bytes.clear();
-            self.write(column, &mut bytes);
-            if let Some(values) = column::list(&bytes, samples) {
-                columns.push(Column { key: ColumnKey::last(column.series), values });
-            }
-        }
-        Block { interval: self.interval, times: self.times.clone(), columns }
-    }
-
-    /// Appends a column as far as it has come.
-    fn write(&self, column: &Open, bytes: &mut Vec<u8>) {
-        let mut cursor = column.cursor;
-        match self.bodies.get(column.body as usize) {
-            Some(body) => bytes.extend_from_slice(body),
-            None => cursor.begin(bytes),
-        }
-        cursor.finish(bytes, self.times.len() as u16);
+        self.open.read(wanted)
     }
 
     /// About how many bytes of memory it takes.
     pub(crate) fn memory_bytes(&self) -> usize {
-        size_of::<Self>()
-            + self.times.capacity() * size_of::<Millis>()
-            + self.columns.capacity() * size_of::<Open>()
-            + self.bodies.capacity() * size_of::<Vec<u8>>()
-            + self.bodies.iter().map(Vec::capacity).sum::<usize>()
+        size_of::<Self>() + self.open.memory_bytes()
     }
-}
-
-/// Instead of a position: the column has had the same value since the first sample, and has no bytes yet.
-const NO_BODY: u32 = u32::MAX;
-
-impl Open {
-    fn new(series: SeriesId, sample: u16, value: u64) -> Self {
-        // A column that begins later than the chunk is one that changed.
-        let cursor = if sample == 0 { Cursor::constant(value) } else { Cursor::default() };
-        Self { cursor, series, body: NO_BODY }
-    }
-}
-
-/// The bytes of a column, begun where there are none yet.
-fn bytes_of<'a>(bodies: &'a mut Vec<Vec<u8>>, position: &mut u32, cursor: &mut Cursor) -> &'a mut Vec<u8> {
-    if *position == NO_BODY {
-        // Bounded by MAX_COLUMNS.
-        *position = bodies.len() as u32;
-        let mut bytes = Vec::new();
-        cursor.begin(&mut bytes);
-        bodies.push(bytes);
-    }
-    &mut bodies[*position as usize]
 }
 
 #[cfg(test)]
@@ -235,6 +187,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::block::MAX_SAMPLES;
 
     /// Rows of up to six series that come and go, with the time between them.
     fn rows() -> impl Strategy<Value = Vec<(Millis, Vec<(SeriesId, u64)>)>> {
@@ -310,7 +263,7 @@ mod tests {
         }
         assert_eq!(chunk.len(), MAX_SAMPLES);
         assert!(!chunk.push(at, &[(SeriesId(1), 5)]));
-        let wide: Vec<_> = (0..=MAX_COLUMNS as u32).map(|series| (SeriesId(series), 1)).collect();
+        let wide: Vec<_> = (1..=MAX_ROW as u32 + 1).map(|series| (SeriesId(series), 1)).collect();
         assert!(!Chunk::new(1).push(0, &wide));
     }
 }
