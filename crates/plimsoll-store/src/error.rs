@@ -71,6 +71,16 @@ pub enum Error {
         /// How many.
         points: u64,
     },
+    /// More points in all than an answer may have.
+    #[error(
+        "{points} points or more in all, and {} at most are answered; ask for a longer step, a shorter range, or fewer \
+         containers or metrics",
+        crate::MAX_ANSWER_POINTS
+    )]
+    AnswerTooLong {
+        /// How many there were when it was given up.
+        points: usize,
+    },
     /// More series than an answer may have.
     #[error(
         "{series} series, and {} at most are answered; ask for fewer containers or metrics",
@@ -172,6 +182,7 @@ impl Error {
             | Self::UpsideDown { .. }
             | Self::NoStep(_)
             | Self::TooManyPoints { .. }
+            | Self::AnswerTooLong { .. }
             | Self::TooManySeries { .. } => ErrorKind::Bad,
             Self::NoSuchContainer { .. } => ErrorKind::NotFound,
             Self::Locked { .. } | Self::NotAHistory { .. } | Self::NewerVersion { .. } => ErrorKind::Conflict,

@@ -5,37 +5,34 @@
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod bench;
-#[allow(dead_code, reason = "until the queries are merged")]
 mod block;
-#[allow(dead_code, reason = "until the queries are merged")]
 mod chunk;
 mod column;
+mod derive;
+mod directory;
 mod error;
 mod events;
+mod fetch;
 mod figures;
-#[allow(dead_code, reason = "until the queries are merged")]
 mod file;
+mod grid;
 mod history;
-#[allow(dead_code, reason = "until the queries are merged")]
 mod hot;
 mod identity;
-#[allow(dead_code, reason = "until the queries are merged")]
 mod journal;
 mod lives;
 mod open;
 mod query;
 mod retention;
 mod roller;
-#[allow(dead_code, reason = "until the queries are merged")]
 mod rollup;
 mod row;
-#[allow(dead_code, reason = "until the queries are merged")]
 mod series;
 mod source;
 mod store;
 mod tier;
-#[allow(dead_code, reason = "until the queries are merged")]
 mod tracker;
+mod unsealed;
 mod varint;
 mod writer;
 

@@ -24,6 +24,9 @@ const DERIVED: [Slot; 5] =
 /// The series of a named part of a container: one for each slot, none where the dictionary was full.
 type Part<const N: usize> = [Option<SeriesId>; N];
 
+/// The values of the labels of a series that is about no container, and its number.
+type Own = (Box<[String]>, SeriesId);
+
 /// Names and numbers of series.
 #[derive(Debug)]
 pub(crate) struct Dictionary {
@@ -32,7 +35,173 @@ pub(crate) struct Dictionary {
     interfaces: HashMap<Arc<str>, Part<{ InterfaceSlot::COUNT }>>,
     devices: HashMap<Arc<str>, Part<{ DeviceSlot::COUNT }>>,
     /// Of the families that are about no container: the values of their labels, and the series.
-    own: HashMap<&'static str, Vec<(Box<[String]>, SeriesId)>>,
+    own: HashMap<&'static str, Vec<Own>>,
+    /// By number, whether the series is a counter.
+    counters: Vec<bool>,
+    working_set: Option<WorkingSet>,
+    /// Names that the file does not have yet.
+    unsaved: Vec<SeriesRecord>,
+    /// Names that were refused because there are too many.
+    refused: u64,
+}
+
+impl Dictionary {
+    /// The dictionary of a file that has these names.
+    pub(crate) fn new(known: impl IntoIterator<Item = SeriesRecord>) -> Self {
+        let mut dictionary = Self {
+            slots: Vec::with_capacity(Slot::COUNT),
+            interfaces: HashMap::new(),
+            devices: HashMap::new(),
+            own: HashMap::new(),
+            // Number 0 is the row itself.
+            counters: vec![false],
+            working_set: None,
+            unsaved: Vec::new(),
+            refused: 0,
+        };
+        let mut named: HashMap<usize, SeriesId> = HashMap::new();
+        for record in known {
+            dictionary.learn(&record, &mut named);
+        }
+        dictionary.give_slots_numbers(&named);
+        dictionary
+    }
+
+    /// Takes over a name of the file.
+    fn learn(&mut self, record: &SeriesRecord, slots: &mut HashMap<usize, SeriesId>) {
+        let id = SeriesId(record.id);
+        let Some(index) = index_of(id) else { return };
+        if self.counters.len() <= index {
+            self.counters.resize(index + 1, false);
+        }
+        // A family of another version: its number stays taken.
+        let Some(family) = Family::by_name(&record.metric) else { return };
+        self.counters[index] = family.kind == Kind::Counter;
+        let values: Vec<&str> = record.labels.iter().map(|(_, value)| &**value).collect();
+        match family.shape {
+            Shape::Container(cells) => {
+                let cell = cells.iter().find(|cell| cell.values == values);
+                slots.extend(cell.map(|cell| (cell.slot.index(), id)));
+            }
+            Shape::Interface(slot) => {
+                if let [name] = values[..] {
+                    self.interfaces.entry(name.into()).or_default()[slot.index()] = Some(id);
+                }
+            }
+            Shape::Device(slot) => {
+                if let [name] = values[..] {
+                    self.devices.entry(name.into()).or_default()[slot.index()] = Some(id);
+                }
+            }
+            Shape::Agent(_) => {
+                let values = values.into_iter().map(str::to_owned).collect();
+                self.own.entry(family.name).or_default().push((values, id));
+            }
+            Shape::Info(_) => {}
+        }
+    }
+
+    fn give_slots_numbers(&mut self, named: &HashMap<usize, SeriesId>) {
+        let mut all: HashMap<usize, SeriesId> = HashMap::new();
+        for family in CATALOG {
+            let Shape::Container(cells) = family.shape else { continue };
+            for cell in cells {
+                // Swap has two names, and is stored under the first.
+                if all.contains_key(&cell.slot.index()) {
+                    continue;
+                }
+                if DERIVED.contains(&cell.slot) && cell.slot != Slot::MemoryWorkingSet {
+                    continue;
+                }
+                let known = named.get(&cell.slot.index()).copied();
+                let Some(id) = known.or_else(|| self.name(family, cell.values)) else { continue };
+                all.insert(cell.slot.index(), id);
+                if !DERIVED.contains(&cell.slot) {
+                    self.slots.push((cell.slot, id));
+                }
+            }
+        }
+        self.slots.sort_unstable_by_key(|(_, id)| *id);
+        let of = |slot: Slot| all.get(&slot.index()).copied();
+        self.working_set =
+            match (of(Slot::MemoryWorkingSet), of(Slot::MemoryUsage), of(Slot::MemoryInactiveFile)) {
+                (Some(series), Some(usage), Some(inactive_file)) => {
+                    Some(WorkingSet { series, usage, inactive_file })
+                }
+                _ => None,
+            };
+    }
+
+    /// Gives a new name a number, unless there are too many.
+    fn name(&mut self, family: &Family, values: &[&str]) -> Option<SeriesId> {
+        let id = u32::try_from(self.counters.len()).ok().filter(|id| *id <= MAX_SERIES_NAMES);
+        let Some(id) = id else {
+            self.refused += 1;
+            return None;
+        };
+        self.counters.push(family.kind == Kind::Counter);
+        let labels = family.labels.iter().zip(values);
+        self.unsaved.push(SeriesRecord {
+            id,
+            metric: family.name.to_owned(),
+            labels: labels.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+        });
+        Some(SeriesId(id))
+    }
+
+    /// What is stored of a container's slots, by number.
+    pub(crate) fn slots(&self) -> &[(Slot, SeriesId)] {
+        &self.slots
+    }
+
+    /// The series of an interface, by slot.
+    pub(crate) fn interface(&mut self, name: &Arc<str>) -> &Part<{ InterfaceSlot::COUNT }> {
+        if !self.interfaces.contains_key(name) {
+            let mut part = Part::default();
+            for family in CATALOG {
+                if let Shape::Interface(slot) = family.shape {
+                    part[slot.index()] = self.name(family, &[name]);
+                }
+            }
+            // A name without numbers is not remembered: the file has no room for it, nor has memory.
+            if part.iter().all(Option::is_none) {
+                return &[None; InterfaceSlot::COUNT];
+            }
+            self.interfaces.insert(Arc::clone(name), part);
+        }
+        self.interfaces.get(name).unwrap_or(&[None; InterfaceSlot::COUNT])
+    }
+
+    /// The series of a device, by slot.
+    pub(crate) fn device(&mut self, name: &Arc<str>) -> &Part<{ DeviceSlot::COUNT }> {
+        if !self.devices.contains_key(name) {
+            let mut part = Part::default();
+            for family in CATALOG {
+                if let Shape::Device(slot) = family.shape {
+                    part[slot.index()] = self.name(family, &[name]);
+                }
+            }
+            if part.iter().all(Option::is_none) {
+                return &[None; DeviceSlot::COUNT];
+            }
+            self.devices.insert(Arc::clone(name), part);
+        }
+        self.devices.get(name).unwrap_or(&[None; DeviceSlot::COUNT])
+    }
+
+    /// The series of a family that is about no container.
+    pub(crate) fn own(&mut self, family: &'static Family, values: &[String]) -> Option<SeriesId> {
+        let known =
+            self.own.get(family.name).and_then(|series| series.iter().find(|(known, _)| **known == *values));
+        if let Some((_, id)) = known {
+            return Some(*id);
+        }
+        let borrowed: Vec<&str> = values.iter().map(String::as_str).collect();
+        let id = self.name(family, &borrowed)?;
+        self.own.entry(family.name).or_default().push((values.into(), id));
+        Some(id)
+    }
+
     /// By number, whether the series is a counter.
     counters: Vec<bool>,
     working_set: Option<WorkingSet>,

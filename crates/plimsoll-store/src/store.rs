@@ -29,7 +29,7 @@ use crate::retention::{Keeper, Retention};
 use crate::series::Dictionary;
 use crate::tracker::{MAX_CONTAINERS, Tracker};
 use crate::writer::{FLUSH_EVERY, Signal, Writer};
-use crate::{Millis, Tier, lives};
+use crate::{History, Millis, Tier, lives};
 
 /// Where a history is, and how much of it is kept.
 #[derive(Clone, Debug)]
@@ -138,6 +138,12 @@ impl Store {
     #[must_use]
     pub fn past(&self) -> &Past {
         &self.past
+    }
+
+    /// A history to ask, which sees what was taken in up to now. It can be cloned and sent to other threads.
+    #[must_use]
+    pub fn history(&self) -> History {
+        History::of_agent(Arc::clone(&self.shared))
     }
 
     /// What the store tells of its own work.

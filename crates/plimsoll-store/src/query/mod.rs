@@ -1,5 +1,25 @@
 //! What can be asked of a history, and what is answered.
 
+mod at;
+mod evaluate;
+mod events;
+mod export;
+pub(crate) mod metric;
+mod overview;
+pub(crate) mod select;
+mod series;
+mod tiers;
+mod window;
+
+pub(crate) use {
+    at::at,
+    events::events,
+    export::export,
+    overview::{costs, summary},
+    series::series,
+    window::{aggregate, top},
+};
+
 use std::collections::BTreeMap;
 
 use plimsoll_model::Family;
@@ -11,6 +31,12 @@ pub const MAX_POINTS: usize = 11_000;
 
 /// The most series that one answer has.
 pub const MAX_SERIES: usize = 10_000;
+
+/// The most points that all series of an answer have together: what bounds its memory.
+pub const MAX_ANSWER_POINTS: usize = 4_000_000;
+
+/// The most events that one answer has.
+pub const MAX_EVENTS: usize = 10_000;
 
 /// How many points a series has, at most, where no step is asked for.
 pub const USUAL_POINTS: usize = 500;
@@ -59,7 +85,8 @@ pub struct Line {
     pub name: String,
     /// The engine's name.
     pub engine: String,
-    /// The containers of the line that have samples or events, in order of time; never empty.
+    /// The containers of the line that were asked for and have samples, in order of time. The host is a line without any,
+    /// named `host`.
     pub containers: Vec<Member>,
 }
 
@@ -175,8 +202,9 @@ pub struct Aggregate {
     pub mean: f64,
     /// The last.
     pub last: f64,
-    /// The 50th, 90th, 95th and 99th percentile: of samples where they are kept and not too many, else of a coarser tier's
-    /// means; see [`AggregateAnswer::tier`].
+    /// The 50th, 90th, 95th and 99th percentile: the least number that so many of a hundred are not above. Of samples where
+    /// they are kept and not too many, else of a coarser tier's means, each as often as it has samples; see
+    /// [`AggregateAnswer::tier`]. Rates count by the time that they are of.
     pub percentiles: [f64; 4],
     /// Of a counter: how much it grew in all.
     pub increase: Option<f64>,
@@ -335,8 +363,8 @@ impl Happening {
 pub struct Summary {
     /// The size of the file with its side files, in bytes.
     pub file_bytes: u64,
-    /// The bound in bytes that the agent keeps.
-    pub max_bytes: u64,
+    /// The bound in bytes that the agent keeps; not known to those who only read the file.
+    pub max_bytes: Option<u64>,
     /// Of these bytes, those that are free to be used again.
     pub free_bytes: u64,
     /// Each tier.
@@ -375,7 +403,7 @@ pub struct SeriesCost {
     pub series: u64,
     /// Its values.
     pub values: u64,
-    /// Its share of the encoded bytes before compression.
+    /// Its share of the stored bytes, by what its columns have before compression.
     pub bytes: u64,
 }
 
@@ -388,16 +416,15 @@ pub struct ExportQuery {
     pub metrics: Vec<String>,
     /// When.
     pub range: Range,
-    /// The tier whose points are wanted. There is no falling back to another one, except that what is not rolled up yet
-    /// is left out.
+    /// The tier whose points are wanted. What it does not have, or not yet, is left out.
     pub tier: Tier,
 }
 
 /// A sample, as [`crate::History::export`] gives it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample<'a> {
-    /// The line, with those of its containers that were asked for; absent for the host.
-    pub line: Option<&'a Line>,
+    /// The line, with those of its containers that were asked for.
+    pub line: &'a Line,
     /// The container; absent for the host.
     pub member: Option<&'a Member>,
     /// Which metric.
@@ -428,3 +455,6 @@ pub struct Statistics {
     /// Of a counter: how much it grew.
     pub increase: Option<u64>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+//! What is stored, sample by sample.
+
+use std::ops::ControlFlow;
+
+use plimsoll_model::catalog::Start;
+use plimsoll_model::{Family, Slot};
+
+use crate::block::ColumnKey;
+use crate::derive::{Recipe, Trail, View};
+use crate::directory::{Membership, Output};
+use crate::grid::{Observation, check};
+use crate::history::Asking;
+use crate::query::metric::Metric;
+use crate::query::select::{Chosen, select};
+use crate::query::series::metrics;
+use crate::query::{ExportQuery, Line, Member, Sample, Statistics};
+use crate::{Error, Millis, Range, Tier};
+
+/// How many rows of a block are put in order of time at once.
+const ROWS_AT_ONCE: usize = 64;
+
+/// Hands every stored number to `take`.
+pub(crate) fn export(
+    asking: &Asking<'_>,
+    query: &ExportQuery,
+    take: &mut dyn FnMut(&Sample<'_>) -> ControlFlow<()>,
+) -> Result<(), Error> {
+    check(query.range)?;
+    let selector = &query.selector;
+    let metrics =
+        if query.metrics.is_empty() { Metric::all(selector.host) } else { metrics(&query.metrics)? };
+    let chosen = select(asking.directory(), &asking.newest(), selector, query.range)?;
+    let export = Export { asking, tier: query.tier, outputs: asking.directory().outputs(&metrics), metrics };
+    for chosen in &chosen {
+        for (index, span) in chosen.members.iter().enumerate() {
+            let member = chosen.line.containers.get(index);
+            if export.member(query.range, chosen, span, member, take)?.is_break() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+struct Export<'a> {
+    asking: &'a Asking<'a>,
+    tier: Tier,
+    metrics: Vec<Metric>,
+    outputs: Vec<Output>,
+}
+
+/// Whose samples are given, and since when their counters count.
+struct Subject<'a> {
+    line: &'a Line,
+    member: Option<&'a Member>,
+    created: Option<u64>,
+    seen: Option<u64>,
+    /// The start of the container, or of the agent for the host, as its samples told last.
+    started: Option<u64>,
+}
+
+impl Export<'_> {
+    fn member(
+        &self,
+        range: Range,
+        chosen: &Chosen,
+        span: &Membership,
+        member: Option<&Member>,
+        take: &mut dyn FnMut(&Sample<'_>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, Error> {
+        let source = self.asking.source();
+        let bounds = match member {
+            Some(member) => Range { from: member.since, until: member.last.saturating_add(1) },
+            None => source.extent(self.tier, span.container)?,
+        };
+        // A point begins before the first sample in it.
+        let early = bounds.from.saturating_sub(self.tier.step().unwrap_or(0));
+        let range = Range { from: range.from.max(early), until: range.until.min(bounds.until) };
+        let record = self.asking.directory().containers.get(&span.container);
+        let nanos = |at: Millis| u64::try_from(at).ok().map(|at| at.saturating_mul(1_000_000));
+        let mut subject = Subject {
+            line: &chosen.line,
+            member,
+            created: record.and_then(|record| nanos(record.created?)),
+            seen: record.and_then(|record| nanos(record.first_seen)),
+            started: None,
+        };
+        let start = self.start(member.is_none());
+        let wanted = |tier: Tier, key: ColumnKey| {
+            start
+                .iter()
+                .chain(self.outputs.iter().map(|output| &output.recipe))
+                .any(|recipe| recipe.needs(tier, key))
+        };
+        let mut trails: Vec<Trail> = vec![None; self.outputs.len()];
+        let mut from = range.from;
+        while from < range.until {
+            let window = Range { from, until: from.saturating_add(window(self.tier)).min(range.until) };
+            from = window.until;
+            let stretch = source.only(self.tier, span.container, window, &wanted)?;
+            let mut parts: Vec<_> = stretch
+                .pieces
+                .iter()
+                .flat_map(|piece| piece.holds.iter().map(|holds| (*holds, &piece.block)))
+                .collect();
+            parts.sort_by_key(|(holds, _)| holds.from);
+            for (holds, block) in parts {
+                for times in block.times.chunks(ROWS_AT_ONCE) {
+                    let Some((first, last)) = times.first().zip(times.last()) else { continue };
+                    let holds = Range {
+                        from: holds.from.max(*first),
+                        until: holds.until.min(last.saturating_add(1)),
+                    };
+                    let view = View { tier: self.tier, block, holds, asked: window };
+                    if self.rows(&view, start.as_ref(), &mut trails, &mut subject, take).is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                }
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Gives some rows of a block in order of time.
+    fn rows(
+        &self,
+        view: &View<'_>,
+        start: Option<&Recipe>,
+        trails: &mut [Trail],
+        subject: &mut Subject<'_>,
+        take: &mut dyn FnMut(&Sample<'_>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let mut starts = Vec::new();
+        if let Some(start) = start {
+            start.observe(view, &mut None, |seen| starts.push((seen.at, seen.last)));
+        }
+        let mut rows: Vec<(Millis, usize, Observation)> = Vec::new();
+        for (index, (output, trail)) in self.outputs.iter().zip(trails).enumerate() {
+            output.recipe.observe(view, trail, |seen| rows.push((seen.at, index, *seen)));
+        }
+        rows.sort_by_key(|(at, index, _)| (*at, *index));
+        let mut starts = starts.into_iter().peekable();
+        for (at, index, seen) in rows {
+            while let Some((_, started)) = starts.next_if(|(when, _)| *when <= at) {
+                subject.started = Some(started);
+            }
+            let Some(output) = self.outputs.get(index) else { continue };
+            let Some(metric) = self.metrics.get(output.metric) else { continue };
+            take(&Sample {
+                line: subject.line,
+                member: subject.member,
+                family: metric.family,
+                labels: &output.labels,
+                at,
+                value: seen.last,
+                start: if metric.is_counter() { subject.start_of(metric.family) } else { None },
+                statistics: (self.tier != Tier::Raw).then(|| Statistics {
+                    min: seen.min,
+                    max: seen.max,
+                    mean: u64::try_from(
+                        (seen.sum + u128::from(seen.count / 2)) / u128::from(seen.count.max(1)),
+                    )
+                    .unwrap_or(u64::MAX),
+                    count: seen.count,
+                    increase: metric.is_counter().then_some(seen.increase),
+                }),
+            })?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// What tells when a container, or the agent, started.
+    fn start(&self, is_host: bool) -> Option<Recipe> {
+        let directory = self.asking.directory();
+        let series = if is_host {
+            directory.series_of("process_start_time_seconds").first().map(|series| series.id)
+        } else {
+            directory.slot(Slot::Started)
+        };
+        series.map(|series| Recipe::Stored { series, counter: false })
+    }
+}
+
+impl Subject<'_> {
+    fn start_of(&self, family: &Family) -> Option<u64> {
+        match family.start {
+            Start::Life | Start::Agent => self.started,
+            Start::Created => self.created,
+            Start::Seen => self.seen,
+        }
+    }
+}
+
+/// How much time is read at once.
+const fn window(tier: Tier) -> Millis {
+    match tier.step() {
+        None => 3_600_000,
+        Some(step) => 1_000 * step,
+    }
+}
