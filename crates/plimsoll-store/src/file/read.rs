@@ -177,6 +177,17 @@ impl File {
         read().map_err(reading(self.path()))
     }
 
+    /// What stands beside the blocks, without their bytes, of every tier and container.
+    #[cfg(test)]
+    pub(crate) fn block_heads(&self, mut each: impl FnMut(&BlockHead)) -> Result<LeftOut, Error> {
+        self.rows(
+            "SELECT tier, container, first, last, samples, vals, bytes, data, mark FROM blocks",
+            [],
+            BlockHead::read,
+            |head| each(&head),
+        )
+    }
+
     /// The tier's last sample of a container, or where its last point's time begins.
     pub(crate) fn last_time(&self, tier: Tier, container: u32) -> Result<Option<Millis>, Error> {
         let read = || -> rusqlite::Result<Option<Millis>> {
