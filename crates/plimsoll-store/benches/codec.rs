@@ -1,1 +1,3 @@
+//! What the codec costs.
+
 fn main() {}

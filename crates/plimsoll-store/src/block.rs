@@ -2,8 +2,8 @@
 //!
 //! The bytes are a format version and one zstd frame with a checksum of its content. Inside, as varints: the number of
 //! samples, the interval, the first time, the column of the steps between times less the interval; the number of columns;
-//! for each, in order of its key, what its key has over the key before and the length of its bytes; the bytes of all columns
-//! (see [`crate::column`]).
+//! for each, in order of its key, what its key has over the key before, and the length of its bytes, twice, odd where they
+//! begin with a unit; the bytes of all columns (see [`crate::column`]).
 
 use std::cell::RefCell;
 
@@ -98,7 +98,15 @@ impl ColumnKey {
 /// How the column with a key of this number is written. Statistics are told as what they are beyond what is expected of
 /// them, which is nearly always nothing (see [`crate::rollup`]).
 pub(crate) const fn kind_of(number: u32) -> Kind {
-    if number & 7 == Stat::Last as u32 || number >> 3 == SeriesId::ROW.0 { Kind::Steps } else { Kind::Plain }
+    const MEAN: u32 = Stat::Mean as u32;
+    const INCREASE: u32 = Stat::Increase as u32;
+    const COVERED: u32 = Stat::Covered as u32;
+    match number & 7 {
+        0 => Kind::Steps,
+        _ if number >> 3 == SeriesId::ROW.0 => Kind::Steps,
+        MEAN | INCREASE | COVERED => Kind::Folded,
+        _ => Kind::Plain,
+    }
 }
 
 /// Numbers of one kind at the times of a block.
@@ -160,16 +168,17 @@ impl Block {
     /// The block as it is stored. Its bounds ([`MAX_SAMPLES`], [`MAX_COLUMNS`], [`MAX_CELLS`]) are the caller's to keep:
     /// what is beyond them cannot be read again. Statistics that are 0 come back as absent.
     pub(crate) fn encode(&self) -> Sealed {
-        let mut bodies = Vec::new();
-        let mut columns = Vec::with_capacity(self.columns.len());
+        let mut packed = Packed::default();
+        let mut bytes = Vec::new();
         let mut values = 0;
         for column in &self.columns {
-            let from = bodies.len();
-            column::write(&mut bodies, kind_of(column.key.number()), &column.values);
-            columns.push((column.key.number(), bodies.len() - from));
+            let key = column.key.number();
+            bytes.clear();
+            column::write(&mut bytes, kind_of(key), &column.values);
+            packed.push(key, &bytes);
             values += column.values.iter().flatten().count() as u64;
         }
-        seal(self.interval, &self.times, &columns, &bodies, values)
+        packed.seal(self.interval, &self.times, values)
     }
 
     /// Reads a stored block: its times, and those of its columns that are wanted.
@@ -187,10 +196,10 @@ impl Block {
         let mut rest = content;
         let head = Head::read(&mut rest)?;
         let mut columns = Vec::new();
-        for &(key, length) in &head.columns {
+        for &Packing { key, length, has_unit } in &head.columns {
             let body = take_bytes(&mut rest, length)?;
             if wanted(key) {
-                let values = column::list(body, kind_of(key.number()), head.times.len())?;
+                let values = column::list(body, has_unit, kind_of(key.number()), head.times.len())?;
                 columns.push(Column { key, values });
             }
         }
@@ -204,7 +213,8 @@ impl Block {
     /// As [`Block::decode`].
     pub(crate) fn columns_of(bytes: &[u8]) -> Result<Vec<(ColumnKey, u64)>, Damaged> {
         let content = open(bytes)?;
-        Ok(Head::read(&mut content.as_slice()).ok_or(Damaged::Content)?.columns)
+        let head = Head::read(&mut content.as_slice()).ok_or(Damaged::Content)?;
+        Ok(head.columns.into_iter().map(|column| (column.key, column.length)).collect())
     }
 }
 
@@ -212,8 +222,14 @@ impl Block {
 pub(crate) struct Head {
     pub(crate) interval: Millis,
     pub(crate) times: Vec<Millis>,
-    /// Keys and lengths.
-    pub(crate) columns: Vec<(ColumnKey, u64)>,
+    pub(crate) columns: Vec<Packing>,
+}
+
+/// Where a column is among the bytes: behind the column before it.
+pub(crate) struct Packing {
+    pub(crate) key: ColumnKey,
+    pub(crate) length: u64,
+    pub(crate) has_unit: bool,
 }
 
 impl Head {
@@ -225,7 +241,7 @@ impl Head {
         let steps = take_bytes(rest, length)?;
         let mut times = Vec::with_capacity(samples);
         let mut at = first;
-        for step in column::list(steps, Kind::Steps, samples)? {
+        for step in column::list(steps, false, Kind::Steps, samples)? {
             at = at.wrapping_add(interval).wrapping_add(unzigzag(step?));
             times.push(at);
         }
@@ -242,50 +258,64 @@ impl Head {
                 return None;
             }
             number = number.checked_add(over)?;
-            columns.push((ColumnKey::from_number(number)?, take(rest)?));
+            let length = take(rest)?;
+            let key = ColumnKey::from_number(number)?;
+            columns.push(Packing { key, length: length >> 1, has_unit: length & 1 == 1 });
         }
         Some(Self { interval, times, columns })
     }
 }
 
-/// Puts a block together from columns that are bytes already: their keys with their lengths, and the bytes.
-pub(crate) fn seal(
-    interval: Millis,
-    times: &[Millis],
-    columns: &[(u32, usize)],
-    bodies: &[u8],
-    values: u64,
-) -> Sealed {
-    let first = times.first().copied().unwrap_or_default();
-    let mut content = Vec::with_capacity(bodies.len() + 4 * columns.len() + 2 * times.len() + 32);
-    put(&mut content, times.len() as u64);
-    put(&mut content, zigzag(interval));
-    // The first step is an interval, too.
-    put(&mut content, zigzag(first.wrapping_sub(interval)));
-    let mut before = first.wrapping_sub(interval);
-    let mut steps = Vec::with_capacity(times.len());
-    for &at in times {
-        steps.push(Some(zigzag(at.wrapping_sub(before).wrapping_sub(interval))));
-        before = at;
+/// Columns on their way into a block.
+#[derive(Default)]
+pub(crate) struct Packed {
+    /// Of each column its key, the length of its bytes, and whether they begin with a unit.
+    columns: Vec<(u32, usize, bool)>,
+    bytes: Vec<u8>,
+}
+
+impl Packed {
+    /// Takes a finished column. Columns come by key, ascending.
+    pub(crate) fn push(&mut self, key: u32, column: &[u8]) {
+        let from = self.bytes.len();
+        let has_unit = column::pack(&mut self.bytes, column, kind_of(key));
+        self.columns.push((key, self.bytes.len() - from, has_unit));
     }
-    let mut bytes = Vec::with_capacity(2 * times.len());
-    column::write(&mut bytes, Kind::Steps, &steps);
-    put(&mut content, bytes.len() as u64);
-    content.extend_from_slice(&bytes);
-    put(&mut content, columns.len() as u64);
-    let mut number = 0;
-    for &(key, length) in columns {
-        put(&mut content, u64::from(key.wrapping_sub(number)));
-        put(&mut content, length as u64);
-        number = key;
-    }
-    content.extend_from_slice(bodies);
-    Sealed {
-        first,
-        last: times.last().copied().unwrap_or_default(),
-        samples: u32::try_from(times.len()).unwrap_or(u32::MAX),
-        values,
-        bytes: compress(&content),
+
+    /// Puts the block together.
+    pub(crate) fn seal(&self, interval: Millis, times: &[Millis], values: u64) -> Sealed {
+        let first = times.first().copied().unwrap_or_default();
+        let mut content =
+            Vec::with_capacity(self.bytes.len() + 4 * self.columns.len() + 2 * times.len() + 32);
+        put(&mut content, times.len() as u64);
+        put(&mut content, zigzag(interval));
+        // The first step is an interval, too.
+        put(&mut content, zigzag(first.wrapping_sub(interval)));
+        let mut before = first.wrapping_sub(interval);
+        let mut steps = Vec::with_capacity(times.len());
+        for &at in times {
+            steps.push(Some(zigzag(at.wrapping_sub(before).wrapping_sub(interval))));
+            before = at;
+        }
+        let mut bytes = Vec::with_capacity(2 * times.len());
+        column::write(&mut bytes, Kind::Steps, &steps);
+        put(&mut content, bytes.len() as u64);
+        content.extend_from_slice(&bytes);
+        put(&mut content, self.columns.len() as u64);
+        let mut number = 0;
+        for &(key, length, has_unit) in &self.columns {
+            put(&mut content, u64::from(key.wrapping_sub(number)));
+            put(&mut content, (length as u64) << 1 | u64::from(has_unit));
+            number = key;
+        }
+        content.extend_from_slice(&self.bytes);
+        Sealed {
+            first,
+            last: times.last().copied().unwrap_or_default(),
+            samples: u32::try_from(times.len()).unwrap_or(u32::MAX),
+            values,
+            bytes: compress(&content),
+        }
     }
 }
 
