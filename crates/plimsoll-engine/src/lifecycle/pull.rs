@@ -119,6 +119,13 @@ impl Pull {
     /// [`Error::Pull`] with what the engine says went wrong, [`Error::Timeout`] if it said nothing for
     /// [`PULL_SILENCE`], [`Error::Transport`] if the connection broke. After an error there is nothing more to come.
     pub async fn next(&mut self) -> Result<Option<PullProgress>> {
+        let (transport, told) = (Arc::clone(&self.transport), self.told.clone());
+        // Bytes that are no line of a report are silence, too.
+        let next = transport.in_time(|| told, PULL_SILENCE, self.next_line()).await;
+        next.inspect_err(|_| self.ended = true)?
+    }
+
+    async fn next_line(&mut self) -> Result<Option<PullProgress>> {
         loop {
             match self.waiting.pop_front() {
                 Some(Ok(progress)) => return Ok(Some(progress)),
@@ -133,9 +140,7 @@ impl Pull {
             }
             let Self { lines, waiting, .. } = self;
             let take = |line: &[u8]| waiting.extend(parse(line));
-            let frame = self.stream.body.frame();
-            let frame = self.transport.in_time(|| self.told.clone(), PULL_SILENCE, frame).await;
-            match frame.inspect_err(|_| self.ended = true)? {
+            match self.stream.body.frame().await {
                 Some(Ok(frame)) => lines.push(&frame.into_data().unwrap_or_default(), take),
                 Some(Err(source)) => {
                     self.ended = true;
