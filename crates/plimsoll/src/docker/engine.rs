@@ -69,3 +69,71 @@ async fn try_one(endpoint: Endpoint) -> std::result::Result<Connected, Error> {
     let flavour = client.version().await?.flavour;
     Ok(Connected { client, flavour })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use plimsoll_testkit::fake_engine::FakeEngine;
+
+    use super::*;
+
+    /// A file system with sockets in the usual places, by links to where they are.
+    fn with_sockets(places: &[(&str, &Path)]) -> (tempfile::TempDir, Surroundings) {
+        let root = tempfile::tempdir().unwrap();
+        for (place, socket) in places {
+            let path = root.path().join(place);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink(socket, path).unwrap();
+        }
+        let surroundings = Surroundings { root: root.path().to_owned(), ..Surroundings::default() };
+        (root, surroundings)
+    }
+
+    fn address(engine: &FakeEngine) -> String {
+        format!("unix://{}", engine.socket().display())
+    }
+
+    #[tokio::test]
+    async fn podman_where_no_docker_answers() {
+        let mut engines = [FakeEngine::start(), FakeEngine::start()];
+        let [docker, podman] = &engines;
+        let places = [("var/run/docker.sock", docker.socket()), ("run/podman/podman.sock", podman.socket())];
+        let (_root, surroundings) = with_sockets(&places);
+        // Another engine of Podman's settings does not come before Docker either.
+        let settings = Surroundings { container_host: Some(address(podman)), ..surroundings.clone() };
+        for surroundings in [&surroundings, &settings] {
+            let found = find(surroundings).await.unwrap();
+            assert!(found.client.endpoint().to_string().ends_with("var/run/docker.sock"));
+        }
+        engines[0].stop();
+        let found = find(&surroundings).await.unwrap();
+        assert!(found.client.endpoint().to_string().ends_with("podman.sock"));
+        engines[1].stop();
+        let error = find(&surroundings).await.err().unwrap();
+        assert!(matches!(error, DockerError::NoEngine { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn who_names_an_engine_gets_that_or_none() {
+        let (mut named, usual) = (FakeEngine::start(), FakeEngine::start());
+        let (_root, surroundings) = with_sockets(&[("var/run/docker.sock", usual.socket())]);
+        let naming = |host: String| Surroundings { docker_host: Some(host), ..surroundings.clone() };
+        let chosen = naming(address(&named));
+        assert_eq!(find(&chosen).await.unwrap().client.endpoint().to_string(), address(&named));
+        named.stop();
+        for surroundings in [chosen, naming("carrier pigeon".to_owned())] {
+            let error = find(&surroundings).await.err().unwrap();
+            assert!(matches!(error, DockerError::NoEngine { .. }), "{error}");
+        }
+        let context = Surroundings { docker_context: Some("nowhere".to_owned()), ..surroundings };
+        assert!(find(&context).await.err().unwrap().to_string().contains("nowhere"));
+    }
+
+    #[tokio::test]
+    async fn no_engine_at_all() {
+        let (_root, surroundings) = with_sockets(&[]);
+        let message = find(&surroundings).await.err().unwrap().to_string();
+        assert!(message.contains("/var/run/docker.sock") && message.contains("DOCKER_HOST"), "{message}");
+    }
+}
