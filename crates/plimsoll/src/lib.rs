@@ -34,3 +34,8 @@
 
 #[cfg(feature = "docker")]
 pub mod docker;
+
+/// That the example of the guide compiles.
+#[cfg(all(doctest, feature = "docker"))]
+#[doc = include_str!("../../../docs/library.md")]
+struct Guide;
