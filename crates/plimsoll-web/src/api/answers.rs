@@ -142,20 +142,19 @@ impl<'a> From<&'a SeriesCost> for Cost<'a> {
 
 pub(super) fn container(history: &History, asked: &Asked, out: &mut Out) -> Result<(), Failure> {
     let lines = history.containers(&asked.selector, EVER)?;
-    let line = match &*lines {
-        [line] => line,
-        // A name without samples is known to events alone, and to those who look for it to nobody.
-        [] => {
-            let asked = asked.selector.container.clone().unwrap_or_default();
-            return Err(plimsoll_store::Error::NoSuchContainer { asked, nearest: Vec::new() }.into());
-        }
-        several => {
-            let message =
-                "several engines have a container of that name; name the `engine` too, or give the id";
-            let nearest = several.iter().map(|line| line.engine.clone()).collect();
-            return Err(Failure::Question { message: message.to_owned(), nearest });
-        }
+    // A container that was renamed is in the lines of both names: the last is the one that it has.
+    let latest = |line: &&Line| line.containers.last().map(|member| member.last);
+    let Some(line) = lines.iter().max_by_key(latest) else {
+        // There are no samples of it, so there is nothing to tell.
+        let asked = asked.selector.container.clone().unwrap_or_default();
+        return Err(plimsoll_store::Error::NoSuchContainer { asked, nearest: Vec::new() }.into());
     };
+    if lines.iter().any(|other| other.engine != line.engine) {
+        let message =
+            "several engines have a container of that name; give the parameter engine too, or the id";
+        let nearest = lines.iter().map(|line| line.engine.clone()).collect();
+        return Err(Failure::Question { message: message.to_owned(), nearest });
+    }
     let costs = history.costs(&asked.selector)?;
     let events = history.events(&EventQuery {
         selector: asked.selector.clone(),
@@ -309,7 +308,8 @@ pub(super) fn write_events(
 struct Status {
     now: Millis,
     file_bytes: u64,
-    max_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_bytes: Option<u64>,
     free_bytes: u64,
     containers: u64,
     lines: u64,

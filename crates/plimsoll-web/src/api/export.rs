@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::ops::ControlFlow;
 
-use plimsoll_model::Family;
-use plimsoll_model::catalog::{CATALOG, Kind};
-use plimsoll_store::{ExportQuery, History, Sample, Tier};
+use plimsoll_model::catalog::CATALOG;
+use plimsoll_model::{Family, Kind};
+use plimsoll_store::{Error, ExportQuery, History, Sample, Tier};
 use plimsoll_wire::export::{Encoder, Format, Identity, Sample as Written, Statistics};
 
 use super::body::Out;
@@ -19,20 +19,17 @@ pub(super) fn export(history: &History, asked: &Asked, out: &mut Out) -> Result<
         range: asked.range(),
         tier: asked.tier,
     };
-    let mut families: Vec<&'static Family> = CATALOG
-        .iter()
-        .filter(|family| family.kind != Kind::Info)
-        .filter(|family| query.metrics.is_empty() || query.metrics.iter().any(|name| *name == family.name))
-        .collect();
-    if query.selector.host == families.iter().any(|family| family.is_of_container()) {
-        // What cannot be in the answer needs no column.
-        families.retain(|family| family.is_of_container() != query.selector.host);
-    }
+    // What is wrong with the question shows before anything is written.
+    history.export(&query, &mut |_| ControlFlow::Break(()))?;
+    let families = families(&query);
     let encoder = Encoder::new(asked.format, &families, asked.tier != Tier::Raw);
     let mut writer = Writer { encoder, tier: asked.tier, buffer: Vec::new(), out };
     writer.encoder.begin(&mut writer.buffer);
     if asked.format == Format::OpenMetrics {
-        by_series(history, &query, &families, &mut writer)?;
+        for family in families {
+            let query = ExportQuery { metrics: vec![family.name.to_owned()], ..query.clone() };
+            by_series(history, &query, &mut writer)?;
+        }
     } else {
         writer.read(history, &query, |_| true)?;
     }
@@ -40,35 +37,37 @@ pub(super) fn export(history: &History, asked: &Asked, out: &mut Out) -> Result<
     writer.flush()
 }
 
-/// The history gives the series of a metric side by side, and OpenMetrics wants one after the other. To keep none of them in
-/// memory, each is a reading of its own; nearly all metrics have one series.
-fn by_series(
-    history: &History,
-    query: &ExportQuery,
-    families: &[&'static Family],
-    writer: &mut Writer<'_>,
-) -> Result<(), Failure> {
-    // Names and patterns are judged even where no metric is left to be read.
-    if families.is_empty() {
-        return writer.read(history, query, |_| true);
-    }
-    for family in families {
-        let query = ExportQuery { metrics: vec![family.name.to_owned()], ..query.clone() };
-        let mut known: Vec<Vec<(String, String)>> = Vec::new();
-        let mut turn = 0;
-        loop {
-            writer.read(history, &query, |sample| {
-                let position = known.iter().position(|labels| *labels == sample.labels);
-                position.unwrap_or_else(|| {
-                    known.push(sample.labels.to_vec());
-                    known.len() - 1
-                }) == turn
-            })?;
-            turn += 1;
-            if turn >= known.len() {
-                break;
-            }
+/// The families that can occur, in the order of the catalog.
+fn families(query: &ExportQuery) -> Vec<&'static Family> {
+    let is_asked = |family: &&Family| {
+        if query.metrics.is_empty() {
+            family.kind != Kind::Info && family.is_of_container() != query.selector.host
+        } else {
+            query.metrics.iter().any(|name| *name == family.name)
         }
+    };
+    CATALOG.iter().filter(is_asked).collect()
+}
+
+/// Writes a metric, series after series. The history gives them side by side, and too many to be kept, so each is a reading of
+/// its own; nearly all metrics have one series.
+fn by_series(history: &History, query: &ExportQuery, writer: &mut Writer<'_>) -> Result<(), Failure> {
+    let mut known: Vec<Vec<(String, String)>> = Vec::new();
+    let mut turn = 0;
+    while turn == 0 || turn < known.len() {
+        let read = writer.read(history, query, |sample| {
+            // One that began after the first reading is left out.
+            if turn == 0 && !known.iter().any(|labels| *labels == sample.labels) {
+                known.push(sample.labels.to_vec());
+            }
+            known.get(turn).is_some_and(|labels| *labels == sample.labels)
+        });
+        match read {
+            // Of everything, some is not kept.
+            Err(Failure::Store(Error::NotKept { .. })) => return Ok(()),
+            other => other?,
+        }
+        turn += 1;
     }
     Ok(())
 }

@@ -20,8 +20,8 @@ const MOST_TOP: usize = 1000;
 /// The events that are answered where no number is asked for.
 pub(crate) const USUAL_EVENTS: usize = 1000;
 
-/// The most events that one answer has.
-const MOST_EVENTS: usize = 10_000;
+/// The most events that one answer has. The history can give one more, by which is known that there are others.
+const MOST_EVENTS: usize = 5000;
 
 /// How much of a value a message repeats, in bytes.
 const MAX_REPEATED: usize = 256;
@@ -358,7 +358,7 @@ pub(crate) const RANKING: &[Parameter] = &[
 pub(crate) const LIMIT: &[Parameter] = &[Parameter {
     name: "limit",
     about: "The most events that are wanted; the latest are given. Without it, 1000.",
-    schema: || json!({ "type": "integer", "minimum": 1, "maximum": MOST_EVENTS, "default": USUAL_EVENTS }),
+    schema: || json!({ "type": "integer", "minimum": 1, "maximum": "default": USUAL_EVENTS }),
     read: |asked, value| {
         asked.count = whole(value, MOST_EVENTS)?;
         Ok(())

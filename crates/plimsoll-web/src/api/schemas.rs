@@ -86,7 +86,7 @@ pub(crate) fn container() -> Value {
             ("help?", help.1),
             ("series", whole("Its series.")),
             ("values", whole("Its values.")),
-            ("bytes", whole("Its share of the bytes, before compression.")),
+            ("bytes", whole("Its share of the stored bytes.")),
         ],
     );
     let last = object(
@@ -203,7 +203,7 @@ pub(crate) fn status() -> Value {
         &[
             ("now", time("The agent's clock.")),
             ("file_bytes", whole("The size of the file with its side files.")),
-            ("max_bytes", whole("The bound that the agent keeps; 0 where it is not known.")),
+            ("max_bytes?", whole("The bound that the agent keeps, where it is known.")),
             ("free_bytes", whole("Bytes of the file that are free to be used again.")),
             ("containers", whole("Containers.")),
             ("lines", whole("Lines that they make.")),

@@ -138,8 +138,7 @@ fn figures_and_ranks() {
 }
 
 fn every_event() -> Vec<Event> {
-    let limit =
-        |from, to| Happening::Limit { metric: "container_memory_limit_bytes".to_owned(), from, to };
+    let limit = |from, to| Happening::Limit { metric: "container_memory_limit_bytes".to_owned(), from, to };
     let all = [
         Happening::Created,
         Happening::Started,
