@@ -1,6 +1,6 @@
 //! Who is there: gives containers their numbers, finds events, and notes what the file has to learn.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
@@ -208,9 +208,9 @@ impl Tracker {
         }
     }
 
-    /// Whether a container is there.
-    pub(crate) fn is_tracked(&self, id: u32) -> bool {
-        self.tracked.values().any(|tracked| tracked.id == id)
+    /// The numbers of the containers that are there.
+    pub(crate) fn there(&self) -> HashSet<u32> {
+        self.tracked.values().map(|tracked| tracked.id).collect()
     }
 
     /// Finds or begins to track the container of a row; gives its key.

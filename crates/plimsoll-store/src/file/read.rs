@@ -178,6 +178,7 @@ impl File {
     }
 
     /// What stands beside the blocks, without their bytes, of every tier and container.
+    #[cfg(test)]
     pub(crate) fn block_heads(&self, mut each: impl FnMut(&BlockHead)) -> Result<LeftOut, Error> {
         self.rows(
             "SELECT tier, container, first, last, samples, vals, bytes, data, mark FROM blocks",
