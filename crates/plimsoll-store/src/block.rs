@@ -366,3 +366,112 @@ pub(crate) fn open(bytes: &[u8]) -> Result<Vec<u8>, Damaged> {
         Some((&version, _)) => Err(Damaged::Version(version)),
     }
 }
+
+/// A block that is the same for ever: what a stored file of each format version is made of in tests.
+#[cfg(test)]
+pub(crate) fn sample() -> Block {
+    const SAMPLES: u64 = 300;
+    let times =
+        (0..SAMPLES).map(|n| 1_700_000_000_000 + n.cast_signed() * 1000 + i64::from(n % 7 == 3)).collect();
+    let column = |series, stat, value: &dyn Fn(u64) -> Option<u64>| Column {
+        key: ColumnKey { series: SeriesId(series), stat },
+        values: (0..SAMPLES).map(value).collect(),
+    };
+    let columns = vec![
+        column(1, Stat::Last, &|_| Some(7)),
+        column(2, Stat::Last, &|n| Some(n * n % 91 * 4096)),
+        column(2, Stat::Max, &|n| (n % 50 == 9).then_some(n * 4096)),
+        column(2, Stat::Mean, &|n| (n % 3 == 1).then_some(n % 17 + 1)),
+        column(3, Stat::Last, &|n| (n % 100 < 60).then_some(u64::MAX - n)),
+        column(70_000, Stat::Last, &|n| (n > 250).then_some(1_000_000 * n)),
+    ];
+    Block { interval: 1000, times, columns }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_block_comes_back_whole_or_in_part() {
+        let block = sample();
+        let sealed = block.encode();
+        assert_eq!((sealed.first, sealed.last, sealed.samples), (block.times[0], block.times[299], 300));
+        assert_eq!(Block::decode(&sealed.bytes, |_| true), Ok(block.clone()));
+        let key = ColumnKey::last(SeriesId(2));
+        let part = Block::decode(&sealed.bytes, |asked| asked == key).unwrap();
+        assert_eq!((part.columns.len(), part.column(key)), (1, block.column(key)));
+        let keys: Vec<_> =
+            Block::columns_of(&sealed.bytes).unwrap().into_iter().map(|(key, _)| key).collect();
+        assert_eq!(keys, block.columns.iter().map(|column| column.key).collect::<Vec<_>>());
+        // The step of one value, and no unit.
+        assert_eq!(Block::columns_of(&sealed.bytes).unwrap()[0].1, 1);
+    }
+
+    #[test]
+    fn a_block_of_nothing_is_a_block() {
+        let block = Block { interval: 1000, ..Block::default() };
+        assert_eq!(Block::decode(&block.encode().bytes, |_| true), Ok(block));
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed() {
+        let bytes = sample().encode().bytes;
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let read = Block::decode(&flipped, |_| true);
+            // Zstandard has bits that mean nothing; then what is read is what was written.
+            assert!(read.is_err() || read == Ok(sample()), "bit {bit}");
+        }
+        for length in 0..bytes.len() {
+            assert!(Block::decode(&bytes[..length], |_| true).is_err(), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn another_version_is_told_from_damage() {
+        let mut bytes = sample().encode().bytes;
+        bytes[0] = 2;
+        assert_eq!(Block::decode(&bytes, |_| true), Err(Damaged::Version(2)));
+        assert_eq!(Block::decode(&[], |_| true), Err(Damaged::Frame));
+    }
+
+    #[test]
+    fn what_claims_to_be_large_is_refused() {
+        let content = |numbers: &[u64]| {
+            let mut content = Vec::new();
+            for number in numbers {
+                put(&mut content, *number);
+            }
+            compress(&content)
+        };
+        let samples = MAX_SAMPLES as u64;
+        for (what, bytes) in [
+            ("samples", content(&[samples + 1, 2, 2, 0, 0])),
+            ("columns", content(&[1, 2, 2, 0, MAX_COLUMNS as u64 + 1])),
+            ("values", content(&[samples, 2, 2, 0, MAX_COLUMNS as u64])),
+            ("a column's length", content(&[1, 2, 2, 0, 1, 8, u64::MAX])),
+            ("the times' length", content(&[1, 2, 2, u64::MAX])),
+            ("a key", content(&[1, 2, 2, 0, 1, u64::MAX, 0])),
+            ("a statistic", content(&[1, 2, 2, 0, 1, 7, 0])),
+            ("the same key again", content(&[1, 2, 2, 0, 2, 8, 0, 0, 0])),
+        ] {
+            assert_eq!(Block::decode(&bytes, |_| true), Err(Damaged::Content), "{what}");
+        }
+        assert_eq!(Block::decode(&compress(&vec![0; MAX_BYTES + 1]), |_| true), Err(Damaged::Frame));
+    }
+
+    proptest! {
+        #[test]
+        fn anything_is_read_or_refused(bytes: Vec<u8>, content in proptest::collection::vec(0_u8..20, 0..200)) {
+            for bytes in [bytes, compress(&content)] {
+                let _ = Block::decode(&bytes, |_| true);
+                let _ = Block::columns_of(&bytes);
+                let _ = crate::open::OpenColumns::resume(&bytes);
+            }
+        }
+    }
+}

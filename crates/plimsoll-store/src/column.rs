@@ -158,7 +158,7 @@ fn unit(mut bytes: &[u8], kind: Kind) -> i64 {
         }
         count += 1;
         let magnitude = kind.magnitude(token);
-        if unit == 0 || magnitude % unit != 0 {
+        if !magnitude.is_multiple_of(unit) {
             unit = greatest_divisor(magnitude, unit);
             if unit == 1 {
                 return 1;
