@@ -75,7 +75,12 @@ impl Watch {
     }
 
     /// Compares a row with what is known, tells what happened, and says whether anything that is known changed.
-    pub(crate) fn update(&mut self, row: &ContainerRow, at: Millis, tell: &mut impl FnMut(Millis, Happening)) -> bool {
+    pub(crate) fn update(
+        &mut self,
+        row: &ContainerRow,
+        at: Millis,
+        tell: &mut impl FnMut(Millis, Happening),
+    ) -> bool {
         let mut changed = self.limits(row, at, tell);
         let known = &self.facts;
         let values = &row.values;
@@ -172,7 +177,9 @@ impl Facts {
         let value: Value = serde_json::from_str(text).ok()?;
         let number = |key: &str| value.get(key).and_then(Value::as_u64);
         let limits = value.get("limits").and_then(Value::as_array);
-        let limits = limits.and_then(|limits| <[Option<u64>; LIMITS.len()]>::try_from(limits.iter().map(Value::as_u64).collect::<Vec<_>>()).ok());
+        let limits = limits.and_then(|limits| {
+            <[Option<u64>; LIMITS.len()]>::try_from(limits.iter().map(Value::as_u64).collect::<Vec<_>>()).ok()
+        });
         Some(Self {
             name: value.get("name").and_then(Value::as_str)?.to_owned(),
             status: number("status"),
@@ -205,7 +212,9 @@ fn compare(
 ) {
     // The engine's own time where it tells one; it cannot be later than the row.
     let exact = |time: Option<u64>| {
-        time.and_then(|time| Millis::try_from(time / MILLI).ok()).filter(|time| *time > 0 && *time <= at).unwrap_or(at)
+        time.and_then(|time| Millis::try_from(time / MILLI).ok())
+            .filter(|time| *time > 0 && *time <= at)
+            .unwrap_or(at)
     };
     if known.name != now.name && !known.name.is_empty() {
         tell(at, Happening::Renamed { from: known.name.clone() });

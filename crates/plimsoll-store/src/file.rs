@@ -21,8 +21,7 @@ use crate::error::{Error, reading, writing};
 
 pub(crate) use aside::Aside;
 pub(crate) use mark::Mark;
-#[allow(unused_imports, reason = "until the queries are merged")]
-pub(crate) use read::{BlockHead, ContainerRecord, EventRecord, LineRecord, SeriesRecord, SpanRecord};
+pub(crate) use read::{BlockHead, ContainerRecord, EventRecord, SeriesRecord};
 
 /// The format that this version writes.
 pub(crate) const FORMAT: u32 = 1;
@@ -47,7 +46,7 @@ pub(crate) struct File {
     connection: Connection,
     path: PathBuf,
     /// Held as long as the file is open for writing.
-    lock: Option<fs::File>,
+    _lock: Option<fs::File>,
 }
 
 /// What a file on disk looks like from its first bytes.
@@ -99,7 +98,7 @@ impl File {
         if aside.is_some() {
             create(path)?;
         }
-        Ok((Self { connection: connect(path)?, path: path.to_owned(), lock: Some(lock) }, aside))
+        Ok((Self { connection: connect(path)?, path: path.to_owned(), _lock: Some(lock) }, aside))
     }
 
     /// Sets this file aside, which proved to be damaged while it was used, and begins a new one.
@@ -149,7 +148,7 @@ impl File {
             if has_log { Err(error) } else { open(true) }
         });
         let connection = connection.map_err(reading(path))?;
-        Ok(Self { connection, path: path.to_owned(), lock: None })
+        Ok(Self { connection, path: path.to_owned(), _lock: None })
     }
 
     /// Where it is.
@@ -160,11 +159,6 @@ impl File {
     /// The connection, for `read.rs`, `write.rs` and retention.
     pub(crate) fn connection(&self) -> &Connection {
         &self.connection
-    }
-
-    /// Whether it is open for writing.
-    pub(crate) fn is_locked(&self) -> bool {
-        self.lock.is_some()
     }
 
     /// The size of the file with its log, in bytes.

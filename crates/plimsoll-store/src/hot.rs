@@ -129,7 +129,13 @@ impl Hot {
     }
 
     /// Takes a row of a container (0 is the host), and seals its chunk first if it is time.
-    pub(crate) fn push(&mut self, container: u32, interval: Millis, at: Millis, row: &[(SeriesId, u64)]) -> Taken {
+    pub(crate) fn push(
+        &mut self,
+        container: u32,
+        interval: Millis,
+        at: Millis,
+        row: &[(SeriesId, u64)],
+    ) -> Taken {
         let mut fresh = false;
         if let Some(open) = self.open.get(&container) {
             let last = open.chunk.last_time();

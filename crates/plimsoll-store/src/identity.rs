@@ -49,9 +49,17 @@ mod tests {
         let project = ("com.docker.compose.project", "shop");
         let service = ("com.docker.compose.service", "web");
         for (name, labels, key) in [
-            ("shop-web-2", &[project, service, ("com.docker.compose.container-number", "2")][..], r#"["compose","shop","web","2"]"#),
+            (
+                "shop-web-2",
+                &[project, service, ("com.docker.compose.container-number", "2")][..],
+                r#"["compose","shop","web","2"]"#,
+            ),
             ("shop-web-1", &[project, service], r#"["compose","shop","web","1"]"#),
-            ("shop-web-run-1", &[project, service, ("com.docker.compose.oneoff", "True")], r#"["name","shop-web-run-1"]"#),
+            (
+                "shop-web-run-1",
+                &[project, service, ("com.docker.compose.oneoff", "True")],
+                r#"["name","shop-web-run-1"]"#,
+            ),
             (
                 "shop_web_1",
                 &[("io.podman.compose.project", "shop"), ("io.podman.compose.service", "web")],

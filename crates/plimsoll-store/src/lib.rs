@@ -1,7 +1,6 @@
 //! History of containers, kept as it is sampled: every number, at sampling resolution, at a fraction of a byte.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
-#![allow(dead_code, reason = "until the store is merged")]
 
 #[cfg(feature = "bench")]
 #[doc(hidden)]
@@ -30,12 +29,17 @@ mod rollup;
 mod row;
 mod series;
 mod source;
+mod store;
 mod tier;
 mod tracker;
 mod unsealed;
 mod varint;
+mod writer;
 
 pub use error::{Error, ErrorKind};
+pub use figures::Figures;
 pub use history::History;
 pub use query::*;
+pub use retention::Retention;
+pub use store::{Options, Store};
 pub use tier::{Millis, Range, Tier};

@@ -105,7 +105,8 @@ impl Keeper {
         mut chosen: impl FnMut(&BlockHead) -> bool,
     ) -> Result<Removed, Error> {
         let (heads, left_out) = file.oldest_blocks(tier, BATCH)?;
-        let mut removed = Removed { looked: heads.len() + usize::try_from(left_out).unwrap_or(0), ..Removed::default() };
+        let mut removed =
+            Removed { looked: heads.len() + usize::try_from(left_out).unwrap_or(0), ..Removed::default() };
         if left_out > 0 {
             forgotten.damaged += file.transaction(|| file.delete_damaged_blocks(tier, BATCH))?;
         }
@@ -184,7 +185,8 @@ impl Keeper {
     fn vacuum(&self, file: &File) -> Result<(), Error> {
         let (all, free) = file.page_bytes()?;
         if free > FREE_BYTES || (all > self.max_bytes && free > 0) {
-            let vacuum = || file.connection().execute_batch(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"));
+            let vacuum =
+                || file.connection().execute_batch(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"));
             vacuum().map_err(writing(file.path()))?;
         }
         Ok(())
@@ -235,7 +237,10 @@ impl File {
 
     /// Removes events that are older, and the oldest beyond a number.
     fn delete_events(&self, until: Millis, most: i64) -> Result<(), Error> {
-        self.run("DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < ?1 LIMIT 1000)", params![until])?;
+        self.run(
+            "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < ?1 LIMIT 1000)",
+            params![until],
+        )?;
         let surplus = self.number("SELECT count(*) FROM events")?.saturating_sub(most);
         if surplus > 0 {
             self.run(
@@ -279,7 +284,8 @@ impl File {
         let read = || -> rusqlite::Result<Vec<u32>> {
             let mut statement =
                 self.connection().prepare_cached("SELECT id FROM containers ORDER BY last_seen LIMIT ?1")?;
-            let ids = statement.query_map(params![i64::try_from(count).unwrap_or(i64::MAX)], |row| row.get(0))?;
+            let ids =
+                statement.query_map(params![i64::try_from(count).unwrap_or(i64::MAX)], |row| row.get(0))?;
             ids.collect()
         };
         read().map_err(writing(self.path()))

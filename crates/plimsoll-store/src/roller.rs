@@ -67,7 +67,9 @@ impl Roller {
         let minute = self.until(file, container, Tier::Minute)?.unwrap_or(Millis::MIN);
         let stepped_back = minute.saturating_sub(ten) > STEP_BACK;
         if stepped_back || ten.saturating_sub(minute) >= MINUTE_BEHIND {
-            self.coarser(file, interval, container, floor(ten, Tier::Minute), |minute| floor(minute, Tier::Hour))?;
+            self.coarser(file, interval, container, floor(ten, Tier::Minute), |minute| {
+                floor(minute, Tier::Hour)
+            })?;
         }
         Ok(())
     }
@@ -121,12 +123,11 @@ impl Roller {
         let mut damaged = Vec::new();
         // With the sample before the first bucket, which its counters grew from.
         let range = Range { from: from.saturating_sub(gap(interval)), until };
-        self.written.damaged += file.blocks(finer, container, range, |head, bytes| {
-            match Block::decode(bytes, |_| true) {
+        self.written.damaged +=
+            file.blocks(finer, container, range, |head, bytes| match Block::decode(bytes, |_| true) {
                 Ok(block) => source.push(block),
                 Err(_) => damaged.push(*head),
-            }
-        })?;
+            })?;
         for head in &damaged {
             file.delete_block(head)?;
             self.written.damaged += 1;
@@ -139,7 +140,11 @@ impl Roller {
             None => None,
         };
         let counter = |series: SeriesId| {
-            usize::try_from(series.0).ok().and_then(|index| self.counters.get(index)).copied().unwrap_or(false)
+            usize::try_from(series.0)
+                .ok()
+                .and_then(|index| self.counters.get(index))
+                .copied()
+                .unwrap_or(false)
         };
         let rules = Rules { counter: &counter, working_set: self.working_set };
         let grown = roll_up(tier, open.as_ref().map(|(_, bytes)| &**bytes), &source, from, until, &rules);
@@ -193,7 +198,12 @@ fn floor(at: Millis, tier: Tier) -> Millis {
 fn in_order(blocks: Vec<Block>) -> Vec<Block> {
     let ends = |block: &Block| block.times.first().copied().zip(block.times.last().copied());
     let overlap = |(_, last): (Millis, Millis), next: (Millis, Millis)| last < next.0;
-    if blocks.iter().map(ends).collect::<Option<Vec<_>>>().is_some_and(|spans| spans.is_sorted_by(|a, b| overlap(*a, *b))) {
+    if blocks
+        .iter()
+        .map(ends)
+        .collect::<Option<Vec<_>>>()
+        .is_some_and(|spans| spans.is_sorted_by(|a, b| overlap(*a, *b)))
+    {
         return blocks;
     }
     let mut pieces = Vec::new();

@@ -30,7 +30,11 @@ impl RowBuffer {
     }
 
     /// What is stored of a container, by series, ascending.
-    pub(crate) fn container(&mut self, row: &ContainerRow, dictionary: &mut Dictionary) -> &[(SeriesId, u64)] {
+    pub(crate) fn container(
+        &mut self,
+        row: &ContainerRow,
+        dictionary: &mut Dictionary,
+    ) -> &[(SeriesId, u64)] {
         self.row.clear();
         for (slot, series) in dictionary.slots() {
             if let Some(value) = row.values.get(*slot) {
@@ -57,7 +61,8 @@ impl RowBuffer {
     /// What is stored of the host, by series, ascending.
     pub(crate) fn host(&mut self, snapshot: &Snapshot, dictionary: &mut Dictionary) -> &[(SeriesId, u64)] {
         self.row.clear();
-        let mut sink = HostSink { row: &mut self.row, labels: &mut self.labels, dictionary, family: None, series: None };
+        let mut sink =
+            HostSink { row: &mut self.row, labels: &mut self.labels, dictionary, family: None, series: None };
         snapshot.visit(&self.host, &mut sink);
         self.ordered()
     }

@@ -24,6 +24,9 @@ const DERIVED: [Slot; 5] =
 /// The series of a named part of a container: one for each slot, none where the dictionary was full.
 type Part<const N: usize> = [Option<SeriesId>; N];
 
+/// The values of the labels of a series that is about no container, and its number.
+type Own = (Box<[String]>, SeriesId);
+
 /// Names and numbers of series.
 #[derive(Debug)]
 pub(crate) struct Dictionary {
@@ -32,7 +35,7 @@ pub(crate) struct Dictionary {
     interfaces: HashMap<Arc<str>, Part<{ InterfaceSlot::COUNT }>>,
     devices: HashMap<Arc<str>, Part<{ DeviceSlot::COUNT }>>,
     /// Of the families that are about no container: the values of their labels, and the series.
-    own: HashMap<&'static str, Vec<(Box<[String]>, Option<SeriesId>)>>,
+    own: HashMap<&'static str, Vec<Own>>,
     /// By number, whether the series is a counter.
     counters: Vec<bool>,
     working_set: Option<WorkingSet>,
@@ -92,7 +95,7 @@ impl Dictionary {
             }
             Shape::Agent(_) => {
                 let values = values.into_iter().map(str::to_owned).collect();
-                self.own.entry(family.name).or_default().push((values, Some(id)));
+                self.own.entry(family.name).or_default().push((values, id));
             }
             Shape::Info(_) => {}
         }
@@ -120,10 +123,13 @@ impl Dictionary {
         }
         self.slots.sort_unstable_by_key(|(_, id)| *id);
         let of = |slot: Slot| all.get(&slot.index()).copied();
-        self.working_set = match (of(Slot::MemoryWorkingSet), of(Slot::MemoryUsage), of(Slot::MemoryInactiveFile)) {
-            (Some(series), Some(usage), Some(inactive_file)) => Some(WorkingSet { series, usage, inactive_file }),
-            _ => None,
-        };
+        self.working_set =
+            match (of(Slot::MemoryWorkingSet), of(Slot::MemoryUsage), of(Slot::MemoryInactiveFile)) {
+                (Some(series), Some(usage), Some(inactive_file)) => {
+                    Some(WorkingSet { series, usage, inactive_file })
+                }
+                _ => None,
+            };
     }
 
     /// Gives a new name a number, unless there are too many.
@@ -185,19 +191,15 @@ impl Dictionary {
 
     /// The series of a family that is about no container.
     pub(crate) fn own(&mut self, family: &'static Family, values: &[String]) -> Option<SeriesId> {
-        let known = self.own.get(family.name).and_then(|series| series.iter().find(|(known, _)| **known == *values));
+        let known =
+            self.own.get(family.name).and_then(|series| series.iter().find(|(known, _)| **known == *values));
         if let Some((_, id)) = known {
-            return *id;
+            return Some(*id);
         }
         let borrowed: Vec<&str> = values.iter().map(String::as_str).collect();
         let id = self.name(family, &borrowed)?;
-        self.own.entry(family.name).or_default().push((values.into(), Some(id)));
+        self.own.entry(family.name).or_default().push((values.into(), id));
         Some(id)
-    }
-
-    /// Whether a series is a counter.
-    pub(crate) fn is_counter(&self, series: SeriesId) -> bool {
-        index_of(series).and_then(|index| self.counters.get(index)).copied().unwrap_or(false)
     }
 
     /// By number, whether a series is a counter.
@@ -244,7 +246,9 @@ impl Dictionary {
                             tell(family, cell.values, found.map(|(_, id)| *id));
                         }
                     }
-                    if let Some(working_set) = self.working_set.filter(|_| cells[0].slot == Slot::MemoryWorkingSet) {
+                    if let Some(working_set) =
+                        self.working_set.filter(|_| cells[0].slot == Slot::MemoryWorkingSet)
+                    {
                         tell(family, &[], Some(working_set.series));
                     }
                 }
@@ -257,7 +261,7 @@ impl Dictionary {
                 Shape::Agent(_) => {
                     for (values, id) in self.own.get(family.name).into_iter().flatten() {
                         let values: Vec<&str> = values.iter().map(String::as_str).collect();
-                        tell(family, &values, *id);
+                        tell(family, &values, Some(*id));
                     }
                 }
                 Shape::Info(_) => {}

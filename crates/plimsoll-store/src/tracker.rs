@@ -1,6 +1,6 @@
 //! Who is there: gives containers their numbers, finds events, and notes what the file has to learn.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
@@ -208,9 +208,9 @@ impl Tracker {
         }
     }
 
-    /// Whether a container is there.
-    pub(crate) fn is_tracked(&self, id: u32) -> bool {
-        self.tracked.values().any(|tracked| tracked.id == id)
+    /// The numbers of the containers that are there.
+    pub(crate) fn there(&self) -> HashSet<u32> {
+        self.tracked.values().map(|tracked| tracked.id).collect()
     }
 
     /// Finds or begins to track the container of a row; gives its key.
@@ -231,7 +231,12 @@ impl Tracker {
             if !Arc::ptr_eq(&tracked.container, &row.container) {
                 let before = std::mem::replace(&mut tracked.container, Arc::clone(&row.container));
                 if is_new_to_file || is_another(&before, &row.container) {
-                    self.notes.containers.push(Found { id: tracked.id, container: Arc::clone(&row.container), created, at });
+                    self.notes.containers.push(Found {
+                        id: tracked.id,
+                        container: Arc::clone(&row.container),
+                        created,
+                        at,
+                    });
                 }
             }
         } else {
@@ -242,7 +247,8 @@ impl Tracker {
                 None => self.next_id,
             };
             let since = self.watched_since.filter(|since| *since < at);
-            let made_under_watch = known.is_none() && created.is_some() && since.is_some() && created >= since;
+            let made_under_watch =
+                known.is_none() && created.is_some() && since.is_some() && created >= since;
             if known.is_none() {
                 self.ids.insert(key, id);
                 self.next_id += 1;

@@ -84,13 +84,14 @@ impl Replayed {
         let mut failed = None;
         file.journal(|_, bytes| {
             let read = replay.record(bytes, |container, at, row| {
-                let until = sealed.entry(container).or_insert_with(|| match file.last_time(Tier::Raw, container) {
-                    Ok(last) => last.unwrap_or(Millis::MIN),
-                    Err(error) => {
-                        failed = Some(error);
-                        Millis::MAX
-                    }
-                });
+                let until =
+                    sealed.entry(container).or_insert_with(|| match file.last_time(Tier::Raw, container) {
+                        Ok(last) => last.unwrap_or(Millis::MIN),
+                        Err(error) => {
+                            failed = Some(error);
+                            Millis::MAX
+                        }
+                    });
                 if at > *until {
                     add(chunks.entry(container).or_default(), interval, at, row);
                 }

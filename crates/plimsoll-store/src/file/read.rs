@@ -178,6 +178,7 @@ impl File {
     }
 
     /// What stands beside the blocks, without their bytes, of every tier and container.
+    #[cfg(test)]
     pub(crate) fn block_heads(&self, mut each: impl FnMut(&BlockHead)) -> Result<LeftOut, Error> {
         self.rows(
             "SELECT tier, container, first, last, samples, vals, bytes, data, mark FROM blocks",
@@ -213,7 +214,8 @@ impl File {
     /// The number, engine and full id of every container: less than [`File::containers`] reads.
     pub(crate) fn identities(&self, mut each: impl FnMut(u32, &str, &str)) -> Result<(), Error> {
         let mut all = || -> rusqlite::Result<()> {
-            let mut statement = self.connection().prepare_cached("SELECT id, engine, container FROM containers")?;
+            let mut statement =
+                self.connection().prepare_cached("SELECT id, engine, container FROM containers")?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 let (engine, container) = (row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?);

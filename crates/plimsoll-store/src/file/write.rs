@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use plimsoll_model::Container;
 use rusqlite::{OptionalExtension as _, params};
 
-use super::read::{BlockHead, ContainerRecord, EventRecord, LineRecord, SeriesRecord, life_mark};
 use super::File;
+use super::read::{BlockHead, ContainerRecord, EventRecord, LineRecord, SeriesRecord, life_mark};
 use crate::block::Sealed;
 use crate::error::{Error, writing};
 use crate::identity;
@@ -137,7 +137,8 @@ impl File {
     fn label_set(&self, labels: &BTreeMap<String, String>) -> Result<i64, Error> {
         let text = serde_json::json!(labels).to_string();
         let find = || -> rusqlite::Result<Option<i64>> {
-            let mut statement = self.connection().prepare_cached("SELECT id FROM label_sets WHERE labels = ?1")?;
+            let mut statement =
+                self.connection().prepare_cached("SELECT id FROM label_sets WHERE labels = ?1")?;
             statement.query_row(params![text], |row| row.get(0)).optional()
         };
         if let Some(id) = find().map_err(writing(self.path()))? {

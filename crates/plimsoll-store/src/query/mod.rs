@@ -455,3 +455,6 @@ pub struct Statistics {
     /// Of a counter: how much it grew.
     pub increase: Option<u64>,
 }
+
+#[cfg(test)]
+mod tests;
