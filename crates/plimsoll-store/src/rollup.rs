@@ -89,13 +89,19 @@ pub(crate) fn needs(key: ColumnKey, series: SeriesId) -> bool {
 
 /// The points of a series in a decoded block of a rolled-up tier, one for each of its times.
 pub(crate) fn points(block: &Block, series: SeriesId, counter: bool) -> Vec<Option<Point>> {
+    points_from(block, series, counter, 0)
+}
+
+/// As [`points`], from this position on.
+pub(crate) fn points_from(block: &Block, series: SeriesId, counter: bool, from: usize) -> Vec<Option<Point>> {
     let column =
         |series, stat| block.column(ColumnKey { series, stat }).map(|column| column.values.as_slice());
     let [last, min, max, mean, count, increase] =
         [Stat::Last, Stat::Min, Stat::Max, Stat::Mean, Stat::Count, Stat::Increase]
             .map(|stat| column(series, stat));
     let samples = column(SeriesId::ROW, Stat::Count);
-    let mut before = None;
+    let earlier = last.and_then(|values| values.get(..from));
+    let mut before = earlier.and_then(|values| values.iter().rev().copied().flatten().next());
     let point = |at| {
         let last = value(last, at)?;
         let beyond = |column| value(column, at).unwrap_or(0);
@@ -110,7 +116,7 @@ pub(crate) fn points(block: &Block, series: SeriesId, counter: bool) -> Vec<Opti
             increase: if counter { add(expected, beyond(increase)) } else { 0 },
         })
     };
-    (0..block.times.len()).map(point).collect()
+    (from..block.times.len()).map(point).collect()
 }
 
 /// The coverage of each bucket of a decoded block of a rolled-up tier.
