@@ -2,14 +2,19 @@
 //!
 //! The bytes are a format version and one zstd frame with a checksum of its content. Inside, as varints: the number of
 //! samples, the interval, the first time, the column of the steps between times less the interval; the number of columns;
-//! for each, in order of its key, what its key has over the key before, and the length of its bytes, twice, odd where they
-//! begin with a unit; the bytes of all columns (see [`crate::column`]).
+//! for each, in order of its key, what its key has over the key before, and the length of its bytes four times, plus 1
+//! where they begin with a unit, plus 2 where the column is related to others; the bytes of all columns (see
+//! [`crate::column`]).
+//!
+//! A related column (see [`crate::relate`]) begins with two distances, in columns back to ones that are not related, the
+//! second perhaps 0 for none; behind them is the column of its values less those of the first plus those of the second.
 
 use std::cell::RefCell;
 
 use zstd::bulk::{Compressor, Decompressor};
 
 use crate::column::{self, Kind};
+use crate::relate::Related;
 use crate::tier::Millis;
 use crate::varint::{put, take, take_bytes, unzigzag, zigzag};
 
@@ -195,13 +200,13 @@ impl Block {
     fn read(content: &[u8], wanted: impl Fn(ColumnKey) -> bool) -> Option<Self> {
         let mut rest = content;
         let head = Head::read(&mut rest)?;
+        let mut bodies = Vec::with_capacity(head.columns.len());
+        for column in &head.columns {
+            bodies.push(take_bytes(&mut rest, column.length)?);
+        }
         let mut columns = Vec::new();
-        for &Packing { key, length, has_unit } in &head.columns {
-            let body = take_bytes(&mut rest, length)?;
-            if wanted(key) {
-                let values = column::list(body, has_unit, kind_of(key.number()), head.times.len())?;
-                columns.push(Column { key, values });
-            }
+        for (position, column) in head.columns.iter().enumerate().filter(|(_, column)| wanted(column.key)) {
+            columns.push(Column { key: column.key, values: head.values(&bodies, position)? });
         }
         Some(Self { interval: head.interval, times: head.times, columns })
     }
@@ -230,6 +235,7 @@ pub(crate) struct Packing {
     pub(crate) key: ColumnKey,
     pub(crate) length: u64,
     pub(crate) has_unit: bool,
+    pub(crate) is_related: bool,
 }
 
 impl Head {
@@ -260,17 +266,41 @@ impl Head {
             number = number.checked_add(over)?;
             let length = take(rest)?;
             let key = ColumnKey::from_number(number)?;
-            columns.push(Packing { key, length: length >> 1, has_unit: length & 1 == 1 });
+            let (has_unit, is_related) = (length & 1 != 0, length & 2 != 0);
+            columns.push(Packing { key, length: length >> 2, has_unit, is_related });
         }
         Some(Self { interval, times, columns })
+    }
+}
+
+impl Head {
+    /// The values of a column; `bodies` are the bytes of all.
+    fn values(&self, bodies: &[&[u8]], position: usize) -> Option<Vec<Option<u64>>> {
+        let (column, mut body) = (self.columns.get(position)?, *bodies.get(position)?);
+        let list = |column: &Packing, body: &[u8]| {
+            column::list(body, column.has_unit, kind_of(column.key.number()), self.times.len())
+        };
+        if !column.is_related {
+            return list(column, body);
+        }
+        let (off, on) = (take(&mut body)?, take(&mut body)?);
+        let mut values = list(column, body)?;
+        for (distance, sign) in [(off, 1), (on, u64::MAX)].into_iter().filter(|(distance, _)| *distance > 0) {
+            let other = position.checked_sub(usize::try_from(distance).ok()?)?;
+            let packing = self.columns.get(other).filter(|other| !other.is_related)?;
+            for (value, other) in values.iter_mut().zip(list(packing, bodies.get(other)?)?) {
+                *value = Some((*value)?.wrapping_add(other?.wrapping_mul(sign)));
+            }
+        }
+        Some(values)
     }
 }
 
 /// Columns on their way into a block.
 #[derive(Default)]
 pub(crate) struct Packed {
-    /// Of each column its key, the length of its bytes, and whether they begin with a unit.
-    columns: Vec<(u32, usize, bool)>,
+    /// Of each column its key, the length of its bytes, and what is special about them.
+    columns: Vec<(u32, usize, u64)>,
     bytes: Vec<u8>,
 }
 
@@ -279,7 +309,16 @@ impl Packed {
     pub(crate) fn push(&mut self, key: u32, column: &[u8]) {
         let from = self.bytes.len();
         let has_unit = column::pack(&mut self.bytes, column, kind_of(key));
-        self.columns.push((key, self.bytes.len() - from, has_unit));
+        self.columns.push((key, self.bytes.len() - from, u64::from(has_unit)));
+    }
+
+    /// Takes a finished column as what it is beyond others.
+    pub(crate) fn push_related(&mut self, key: u32, related: &Related) {
+        let from = self.bytes.len();
+        put(&mut self.bytes, related.off as u64);
+        put(&mut self.bytes, related.on as u64);
+        let has_unit = column::pack(&mut self.bytes, &related.column, kind_of(key));
+        self.columns.push((key, self.bytes.len() - from, u64::from(has_unit) | 2));
     }
 
     /// Puts the block together.
@@ -303,9 +342,9 @@ impl Packed {
         content.extend_from_slice(&bytes);
         put(&mut content, self.columns.len() as u64);
         let mut number = 0;
-        for &(key, length, has_unit) in &self.columns {
+        for &(key, length, special) in &self.columns {
             put(&mut content, u64::from(key.wrapping_sub(number)));
-            put(&mut content, (length as u64) << 1 | u64::from(has_unit));
+            put(&mut content, (length as u64) << 2 | special);
             number = key;
         }
         content.extend_from_slice(&self.bytes);

@@ -14,6 +14,7 @@ mod column;
 mod journal;
 mod open;
 mod query;
+mod relate;
 #[allow(dead_code, reason = "until the file and the queries are merged")]
 mod rollup;
 mod source;

@@ -5,6 +5,7 @@ use crate::block::{
     Stat, kind_of, open,
 };
 use crate::column::{self, Cursor, Kind};
+use crate::relate::Relations;
 use crate::tier::Millis;
 use crate::varint::take_bytes;
 
@@ -79,6 +80,9 @@ impl OpenColumns {
         let mut columns = Vec::with_capacity(head.columns.len());
         let mut bodies = Vec::with_capacity(head.columns.len());
         for column in head.columns {
+            if column.is_related {
+                return None;
+            }
             let key = column.key.number();
             let body = column::unpack(take_bytes(&mut rest, column.length)?, column.has_unit, kind_of(key))?;
             let cursor = Cursor::resume(&body, kind_of(key), samples)?;
@@ -116,13 +120,31 @@ impl OpenColumns {
     }
 
     /// What is stored.
-    pub(crate) fn seal(&self, values: u64) -> Sealed {
+    fn seal(&self, values: u64) -> Sealed {
         let mut packed = Packed::default();
         let mut bytes = Vec::new();
         for column in &self.columns {
             bytes.clear();
             self.write(column, &mut bytes);
             packed.push(column.key, &bytes);
+        }
+        packed.seal(self.interval, &self.times, values)
+    }
+
+    /// What is stored of a block that does not grow any more: smaller, and cannot be resumed.
+    pub(crate) fn seal_for_good(&self, values: u64) -> Sealed {
+        let mut packed = Packed::default();
+        let mut relations = Relations::default();
+        let mut bytes = Vec::new();
+        for (position, column) in self.columns.iter().enumerate() {
+            bytes.clear();
+            self.write(column, &mut bytes);
+            match relations.find(position, &bytes, self.times.len()) {
+                Some(related) if kind_of(column.key) == Kind::Steps => {
+                    packed.push_related(column.key, &related)
+                }
+                _ => packed.push(column.key, &bytes),
+            }
         }
         packed.seal(self.interval, &self.times, values)
     }
