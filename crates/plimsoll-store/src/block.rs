@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use zstd::bulk::{Compressor, Decompressor};
 
 use crate::column::{self, Kind};
-use crate::relate::Related;
+use crate::relate::Relations;
 use crate::tier::Millis;
 use crate::varint::{put, take, take_bytes, unzigzag, zigzag};
 
@@ -173,7 +173,10 @@ impl Block {
     /// The block as it is stored. Its bounds ([`MAX_SAMPLES`], [`MAX_COLUMNS`], [`MAX_CELLS`]) are the caller's to keep:
     /// what is beyond them cannot be read again. Statistics that are 0 come back as absent.
     pub(crate) fn encode(&self) -> Sealed {
-        let mut packed = Packed::default();
+        self.pack(Packed::for_good(self.times.len()))
+    }
+
+    fn pack(&self, mut packed: Packed) -> Sealed {
         let mut bytes = Vec::new();
         let mut values = 0;
         for column in &self.columns {
@@ -302,23 +305,33 @@ pub(crate) struct Packed {
     /// Of each column its key, the length of its bytes, and what is special about them.
     columns: Vec<(u32, usize, u64)>,
     bytes: Vec<u8>,
+    /// Where columns may be related: how many samples they have, too.
+    relations: Option<(Relations, usize)>,
 }
 
 impl Packed {
-    /// Takes a finished column. Columns come by key, ascending.
-    pub(crate) fn push(&mut self, key: u32, column: &[u8]) {
-        let from = self.bytes.len();
-        let has_unit = column::pack(&mut self.bytes, column, kind_of(key));
-        self.columns.push((key, self.bytes.len() - from, u64::from(has_unit)));
+    /// For a block of so many samples that does not grow any more: columns are told by each other. Without this, the block
+    /// can be gone on with.
+    pub(crate) fn for_good(samples: usize) -> Self {
+        Self { relations: Some((Relations::default(), samples)), ..Self::default() }
     }
 
-    /// Takes a finished column as what it is beyond others.
-    pub(crate) fn push_related(&mut self, key: u32, related: &Related) {
+    /// Takes a finished column. Columns come by key, ascending.
+    pub(crate) fn push(&mut self, key: u32, column: &[u8]) {
+        let kind = kind_of(key);
+        let position = self.columns.len();
+        let relations = self.relations.as_mut().filter(|_| kind == Kind::Steps);
+        let related = relations.and_then(|(relations, samples)| relations.find(position, column, *samples));
         let from = self.bytes.len();
-        put(&mut self.bytes, related.off as u64);
-        put(&mut self.bytes, related.on as u64);
-        let has_unit = column::pack(&mut self.bytes, &related.column, kind_of(key));
-        self.columns.push((key, self.bytes.len() - from, u64::from(has_unit) | 2));
+        let special = match related {
+            Some(related) => {
+                put(&mut self.bytes, related.off as u64);
+                put(&mut self.bytes, related.on as u64);
+                2 | u64::from(column::pack(&mut self.bytes, &related.column, kind))
+            }
+            None => u64::from(column::pack(&mut self.bytes, column, kind)),
+        };
+        self.columns.push((key, self.bytes.len() - from, special));
     }
 
     /// Puts the block together.
@@ -422,6 +435,8 @@ pub(crate) fn sample() -> Block {
         column(2, Stat::Max, &|n| (n % 50 == 9).then_some(n * 4096)),
         column(2, Stat::Mean, &|n| (n % 3 == 1).then_some(n % 17 + 1)),
         column(3, Stat::Last, &|n| (n % 100 < 60).then_some(u64::MAX - n)),
+        column(4, Stat::Last, &|n| Some(n * (n + n.rotate_right(7) % 1_000_003) * 1000)),
+        column(5, Stat::Last, &|n| Some(n * (n + n.rotate_right(7) % 1_000_003) * 1000 + n % 2 * 1000)),
         column(70_000, Stat::Last, &|n| (n > 250).then_some(1_000_000 * n)),
     ];
     Block { interval: 1000, times, columns }
@@ -445,8 +460,16 @@ mod tests {
         let keys: Vec<_> =
             Block::columns_of(&sealed.bytes).unwrap().into_iter().map(|(key, _)| key).collect();
         assert_eq!(keys, block.columns.iter().map(|column| column.key).collect::<Vec<_>>());
+        let head = open(&sealed.bytes).map(|content| Head::read(&mut content.as_slice()).unwrap()).unwrap();
+        assert_eq!(head.columns.iter().filter(|column| column.is_related).count(), 1);
         // The step of one value, and no unit.
         assert_eq!(Block::columns_of(&sealed.bytes).unwrap()[0].1, 1);
+    }
+
+    #[test]
+    fn a_block_of_each_version_is_read_for_good() {
+        let stored = include_bytes!("../tests/fixtures/block-v1.bin");
+        assert_eq!(Block::decode(stored, |_| true), Ok(sample()));
     }
 
     #[test]
@@ -509,6 +532,24 @@ mod tests {
             for bytes in [bytes, compress(&content)] {
                 let _ = Block::decode(&bytes, |_| true);
                 let _ = Block::columns_of(&bytes);
+                let _ = crate::open::OpenColumns::resume(&bytes);
+            }
+        }
+
+        /// What a checksum would have noticed, if somebody had not made a right one.
+        #[test]
+        fn a_block_with_other_bytes_is_read_or_refused(
+            changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..4),
+        ) {
+            for packed in [Packed::default(), Packed::for_good(300)] {
+                let mut content = open(&sample().pack(packed).bytes).unwrap();
+                for (index, byte) in &changes {
+                    *index.get_mut(&mut content) = *byte;
+                }
+                let bytes = compress(&content);
+                if let Ok(block) = Block::decode(&bytes, |_| true) {
+                    prop_assert!(block.columns.iter().all(|column| column.values.len() == block.times.len()));
+                }
                 let _ = crate::open::OpenColumns::resume(&bytes);
             }
         }

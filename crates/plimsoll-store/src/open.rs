@@ -5,7 +5,6 @@ use crate::block::{
     Stat, kind_of, open,
 };
 use crate::column::{self, Cursor, Kind};
-use crate::relate::Relations;
 use crate::tier::Millis;
 use crate::varint::take_bytes;
 
@@ -119,9 +118,12 @@ impl OpenColumns {
         self.columns.binary_search_by_key(&key, |column| column.key)
     }
 
-    /// What is stored.
-    fn seal(&self, values: u64) -> Sealed {
-        let mut packed = Packed::default();
+    /// What is stored of a block that does not grow any more: smaller, and cannot be resumed.
+    pub(crate) fn seal_for_good(&self, values: u64) -> Sealed {
+        self.seal(Packed::for_good(self.times.len()), values)
+    }
+
+    fn seal(&self, mut packed: Packed, values: u64) -> Sealed {
         let mut bytes = Vec::new();
         for column in &self.columns {
             bytes.clear();
@@ -131,26 +133,14 @@ impl OpenColumns {
         packed.seal(self.interval, &self.times, values)
     }
 
-    /// What is stored of a block that does not grow any more: smaller, and cannot be resumed.
-    pub(crate) fn seal_for_good(&self, values: u64) -> Sealed {
-        let mut packed = Packed::default();
-        let mut relations = Relations::default();
-        let mut bytes = Vec::new();
-        for (position, column) in self.columns.iter().enumerate() {
-            bytes.clear();
-            self.write(column, &mut bytes);
-            match relations.find(position, &bytes, self.times.len()) {
-                Some(related) if kind_of(column.key) == Kind::Steps => {
-                    packed.push_related(column.key, &related)
-                }
-                _ => packed.push(column.key, &bytes),
-            }
-        }
-        packed.seal(self.interval, &self.times, values)
+    /// What is stored of a block of points: one that can be resumed, unless it is full.
+    pub(crate) fn seal_points(&self, is_full: bool) -> Sealed {
+        let values = self.count();
+        if is_full { self.seal_for_good(values) } else { self.seal(Packed::default(), values) }
     }
 
-    /// What is stored, where the values were not counted as they came: those of series, without statistics.
-    pub(crate) fn seal_counting(&self) -> Sealed {
+    /// How many values series have, without statistics.
+    fn count(&self) -> u64 {
         let mut values = 0;
         let mut bytes = Vec::new();
         for column in self.columns.iter().filter(|column| column.key & 7 == Stat::Last as u32) {
@@ -161,7 +151,7 @@ impl OpenColumns {
             // What was just written is a column.
             let _ = column::read(&bytes, false, kind_of(column.key), self.times.len(), count);
         }
-        self.seal(values)
+        values
     }
 
     /// The last value that a column has or had, if it ever had one.
