@@ -9,17 +9,11 @@
 //! A related column (see [`crate::relate`]) begins with two distances, in columns back to ones that are not related, the
 //! second perhaps 0 for none; behind them is the column of its values less those of the first plus those of the second.
 
-use std::cell::RefCell;
-
-use zstd::bulk::{Compressor, Decompressor};
-
 use crate::column::{self, Kind};
+use crate::frame::{VERSION, compress, open};
 use crate::relate::Relations;
 use crate::tier::Millis;
 use crate::varint::{put, take, take_bytes, unzigzag, zigzag};
-
-/// The first byte of a block. Another means another format.
-pub(crate) const VERSION: u8 = 1;
 
 /// The most samples that one block has.
 pub(crate) const MAX_SAMPLES: usize = 1_200;
@@ -32,12 +26,6 @@ pub(crate) const MAX_ROW: usize = 8_192;
 
 /// The most values (samples times columns) that one block has: what bounds the memory that reading one takes.
 pub(crate) const MAX_CELLS: usize = 8 << 20;
-
-/// The most bytes that a block has before compression.
-pub(crate) const MAX_BYTES: usize = 32 << 20;
-
-/// How hard zstd tries.
-const LEVEL: i32 = 3;
 
 /// A series' number in this file's dictionary: a metric's name and labels. 0 is the row itself. Less than 2^29.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -193,7 +181,7 @@ impl Block {
     ///
     /// # Errors
     ///
-    /// [`Damaged`] where the bytes are not a block. Whatever the bytes are, no more memory is taken than [`MAX_BYTES`] and
+    /// [`Damaged`] where the bytes are not a block. Whatever the bytes are, no more memory is taken than [`crate::frame::MAX_BYTES`] and
     /// [`MAX_CELLS`] values.
     pub(crate) fn decode(bytes: &[u8], wanted: impl Fn(ColumnKey) -> bool) -> Result<Self, Damaged> {
         let content = open(bytes)?;
@@ -371,54 +359,6 @@ impl Packed {
     }
 }
 
-thread_local! {
-    // Making one takes longer than compressing a block does.
-    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
-    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
-}
-
-/// The format version and one zstd frame with a checksum. Empty where zstd has no memory: then nothing is stored, and
-/// reading it says that it is damaged.
-pub(crate) fn compress(content: &[u8]) -> Vec<u8> {
-    COMPRESSOR.with_borrow_mut(|kept| {
-        let frame = (|| {
-            if kept.is_none() {
-                let mut compressor = Compressor::new(LEVEL)?;
-                compressor.include_checksum(true)?;
-                *kept = Some(compressor);
-            }
-            match kept {
-                Some(compressor) => compressor.compress(content),
-                None => Ok(Vec::new()),
-            }
-        })();
-        match frame {
-            Ok(frame) => {
-                let mut bytes = Vec::with_capacity(1 + frame.len());
-                bytes.push(VERSION);
-                bytes.extend_from_slice(&frame);
-                bytes
-            }
-            Err(_) => Vec::new(),
-        }
-    })
-}
-
-/// What [`compress`] compressed.
-pub(crate) fn open(bytes: &[u8]) -> Result<Vec<u8>, Damaged> {
-    match bytes.split_first() {
-        None => Err(Damaged::Frame),
-        Some((&VERSION, frame)) => DECOMPRESSOR.with_borrow_mut(|kept| {
-            if kept.is_none() {
-                *kept = Some(Decompressor::new().map_err(|_| Damaged::Frame)?);
-            }
-            let Some(decompressor) = kept else { return Err(Damaged::Frame) };
-            decompressor.decompress(frame, MAX_BYTES).map_err(|_| Damaged::Frame)
-        }),
-        Some((&version, _)) => Err(Damaged::Version(version)),
-    }
-}
-
 /// A block that is the same for ever: what a stored file of each format version is made of in tests.
 #[cfg(test)]
 pub(crate) fn sample() -> Block {
@@ -447,6 +387,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::frame::MAX_BYTES;
 
     #[test]
     fn a_block_comes_back_whole_or_in_part() {

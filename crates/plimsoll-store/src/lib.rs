@@ -10,6 +10,7 @@ mod block;
 #[allow(dead_code, reason = "until the file and the queries are merged")]
 mod chunk;
 mod column;
+mod frame;
 #[allow(dead_code, reason = "until the file and the queries are merged")]
 mod journal;
 mod open;

@@ -2,9 +2,10 @@
 
 use crate::block::{
     Block, Column, ColumnKey, Damaged, Head, MAX_CELLS, MAX_COLUMNS, MAX_SAMPLES, Packed, Sealed, SeriesId,
-    Stat, kind_of, open,
+    Stat, kind_of,
 };
 use crate::column::{self, Cursor, Kind};
+use crate::frame::open;
 use crate::tier::Millis;
 use crate::varint::take_bytes;
 
