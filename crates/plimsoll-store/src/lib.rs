@@ -15,16 +15,20 @@ mod events;
 mod fetch;
 mod figures;
 mod file;
+mod frame;
 mod grid;
 mod history;
 mod hot;
 mod identity;
+#[allow(dead_code, reason = "until the file and the queries are merged")]
 mod journal;
 mod lives;
 mod open;
 mod query;
+mod relate;
 mod retention;
 mod roller;
+#[allow(dead_code, reason = "until the file and the queries are merged")]
 mod rollup;
 mod row;
 mod series;
