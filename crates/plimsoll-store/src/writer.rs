@@ -210,7 +210,8 @@ impl Writer {
     /// Writes what is new: everything, or only what has a name.
     fn flush(&mut self, everything: bool) {
         let started = Instant::now();
-        let mut done = self.write(everything);
+        let mut done = if self.shared.is_damaged() { self.begin_anew() } else { Ok(()) };
+        done = done.and_then(|()| self.write(everything));
         if let Err(Error::Damaged { .. }) = &done {
             done = self.begin_anew().and_then(|()| self.write(true));
         }

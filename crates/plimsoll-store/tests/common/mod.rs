@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use plimsoll_model::{InterfaceSlot, Slot, Snapshot};
-use plimsoll_store::{ExportQuery, History, Millis, Options, Range, Selector, Tier};
+use plimsoll_store::{Error, ExportQuery, History, Millis, Options, Range, Selector, Tier};
 
 /// A time that is a multiple of an hour.
 pub const START: Millis = 1_763_700_000_000 / 3_600_000 * 3_600_000;
@@ -49,6 +49,11 @@ pub fn expect(snapshot: &Snapshot, samples: &mut Samples) {
 
 /// The samples of a range.
 pub fn samples(history: &History, range: Range) -> Samples {
+    try_samples(history, range).unwrap()
+}
+
+/// The samples of a range, if the file can be read.
+pub fn try_samples(history: &History, range: Range) -> Result<Samples, Error> {
     let query = ExportQuery {
         selector: Selector::default(),
         metrics: METRICS.map(str::to_owned).to_vec(),
@@ -56,12 +61,10 @@ pub fn samples(history: &History, range: Range) -> Samples {
         tier: Tier::Raw,
     };
     let mut samples = Samples::new();
-    history
-        .export(&query, &mut |sample| {
-            let id = sample.member.map(|member| member.id.clone()).unwrap_or_default();
-            samples.entry((sample.at, id)).or_default().insert(sample.family.name, sample.value);
-            ControlFlow::Continue(())
-        })
-        .unwrap();
-    samples
+    history.export(&query, &mut |sample| {
+        let id = sample.member.map(|member| member.id.clone()).unwrap_or_default();
+        samples.entry((sample.at, id)).or_default().insert(sample.family.name, sample.value);
+        ControlFlow::Continue(())
+    })?;
+    Ok(samples)
 }
