@@ -332,12 +332,12 @@ impl Writer {
                 file.put_block(Tier::Raw, waiting.container, sealed)?;
                 roller.sealed(file, interval, waiting.container, sealed.first, waiting.until)?;
                 if waiting.container != 0 {
-                    file.touch_container(waiting.container, sealed.last)?;
+                    file.touch_container(waiting.container, sealed.first, sealed.last)?;
                 }
             }
             for event in &notes.events {
                 file.put_event(event)?;
-                file.touch_container(event.container, event.at)?;
+                file.touch_container(event.container, Millis::MAX, event.at)?;
             }
             for (container, life) in &notes.lives {
                 match life {
