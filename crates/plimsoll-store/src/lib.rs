@@ -20,7 +20,6 @@ mod grid;
 mod history;
 mod hot;
 mod identity;
-#[allow(dead_code, reason = "until the file and the queries are merged")]
 mod journal;
 mod lives;
 mod open;
@@ -28,7 +27,6 @@ mod query;
 mod relate;
 mod retention;
 mod roller;
-#[allow(dead_code, reason = "until the file and the queries are merged")]
 mod rollup;
 mod row;
 mod series;
