@@ -106,14 +106,28 @@ fn moment(source: Source<'_>, places: &Places, container: u32, at: Millis) -> Re
             continue;
         }
         let step = tier.step().unwrap_or(1);
-        let from = at.div_euclid(step).saturating_mul(step);
-        let asked = Range { from, until: from.saturating_add(step) };
+        let asked = if tier == Tier::Raw {
+            // With the sample before, which processor use is over.
+            let interval = source.unsealed.interval();
+            Range {
+                from: at.saturating_sub(fresh(interval) + rollup::gap(interval)),
+                until: at.saturating_add(1),
+            }
+        } else {
+            let from = at.div_euclid(step).saturating_mul(step);
+            Range { from, until: from.saturating_add(step) }
+        };
         let stretch = source.only(tier, container, asked, &|_, _| true)?;
         let found = if tier == Tier::Raw { sample(&stretch, places, at) } else { point(&stretch, places) };
         // What is not rolled up yet is in a finer tier, which would have had it.
         return Ok(found);
     }
     Ok(None)
+}
+
+/// For how long a sample says that a container is there.
+fn fresh(interval: Millis) -> Millis {
+    interval.saturating_mul(FRESH_INTERVALS).max(FRESH)
 }
 
 /// The last sample that is not later.
@@ -128,7 +142,7 @@ fn sample(stretch: &Stretch, places: &Places, at: Millis) -> Option<Moment> {
     }
     rows.sort_by_key(|(time, ..)| *time);
     let (time, block, row) = rows.pop()?;
-    if at - time > (FRESH_INTERVALS * block.interval).max(FRESH) {
+    if at - time > fresh(block.interval) {
         return None;
     }
     let value = |block: &Block, row: usize, key| {
