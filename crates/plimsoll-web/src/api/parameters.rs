@@ -358,7 +358,7 @@ pub(crate) const RANKING: &[Parameter] = &[
 pub(crate) const LIMIT: &[Parameter] = &[Parameter {
     name: "limit",
     about: "The most events that are wanted; the latest are given. Without it, 1000.",
-    schema: || json!({ "type": "integer", "minimum": 1, "maximum": "default": USUAL_EVENTS }),
+    schema: || json!({ "type": "integer", "minimum": 1, "maximum": MOST_EVENTS, "default": USUAL_EVENTS }),
     read: |asked, value| {
         asked.count = whole(value, MOST_EVENTS)?;
         Ok(())
