@@ -61,7 +61,7 @@ short=${subject:0:12}
 
 # === The same binary on the host
 
-PLIMSOLL_INTERVAL=200ms "$binary" agent --listen "127.0.0.1:$HOST_PORT" --engine /var/run/docker.sock >"$out/host.log" 2>&1 &
+PLIMSOLL_INTERVAL=200ms "$binary" agent --history off --listen "127.0.0.1:$HOST_PORT" --engine /var/run/docker.sock >"$out/host.log" 2>&1 &
 host=$!
 on_host() { curl -sf --max-time 5 "http://127.0.0.1:$HOST_PORT/metrics" -o "$out/host.prom" && grep -q "container_memory_usage_bytes{.*$short" "$out/host.prom"; }
 within "the agent on the host knows the container" on_host || exit 1

@@ -93,7 +93,7 @@ service=$!
 within "the user's podman answers" curl -sf --max-time 5 -o /dev/null --unix-socket "$socket" http://podman/_ping || exit 1
 
 # Whatever else runs here is found too and is none of this test's business.
-"$binary" agent --listen "$ADDRESS" --interval 500ms --engine auto --include-name rootless >"$out/agent.log" 2>&1 &
+"$binary" agent --history off --listen "$ADDRESS" --interval 500ms --engine auto --include-name rootless >"$out/agent.log" 2>&1 &
 agent=$!
 scrape() { curl -sf --max-time 5 "http://$ADDRESS/metrics" -o "$out/now.prom"; }
 value() { # FAMILY

@@ -119,7 +119,7 @@ within "$WAIT_SECONDS" "podman's service answers" curl -sf --max-time 5 -o /dev/
 
 # === The agent comes up
 
-"$binary" agent --listen "$AGENT" --engine /var/run/docker.sock --engine "$PODMAN" >"$OUT/agent.log" 2>&1 &
+"$binary" agent --history /mnt/history.db --listen "$AGENT" --engine /var/run/docker.sock --engine "$PODMAN" >"$OUT/agent.log" 2>&1 &
 agent=$!
 ready() {
   kill -0 "$agent" 2>/dev/null || give_up "the agent ended before it was ready; see agent.log"

@@ -41,6 +41,9 @@ pub(crate) struct Measured {
     pub(crate) containers: BTreeSet<String>,
 }
 
+/// The ids of those containers whose numbers are worth a request.
+pub type Chosen = watch::Receiver<BTreeSet<String>>;
+
 /// Asks one engine's API for numbers, while it is decided that they come from there.
 #[derive(Debug)]
 pub(crate) struct Asker {
@@ -48,6 +51,8 @@ pub(crate) struct Asker {
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) origin: Arc<Origin>,
     pub(crate) measured: watch::Receiver<Measured>,
+    /// Of those containers, the ones to ask for; all of them where nobody chooses.
+    pub(crate) chosen: Option<Chosen>,
     /// How many streams there may be: [`MAX_STREAMS`].
     pub(crate) most: usize,
 }
@@ -82,7 +87,17 @@ impl Asker {
             was_full = is_full;
             // Tasks that were aborted.
             while tasks.try_join_next().is_some() {}
-            if self.measured.changed().await.is_err() {
+            let chosen = async {
+                match &mut self.chosen {
+                    Some(chosen) => chosen.changed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let changed = tokio::select! {
+                changed = self.measured.changed() => changed,
+                changed = chosen => changed,
+            };
+            if changed.is_err() {
                 return;
             }
         }
@@ -98,9 +113,11 @@ impl Asker {
         let measured = self.measured.clone();
         let wanted = self.measured.borrow_and_update();
         let for_all = BTreeSet::from([String::new()]);
+        let of_these = self.chosen.as_mut().map(|chosen| &wanted.containers & &chosen.borrow_and_update());
+        let containers = of_these.as_ref().unwrap_or(&wanted.containers);
         let names = match wanted.flavour {
-            Flavour::Podman if !wanted.containers.is_empty() => &for_all,
-            _ => &wanted.containers,
+            Flavour::Podman if !containers.is_empty() => &for_all,
+            _ => containers,
         };
         streams.retain(|name, task| {
             let stays = names.contains(name);
@@ -239,6 +256,10 @@ mod tests {
 
     impl Setup {
         fn start(most: usize) -> Self {
+            Self::choosing(None, most)
+        }
+
+        fn choosing(chosen: Option<Chosen>, most: usize) -> Self {
             let engine = FakeEngine::start();
             let client = Client::new(Endpoint::Unix(engine.socket().to_owned()));
             let (inbox, origin) = (Arc::default(), Arc::new(Origin::new(SourceChoice::Api)));
@@ -248,6 +269,7 @@ mod tests {
                 inbox: Arc::clone(&inbox),
                 origin: Arc::clone(&origin),
                 measured: measured.subscribe(),
+                chosen,
                 most,
             };
             let task = tokio::spawn(asker.run());
@@ -298,6 +320,19 @@ mod tests {
         setup.remove(&a);
         setup.wait_streams(&[&b, &late]).await;
         assert_eq!(setup.origin.counts().requests, 3);
+    }
+
+    #[tokio::test]
+    async fn only_those_that_were_chosen_are_asked_for() {
+        let chosen = watch::Sender::default();
+        let setup = Setup::choosing(Some(chosen.subscribe()), MAX_STREAMS);
+        let (a, b) = (setup.put("a"), setup.put("b"));
+        chosen.send_replace(BTreeSet::from([b.clone(), "no container".to_owned()]));
+        setup.wait_streams(&[&b]).await;
+        chosen.send_replace(BTreeSet::from([a.clone()]));
+        setup.wait_streams(&[&a]).await;
+        chosen.send_replace(BTreeSet::new());
+        setup.wait_streams(&[]).await;
     }
 
     #[tokio::test]

@@ -50,6 +50,7 @@ mod tracked;
 mod watch;
 mod work;
 
+pub use api::Chosen;
 pub use engines::{Discover, Engines, Which};
 pub use filter::{Filter, PatternError};
 pub use inbox::{Change, Inbox, Whereabouts};

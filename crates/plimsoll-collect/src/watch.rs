@@ -16,6 +16,7 @@ use plimsoll_model::agent::{Engine, EngineFacts, EngineState};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use crate::api::Chosen;
 use crate::inbox::{Change, Inbox};
 use crate::known::Known;
 use crate::lost::{Lost, chain};
@@ -82,6 +83,7 @@ pub struct Watcher {
     origin: Arc<Origin>,
     /// The containers whose numbers are wanted, for whoever asks the API for them.
     measured: watch::Sender<api::Measured>,
+    chosen: Option<Chosen>,
     status: Engine,
     /// Who it said it was.
     identity: Option<(Flavour, Option<String>)>,
@@ -122,6 +124,7 @@ impl Watcher {
             pace: Pace::default(),
             origin,
             measured: watch::Sender::default(),
+            chosen: None,
             identity: None,
             recent: Recent::default(),
             resume,
@@ -134,6 +137,13 @@ impl Watcher {
     #[must_use]
     pub fn with_pace(self, pace: Pace) -> Self {
         Self { pace, ..self }
+    }
+
+    /// As [`Watcher::new`], but where numbers come from the engine's API, only these containers' are asked for. Each
+    /// one costs the engine a stream.
+    #[must_use]
+    pub fn asking_only_for(self, chosen: Chosen) -> Self {
+        Self { chosen: Some(chosen), ..self }
     }
 
     /// Where the numbers of the engine's containers come from.
@@ -161,6 +171,7 @@ impl Watcher {
             inbox: Arc::clone(&self.inbox),
             origin: Arc::clone(&self.origin),
             measured: self.measured.subscribe(),
+            chosen: self.chosen.clone(),
             most: api::MAX_STREAMS,
         };
         let longest = match self.client.endpoint() {

@@ -30,7 +30,7 @@ pub const MAX_ANSWER: usize = 1024 * 1024;
 /// time enabled.
 #[derive(Clone, Debug)]
 pub struct Client {
-    transport: Arc<Transport>,
+    pub(crate) transport: Arc<Transport>,
     /// Set by [`Client::version`]; before that, paths have no prefix and the engine answers in its own newest version.
     negotiated: Arc<Mutex<Option<ApiVersion>>>,
 }
@@ -209,7 +209,7 @@ impl Client {
         podman::pods(&body).ok_or_else(|| self.reply(&path, "it is no JSON array", &body))
     }
 
-    fn path(&self, path: &str) -> String {
+    pub(crate) fn path(&self, path: &str) -> String {
         match *self.negotiated.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(version) => format!("/v{version}{path}"),
             None => path.to_owned(),
@@ -231,7 +231,7 @@ impl Client {
     }
 
     /// Recognizes the answer of an engine that refuses the version in the path.
-    fn refused_version(&self, path: &str, error: Error) -> Error {
+    pub(crate) fn refused_version(&self, path: &str, error: Error) -> Error {
         match error {
             Error::Status { endpoint, status: 400, message, .. }
                 if path.starts_with("/v1.") && message.to_ascii_lowercase().contains("version") =>
@@ -242,7 +242,7 @@ impl Client {
         }
     }
 
-    fn object<'de, T: Deserialize<'de>>(&self, path: &str, body: &'de [u8]) -> Result<T> {
+    pub(crate) fn object<'de, T: Deserialize<'de>>(&self, path: &str, body: &'de [u8]) -> Result<T> {
         match serde_json::from_slice::<Object<T>>(body) {
             Ok(Object(Some(object))) => Ok(object),
             Ok(Object(None)) => Err(self.reply(path, "it is no JSON object", body)),
@@ -250,7 +250,7 @@ impl Client {
         }
     }
 
-    fn reply(&self, path: &str, problem: &'static str, body: &[u8]) -> Error {
+    pub(crate) fn reply(&self, path: &str, problem: &'static str, body: &[u8]) -> Error {
         Error::Reply {
             endpoint: self.endpoint().clone(),
             doing: doing(path),

@@ -26,7 +26,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::context::{self, ContextError, DEFAULT};
-use crate::surroundings::{DOCKER_HOST, SYSTEM_SOCKET, USUAL, docker_host};
+use crate::surroundings::{CONTAINER_HOST, DOCKER_HOST, SYSTEM_SOCKET, USUAL, docker_host};
 use crate::{Endpoint, Flavour, Found, Surroundings};
 
 /// How many engines are found at most. What is beyond is a [`Problem`].
@@ -95,7 +95,7 @@ const PLAIN: [&str; 7] = ["default", "podman-machine-default", "qemu", "applehv"
 pub fn discover(surroundings: &Surroundings) -> Discovery {
     let mut search = Search::default();
     search.settings(&chooser(surroundings), chosen(surroundings));
-    search.settings("CONTAINER_HOST", container_host(surroundings));
+    search.settings(CONTAINER_HOST, container_host(surroundings));
     for (pattern, qualifier) in SYSTEM_PLACES {
         search.places(&surroundings.root, pattern, qualifier);
     }
@@ -143,7 +143,7 @@ fn chooser(surroundings: &Surroundings) -> String {
 }
 
 fn container_host(surroundings: &Surroundings) -> Option<Result<Found, ContextError>> {
-    let origin = "CONTAINER_HOST";
+    let origin = CONTAINER_HOST;
     let text = surroundings.container_host.as_deref().map(str::trim).filter(|text| !text.is_empty())?;
     let found = match text.parse() {
         Ok(endpoint) => Ok(Found { flavour: Some(Flavour::Podman), ..Found::new(endpoint, origin) }),

@@ -114,6 +114,17 @@ pub enum Error {
         /// The beginning of the answer: one line, bounded and escaped.
         excerpt: String,
     },
+    /// The engine asked a registry for an image and did not get it.
+    #[cfg(feature = "lifecycle")]
+    #[error("pulling {image} on {endpoint}: {message}")]
+    Pull {
+        /// The engine that was called.
+        endpoint: Endpoint,
+        /// The image that was asked for, shortened.
+        image: String,
+        /// The engine's own words: one line, bounded and escaped.
+        message: String,
+    },
     /// The engine and this client have no API version in common (any more): found while negotiating, or because the
     /// engine refused the version in a request's path, for example after an upgrade of the engine. Calling
     /// [`Client::version`](crate::Client::version) negotiates anew.

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::lenient::{Moment, Object, nested, scalar};
 use crate::percent::percent_encode;
-use crate::transport::{Stream, Transport};
+use crate::transport::{Stream, Transport, doing};
 use crate::types::without_slash;
 use crate::{Error, Result};
 
@@ -424,7 +424,7 @@ impl EventStream {
     }
 
     fn broken(&self, source: hyper::Error) -> Error {
-        self.transport.broken(&self.path, source)
+        self.transport.broken(doing(&self.path), source)
     }
 }
 

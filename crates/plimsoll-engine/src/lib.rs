@@ -3,7 +3,7 @@
 //! It asks Docker, Podman, or whatever speaks Docker's Engine API, what containers there are, what they are called, and
 //! what happens to them. The numbers come from the kernel and another crate; where that kernel is out of reach, the
 //! engine's own ([`Stats`], [`PodmanSample`]) take their place. It only ever reads: there is no way to make it send
-//! anything but a `GET`.
+//! anything but a `GET`, unless the feature `lifecycle` is on. That one is for programs that start containers themselves.
 //!
 //! Why our own: an agent must outlive its engine's quirks. Engines of ten years differ in what they leave out, and one
 //! container with an odd label must not hide the other two hundred. So every field is read for what it is worth
@@ -53,6 +53,8 @@ mod flavour;
 #[doc(hidden)]
 pub mod fuzzing;
 mod lenient;
+#[cfg(feature = "lifecycle")]
+pub mod lifecycle;
 mod percent;
 mod podman;
 mod ssh;

@@ -28,6 +28,8 @@ use serde::de::Deserializer;
 
 use crate::lenient::{Bounded, Count, Entries, Moment, Object, Scalar, nested, scalar};
 
+#[cfg(feature = "lifecycle")]
+pub(crate) use stream::Lines;
 pub(crate) use stream::MAX_LIBPOD_STATS;
 pub use stream::{MAX_STATS, SampleStream};
 

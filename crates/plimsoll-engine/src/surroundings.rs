@@ -9,6 +9,9 @@ use crate::{Certificates, Endpoint, EndpointError, Flavour};
 /// The variable that names the `docker` command's engine.
 pub(crate) const DOCKER_HOST: &str = "DOCKER_HOST";
 
+/// The variable that names Podman's engine.
+pub(crate) const CONTAINER_HOST: &str = "CONTAINER_HOST";
+
 /// The ports of `tcp://host` without a port, as the `docker` command completes it: without and with TLS.
 const DOCKER_PORTS: [u16; 2] = [2375, 2376];
 
@@ -95,6 +98,11 @@ impl Found {
             Endpoint::Ssh(ssh) => (ssh.socket.as_deref().and_then(Flavour::of_socket), ssh.host.clone()),
         };
         Self { endpoint, flavour, qualifier, origin: origin.to_owned() }
+    }
+
+    /// Whether the settings of the `docker` command name it, so that this command would talk to no other.
+    pub fn is_dockers_choice(&self) -> bool {
+        self.origin != USUAL && self.origin != CONTAINER_HOST
     }
 
     /// The same for the same engine, by whatever name its socket goes.

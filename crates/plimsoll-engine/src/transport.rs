@@ -1,7 +1,7 @@
 //! One `GET` over a kept or a fresh connection.
 //!
 //! This is the only place that builds a request, and the method is not an argument: the rest of the crate cannot ask an
-//! engine for anything but a reading.
+//! engine for anything but a reading. The exception has a feature of its own, `lifecycle`, and a module of that name.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::http::HeaderValue;
@@ -59,7 +59,7 @@ impl Default for Timeouts {
     }
 }
 
-type Sender = SendRequest<Empty<Bytes>>;
+type Sender = SendRequest<Full<Bytes>>;
 
 /// The way to one engine, with its idle connections.
 #[derive(Debug)]
@@ -114,39 +114,75 @@ impl Transport {
     /// The whole body of `GET path`, if the status is 2xx and the body is at most `limit` bytes long.
     pub(crate) async fn get(&self, path: &str, limit: usize) -> Result<Bytes> {
         let request = self.request(path)?;
+        let within = self.usual_time();
         if let Some(sender) = self.take_idle() {
-            match self.in_time(path, self.exchange(sender, request.clone(), limit)).await? {
+            let exchange = self.exchange(sender, request.clone(), limit);
+            match self.in_time(|| doing(path), within, exchange).await? {
                 // The engine closed it meanwhile, as it does when it restarts; its siblings fare no better.
                 Err(Failure::Head(_)) => self.idle().clear(),
-                outcome => return outcome.map_err(|failure| self.error(path, failure)),
+                outcome => return outcome.map_err(|failure| self.error(doing(path), failure)),
             }
         }
         let sender = self.connect().await?;
-        let outcome = self.in_time(path, self.exchange(sender, request, limit)).await?;
-        outcome.map_err(|failure| self.error(path, failure))
+        let exchange = self.exchange(sender, request, limit);
+        let outcome = self.in_time(|| doing(path), within, exchange).await?;
+        outcome.map_err(|failure| self.error(doing(path), failure))
     }
 
     /// `GET path` on a connection of its own, for an answer that has no end.
     pub(crate) async fn stream(&self, path: &str) -> Result<Stream> {
         let request = self.request(path)?;
         let mut sender = self.connect().await?;
-        let outcome = self.in_time(path, head(&mut sender, request)).await?;
-        let response = outcome.map_err(|failure| self.error(path, failure))?;
+        let head = head(&mut sender, request);
+        let outcome = self.in_time(|| doing(path), self.usual_time(), head).await?;
+        let response = outcome.map_err(|failure| self.error(doing(path), failure))?;
+        Ok(Stream { body: response.into_body(), _sender: sender })
+    }
+
+    /// A request that is no `GET`, and its whole answer. It has a connection of its own: one that a kept connection
+    /// swallowed could not be sent again, as the engine may have done what it says.
+    #[cfg(feature = "lifecycle")]
+    pub(crate) async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+        told: &str,
+        within: Duration,
+        limit: usize,
+    ) -> Result<Bytes> {
+        let sender = self.connect().await?;
+        let exchange = self.exchange(sender, request, limit);
+        let outcome = self.in_time(|| told.to_owned(), within, exchange).await?;
+        outcome.map_err(|failure| self.error(told.to_owned(), failure))
+    }
+
+    /// As [`send`](Self::send), for an answer that comes in bit by bit.
+    #[cfg(feature = "lifecycle")]
+    pub(crate) async fn send_for_stream(
+        &self,
+        request: Request<Full<Bytes>>,
+        told: &str,
+        within: Duration,
+    ) -> Result<Stream> {
+        let mut sender = self.connect().await?;
+        let head = head(&mut sender, request);
+        let outcome = self.in_time(|| told.to_owned(), within, head).await?;
+        let response = outcome.map_err(|failure| self.error(told.to_owned(), failure))?;
         Ok(Stream { body: response.into_body(), _sender: sender })
     }
 
     /// A broken connection in the middle of a [`Stream`].
-    pub(crate) fn broken(&self, path: &str, source: hyper::Error) -> Error {
-        self.error(path, Failure::Body(source))
+    pub(crate) fn broken(&self, told: String, source: hyper::Error) -> Error {
+        self.error(told, Failure::Body(source))
     }
 
-    fn request(&self, path: &str) -> Result<Request<Empty<Bytes>>> {
+    /// `GET path`.
+    pub(crate) fn request(&self, path: &str) -> Result<Request<Full<Bytes>>> {
         let uri: Uri = path.parse().map_err(|source| Error::Request {
             endpoint: self.endpoint.clone(),
             doing: doing(path),
             source,
         })?;
-        let mut request = Request::new(Empty::new());
+        let mut request = Request::new(Full::default());
         *request.method_mut() = Method::GET;
         *request.uri_mut() = uri;
         request.headers_mut().insert(header::HOST, self.host.clone());
@@ -158,7 +194,7 @@ impl Transport {
     async fn exchange(
         &self,
         mut sender: Sender,
-        request: Request<Empty<Bytes>>,
+        request: Request<Full<Bytes>>,
         limit: usize,
     ) -> std::result::Result<Bytes, Failure> {
         let outcome = match head(&mut sender, request).await {
@@ -227,16 +263,21 @@ impl Transport {
         }
     }
 
-    async fn in_time<T>(&self, path: &str, work: impl Future<Output = T>) -> Result<T> {
-        let after = self.timeouts.request * self.patience.load(Ordering::Relaxed);
-        timeout(after, work).await.map_err(|_| Error::Timeout {
-            endpoint: self.endpoint.clone(),
-            doing: doing(path),
-            after,
-        })
+    fn usual_time(&self) -> Duration {
+        self.timeouts.request * self.patience.load(Ordering::Relaxed)
     }
 
-    fn error(&self, path: &str, failure: Failure) -> Error {
+    pub(crate) async fn in_time<T>(
+        &self,
+        told: impl FnOnce() -> String,
+        after: Duration,
+        work: impl Future<Output = T>,
+    ) -> Result<T> {
+        let late = |_| Error::Timeout { endpoint: self.endpoint.clone(), doing: told(), after };
+        timeout(after, work).await.map_err(late)
+    }
+
+    fn error(&self, doing: String, failure: Failure) -> Error {
         // A server of TLS 1.3 may refuse this client's certificate when this client is through with its handshake.
         if let (Endpoint::Tls { certificates, .. }, Failure::Head(error) | Failure::Body(error)) =
             (&self.endpoint, &failure)
@@ -247,7 +288,7 @@ impl Transport {
                 return obstacle.at(self.endpoint.clone());
             }
         }
-        let (endpoint, doing) = (self.endpoint.clone(), doing(path));
+        let endpoint = self.endpoint.clone();
         match failure {
             Failure::Head(source) | Failure::Body(source) => Error::Transport { endpoint, doing, source },
             Failure::Status { status, message, .. } => Error::Status { endpoint, doing, status, message },
@@ -273,8 +314,12 @@ impl Transport {
 
 /// How a request is named in errors: without its query, and bounded.
 pub(crate) fn doing(path: &str) -> String {
-    let path = path.split('?').next().unwrap_or_default();
-    format!("GET {}", path.chars().take(MAX_SHOWN_PATH).collect::<String>())
+    format!("GET {}", shown(path))
+}
+
+/// A path without its query, and bounded.
+pub(crate) fn shown(path: &str) -> String {
+    path.split('?').next().unwrap_or_default().chars().take(MAX_SHOWN_PATH).collect()
 }
 
 async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
@@ -300,7 +345,7 @@ async fn handshake(
 /// Sends the request and reads the head of the answer; another status than 2xx is a failure.
 async fn head(
     sender: &mut Sender,
-    request: Request<Empty<Bytes>>,
+    request: Request<Full<Bytes>>,
 ) -> std::result::Result<Response<Incoming>, Failure> {
     sender.ready().await.map_err(Failure::Head)?;
     let response = sender.send_request(request).await.map_err(Failure::Head)?;

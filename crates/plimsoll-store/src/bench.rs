@@ -1,6 +1,10 @@
-//! Doors to the codec for its benchmark (`benches/codec.rs`). Only with the feature `bench`.
+//! Doors to the codec for its benchmark (`benches/codec.rs`), and a file for that of the queries. Only with the feature `bench`.
 
 #![allow(missing_docs, reason = "names and types say what these do, and nobody else uses them")]
+
+mod history;
+
+pub use history::write_history;
 
 use crate::block::{Block, ColumnKey, SeriesId};
 use crate::chunk::Chunk;

@@ -2,8 +2,8 @@
 //!
 //! The bytes are a format version and one zstd frame with a checksum of its content. Inside, as varints: the number of
 //! samples, the interval, the first time, the column of the steps between times less the interval; the number of columns;
-//! for each, in order of its key, what its key has over the key before and the length of its bytes; the bytes of all columns
-//! (see [`crate::column`]).
+//! for each, in order of its key, what its key has over the key before, and the length of its bytes, twice, odd where they
+//! begin with a unit; the bytes of all columns (see [`crate::column`]).
 
 use std::cell::RefCell;
 
@@ -98,7 +98,15 @@ impl ColumnKey {
 /// How the column with a key of this number is written. Statistics are told as what they are beyond what is expected of
 /// them, which is nearly always nothing (see [`crate::rollup`]).
 pub(crate) const fn kind_of(number: u32) -> Kind {
-    if number & 7 == Stat::Last as u32 || number >> 3 == SeriesId::ROW.0 { Kind::Steps } else { Kind::Plain }
+    const MEAN: u32 = Stat::Mean as u32;
+    const INCREASE: u32 = Stat::Increase as u32;
+    const COVERED: u32 = Stat::Covered as u32;
+    match number & 7 {
+        0 => Kind::Steps,
+        _ if number >> 3 == SeriesId::ROW.0 => Kind::Steps,
+        MEAN | INCREASE | COVERED => Kind::Folded,
+        _ => Kind::Plain,
+    }
 }
 
 /// Numbers of one kind at the times of a block.
@@ -160,16 +168,17 @@ impl Block {
     /// The block as it is stored. Its bounds ([`MAX_SAMPLES`], [`MAX_COLUMNS`], [`MAX_CELLS`]) are the caller's to keep:
     /// what is beyond them cannot be read again. Statistics that are 0 come back as absent.
     pub(crate) fn encode(&self) -> Sealed {
-        let mut bodies = Vec::new();
-        let mut columns = Vec::with_capacity(self.columns.len());
+        let mut packed = Packed::default();
+        let mut bytes = Vec::new();
         let mut values = 0;
         for column in &self.columns {
-            let from = bodies.len();
-            column::write(&mut bodies, kind_of(column.key.number()), &column.values);
-            columns.push((column.key.number(), bodies.len() - from));
+            let key = column.key.number();
+            bytes.clear();
+            column::write(&mut bytes, kind_of(key), &column.values);
+            packed.push(key, &bytes);
             values += column.values.iter().flatten().count() as u64;
         }
-        seal(self.interval, &self.times, &columns, &bodies, values)
+        packed.seal(self.interval, &self.times, values)
     }
 
     /// Reads a stored block: its times, and those of its columns that are wanted.
@@ -187,10 +196,10 @@ impl Block {
         let mut rest = content;
         let head = Head::read(&mut rest)?;
         let mut columns = Vec::new();
-        for &(key, length) in &head.columns {
+        for &Packing { key, length, has_unit } in &head.columns {
             let body = take_bytes(&mut rest, length)?;
             if wanted(key) {
-                let values = column::list(body, kind_of(key.number()), head.times.len())?;
+                let values = column::list(body, has_unit, kind_of(key.number()), head.times.len())?;
                 columns.push(Column { key, values });
             }
         }
@@ -204,7 +213,8 @@ impl Block {
     /// As [`Block::decode`].
     pub(crate) fn columns_of(bytes: &[u8]) -> Result<Vec<(ColumnKey, u64)>, Damaged> {
         let content = open(bytes)?;
-        Ok(Head::read(&mut content.as_slice()).ok_or(Damaged::Content)?.columns)
+        let head = Head::read(&mut content.as_slice()).ok_or(Damaged::Content)?;
+        Ok(head.columns.into_iter().map(|column| (column.key, column.length)).collect())
     }
 }
 
@@ -212,8 +222,14 @@ impl Block {
 pub(crate) struct Head {
     pub(crate) interval: Millis,
     pub(crate) times: Vec<Millis>,
-    /// Keys and lengths.
-    pub(crate) columns: Vec<(ColumnKey, u64)>,
+    pub(crate) columns: Vec<Packing>,
+}
+
+/// Where a column is among the bytes: behind the column before it.
+pub(crate) struct Packing {
+    pub(crate) key: ColumnKey,
+    pub(crate) length: u64,
+    pub(crate) has_unit: bool,
 }
 
 impl Head {
@@ -225,7 +241,7 @@ impl Head {
         let steps = take_bytes(rest, length)?;
         let mut times = Vec::with_capacity(samples);
         let mut at = first;
-        for step in column::list(steps, Kind::Steps, samples)? {
+        for step in column::list(steps, false, Kind::Steps, samples)? {
             at = at.wrapping_add(interval).wrapping_add(unzigzag(step?));
             times.push(at);
         }
@@ -242,50 +258,64 @@ impl Head {
                 return None;
             }
             number = number.checked_add(over)?;
-            columns.push((ColumnKey::from_number(number)?, take(rest)?));
+            let length = take(rest)?;
+            let key = ColumnKey::from_number(number)?;
+            columns.push(Packing { key, length: length >> 1, has_unit: length & 1 == 1 });
         }
         Some(Self { interval, times, columns })
     }
 }
 
-/// Puts a block together from columns that are bytes already: their keys with their lengths, and the bytes.
-pub(crate) fn seal(
-    interval: Millis,
-    times: &[Millis],
-    columns: &[(u32, usize)],
-    bodies: &[u8],
-    values: u64,
-) -> Sealed {
-    let first = times.first().copied().unwrap_or_default();
-    let mut content = Vec::with_capacity(bodies.len() + 4 * columns.len() + 2 * times.len() + 32);
-    put(&mut content, times.len() as u64);
-    put(&mut content, zigzag(interval));
-    // The first step is an interval, too.
-    put(&mut content, zigzag(first.wrapping_sub(interval)));
-    let mut before = first.wrapping_sub(interval);
-    let mut steps = Vec::with_capacity(times.len());
-    for &at in times {
-        steps.push(Some(zigzag(at.wrapping_sub(before).wrapping_sub(interval))));
-        before = at;
+/// Columns on their way into a block.
+#[derive(Default)]
+pub(crate) struct Packed {
+    /// Of each column its key, the length of its bytes, and whether they begin with a unit.
+    columns: Vec<(u32, usize, bool)>,
+    bytes: Vec<u8>,
+}
+
+impl Packed {
+    /// Takes a finished column. Columns come by key, ascending.
+    pub(crate) fn push(&mut self, key: u32, column: &[u8]) {
+        let from = self.bytes.len();
+        let has_unit = column::pack(&mut self.bytes, column, kind_of(key));
+        self.columns.push((key, self.bytes.len() - from, has_unit));
     }
-    let mut bytes = Vec::with_capacity(2 * times.len());
-    column::write(&mut bytes, Kind::Steps, &steps);
-    put(&mut content, bytes.len() as u64);
-    content.extend_from_slice(&bytes);
-    put(&mut content, columns.len() as u64);
-    let mut number = 0;
-    for &(key, length) in columns {
-        put(&mut content, u64::from(key.wrapping_sub(number)));
-        put(&mut content, length as u64);
-        number = key;
-    }
-    content.extend_from_slice(bodies);
-    Sealed {
-        first,
-        last: times.last().copied().unwrap_or_default(),
-        samples: u32::try_from(times.len()).unwrap_or(u32::MAX),
-        values,
-        bytes: compress(&content),
+
+    /// Puts the block together.
+    pub(crate) fn seal(&self, interval: Millis, times: &[Millis], values: u64) -> Sealed {
+        let first = times.first().copied().unwrap_or_default();
+        let mut content =
+            Vec::with_capacity(self.bytes.len() + 4 * self.columns.len() + 2 * times.len() + 32);
+        put(&mut content, times.len() as u64);
+        put(&mut content, zigzag(interval));
+        // The first step is an interval, too.
+        put(&mut content, zigzag(first.wrapping_sub(interval)));
+        let mut before = first.wrapping_sub(interval);
+        let mut steps = Vec::with_capacity(times.len());
+        for &at in times {
+            steps.push(Some(zigzag(at.wrapping_sub(before).wrapping_sub(interval))));
+            before = at;
+        }
+        let mut bytes = Vec::with_capacity(2 * times.len());
+        column::write(&mut bytes, Kind::Steps, &steps);
+        put(&mut content, bytes.len() as u64);
+        content.extend_from_slice(&bytes);
+        put(&mut content, self.columns.len() as u64);
+        let mut number = 0;
+        for &(key, length, has_unit) in &self.columns {
+            put(&mut content, u64::from(key.wrapping_sub(number)));
+            put(&mut content, (length as u64) << 1 | u64::from(has_unit));
+            number = key;
+        }
+        content.extend_from_slice(&self.bytes);
+        Sealed {
+            first,
+            last: times.last().copied().unwrap_or_default(),
+            samples: u32::try_from(times.len()).unwrap_or(u32::MAX),
+            values,
+            bytes: compress(&content),
+        }
     }
 }
 
@@ -334,5 +364,114 @@ pub(crate) fn open(bytes: &[u8]) -> Result<Vec<u8>, Damaged> {
             decompressor.decompress(frame, MAX_BYTES).map_err(|_| Damaged::Frame)
         }),
         Some((&version, _)) => Err(Damaged::Version(version)),
+    }
+}
+
+/// A block that is the same for ever: what a stored file of each format version is made of in tests.
+#[cfg(test)]
+pub(crate) fn sample() -> Block {
+    const SAMPLES: u64 = 300;
+    let times =
+        (0..SAMPLES).map(|n| 1_700_000_000_000 + n.cast_signed() * 1000 + i64::from(n % 7 == 3)).collect();
+    let column = |series, stat, value: &dyn Fn(u64) -> Option<u64>| Column {
+        key: ColumnKey { series: SeriesId(series), stat },
+        values: (0..SAMPLES).map(value).collect(),
+    };
+    let columns = vec![
+        column(1, Stat::Last, &|_| Some(7)),
+        column(2, Stat::Last, &|n| Some(n * n % 91 * 4096)),
+        column(2, Stat::Max, &|n| (n % 50 == 9).then_some(n * 4096)),
+        column(2, Stat::Mean, &|n| (n % 3 == 1).then_some(n % 17 + 1)),
+        column(3, Stat::Last, &|n| (n % 100 < 60).then_some(u64::MAX - n)),
+        column(70_000, Stat::Last, &|n| (n > 250).then_some(1_000_000 * n)),
+    ];
+    Block { interval: 1000, times, columns }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_block_comes_back_whole_or_in_part() {
+        let block = sample();
+        let sealed = block.encode();
+        assert_eq!((sealed.first, sealed.last, sealed.samples), (block.times[0], block.times[299], 300));
+        assert_eq!(Block::decode(&sealed.bytes, |_| true), Ok(block.clone()));
+        let key = ColumnKey::last(SeriesId(2));
+        let part = Block::decode(&sealed.bytes, |asked| asked == key).unwrap();
+        assert_eq!((part.columns.len(), part.column(key)), (1, block.column(key)));
+        let keys: Vec<_> =
+            Block::columns_of(&sealed.bytes).unwrap().into_iter().map(|(key, _)| key).collect();
+        assert_eq!(keys, block.columns.iter().map(|column| column.key).collect::<Vec<_>>());
+        // The step of one value, and no unit.
+        assert_eq!(Block::columns_of(&sealed.bytes).unwrap()[0].1, 1);
+    }
+
+    #[test]
+    fn a_block_of_nothing_is_a_block() {
+        let block = Block { interval: 1000, ..Block::default() };
+        assert_eq!(Block::decode(&block.encode().bytes, |_| true), Ok(block));
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed() {
+        let bytes = sample().encode().bytes;
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let read = Block::decode(&flipped, |_| true);
+            // Zstandard has bits that mean nothing; then what is read is what was written.
+            assert!(read.is_err() || read == Ok(sample()), "bit {bit}");
+        }
+        for length in 0..bytes.len() {
+            assert!(Block::decode(&bytes[..length], |_| true).is_err(), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn another_version_is_told_from_damage() {
+        let mut bytes = sample().encode().bytes;
+        bytes[0] = 2;
+        assert_eq!(Block::decode(&bytes, |_| true), Err(Damaged::Version(2)));
+        assert_eq!(Block::decode(&[], |_| true), Err(Damaged::Frame));
+    }
+
+    #[test]
+    fn what_claims_to_be_large_is_refused() {
+        let content = |numbers: &[u64]| {
+            let mut content = Vec::new();
+            for number in numbers {
+                put(&mut content, *number);
+            }
+            compress(&content)
+        };
+        let samples = MAX_SAMPLES as u64;
+        for (what, bytes) in [
+            ("samples", content(&[samples + 1, 2, 2, 0, 0])),
+            ("columns", content(&[1, 2, 2, 0, MAX_COLUMNS as u64 + 1])),
+            ("values", content(&[samples, 2, 2, 0, MAX_COLUMNS as u64])),
+            ("a column's length", content(&[1, 2, 2, 0, 1, 8, u64::MAX])),
+            ("the times' length", content(&[1, 2, 2, u64::MAX])),
+            ("a key", content(&[1, 2, 2, 0, 1, u64::MAX, 0])),
+            ("a statistic", content(&[1, 2, 2, 0, 1, 7, 0])),
+            ("the same key again", content(&[1, 2, 2, 0, 2, 8, 0, 0, 0])),
+        ] {
+            assert_eq!(Block::decode(&bytes, |_| true), Err(Damaged::Content), "{what}");
+        }
+        assert_eq!(Block::decode(&compress(&vec![0; MAX_BYTES + 1]), |_| true), Err(Damaged::Frame));
+    }
+
+    proptest! {
+        #[test]
+        fn anything_is_read_or_refused(bytes: Vec<u8>, content in proptest::collection::vec(0_u8..20, 0..200)) {
+            for bytes in [bytes, compress(&content)] {
+                let _ = Block::decode(&bytes, |_| true);
+                let _ = Block::columns_of(&bytes);
+                let _ = crate::open::OpenColumns::resume(&bytes);
+            }
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! Columns that are being written, and their times: what an open chunk and a growing block of a coarser tier have in common.
 
 use crate::block::{
-    Block, Column, ColumnKey, Damaged, Head, MAX_CELLS, MAX_COLUMNS, MAX_SAMPLES, Sealed, SeriesId, Stat,
-    kind_of, open, seal,
+    Block, Column, ColumnKey, Damaged, Head, MAX_CELLS, MAX_COLUMNS, MAX_SAMPLES, Packed, Sealed, SeriesId,
+    Stat, kind_of, open,
 };
 use crate::column::{self, Cursor, Kind};
 use crate::tier::Millis;
@@ -78,12 +78,12 @@ impl OpenColumns {
         let samples = head.times.len() as u16;
         let mut columns = Vec::with_capacity(head.columns.len());
         let mut bodies = Vec::with_capacity(head.columns.len());
-        for (key, length) in head.columns {
-            let key = key.number();
-            let body = take_bytes(&mut rest, length)?;
-            let cursor = Cursor::resume(body, kind_of(key), samples)?;
+        for column in head.columns {
+            let key = column.key.number();
+            let body = column::unpack(take_bytes(&mut rest, column.length)?, column.has_unit, kind_of(key))?;
+            let cursor = Cursor::resume(&body, kind_of(key), samples)?;
             columns.push(OpenColumn { cursor, key, body: bodies.len() as u32 });
-            bodies.push(body.to_vec());
+            bodies.push(body);
         }
         Some(Self { interval: head.interval, times: head.times, columns, bodies })
     }
@@ -117,15 +117,14 @@ impl OpenColumns {
 
     /// What is stored.
     pub(crate) fn seal(&self, values: u64) -> Sealed {
-        let mut bytes =
-            Vec::with_capacity(self.bodies.iter().map(Vec::len).sum::<usize>() + self.columns.len());
-        let mut columns = Vec::with_capacity(self.columns.len());
+        let mut packed = Packed::default();
+        let mut bytes = Vec::new();
         for column in &self.columns {
-            let from = bytes.len();
+            bytes.clear();
             self.write(column, &mut bytes);
-            columns.push((column.key, bytes.len() - from));
+            packed.push(column.key, &bytes);
         }
-        seal(self.interval, &self.times, &columns, &bytes, values)
+        packed.seal(self.interval, &self.times, values)
     }
 
     /// What is stored, where the values were not counted as they came: those of series, without statistics.
@@ -138,7 +137,7 @@ impl OpenColumns {
             let count =
                 |value: Option<u64>, count: usize| values += if value.is_some() { count as u64 } else { 0 };
             // What was just written is a column.
-            let _ = column::read(&bytes, kind_of(column.key), self.times.len(), count);
+            let _ = column::read(&bytes, false, kind_of(column.key), self.times.len(), count);
         }
         self.seal(values)
     }
@@ -156,7 +155,7 @@ impl OpenColumns {
         let kind = kind_of(key);
         let mut position = self.find(key);
         for (sample, value) in (from..).zip(values) {
-            let is_nothing = value.is_none() || kind == Kind::Plain && value == Some(0);
+            let is_nothing = value.is_none() || kind != Kind::Steps && value == Some(0);
             let at = match position {
                 Ok(at) => at,
                 Err(_) if is_nothing => continue,
@@ -171,7 +170,7 @@ impl OpenColumns {
             match (kind, value) {
                 (Kind::Steps, Some(value)) => cursor.step(bytes, sample, value),
                 (Kind::Steps, None) => cursor.absent(bytes, sample),
-                (Kind::Plain, value) => cursor.plain(bytes, sample, value.unwrap_or(0)),
+                (Kind::Plain | Kind::Folded, value) => cursor.plain(bytes, sample, value.unwrap_or(0)),
             }
         }
     }
@@ -195,7 +194,7 @@ impl OpenColumns {
             let Some(key) = ColumnKey::from_number(column.key).filter(|key| wanted(*key)) else { continue };
             bytes.clear();
             self.write(column, &mut bytes);
-            if let Some(values) = column::list(&bytes, kind_of(column.key), self.times.len()) {
+            if let Some(values) = column::list(&bytes, false, kind_of(column.key), self.times.len()) {
                 columns.push(Column { key, values });
             }
         }

@@ -4,6 +4,7 @@
 //! - [`proxy`]: records what is asked of a real engine;
 //! - [`docker`]: containers of a real engine, removed when the test ends;
 //! - [`podman`]: a Podman of its own, with its API and its containers;
+//! - [`registry`]: a registry of images of its own;
 //! - [`dockerd`]: a Docker engine of the test's own, to be restarted, hung and killed;
 //! - [`churn`] and [`noise`]: containers and engines that would wear an agent out, and [`footprint`]: whether they do;
 //! - [`tree`]: captured directory trees as one text file;
@@ -35,6 +36,7 @@ mod image;
 pub mod noise;
 pub mod podman;
 pub mod proxy;
+pub mod registry;
 pub mod tree;
 mod wait;
 

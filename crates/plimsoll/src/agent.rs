@@ -16,6 +16,7 @@ use tracing::{info, warn};
 
 use crate::failure::Failure;
 use crate::pipeline::{self, BUILD, Pipeline};
+use crate::recorder::{self, Asker};
 use crate::settings::Settings;
 use crate::settings::value::NONE;
 use crate::text::printable;
@@ -42,11 +43,13 @@ async fn serve(settings: &Settings, began: Instant) -> anyhow::Result<ExitCode> 
         settings.interval,
         settings.profile.name()
     );
-    let pipeline = Pipeline::start(settings, selection.clone())?;
+    let history = recorder::open(settings);
+    let pipeline = Pipeline::start_after(settings, selection.clone(), history.past())?;
     info!("{}", pipeline.cgroups);
+    let recorder = history.record(pipeline.samples.clone(), Arc::clone(&pipeline.inbox))?;
     let without_engine = settings.engine == [NONE];
-    let history = Err(NoHistory::Off);
-    let backend = Arc::new(Agent { samples: pipeline.samples.clone(), without_engine, history });
+    let backend =
+        Arc::new(Agent { samples: pipeline.samples.clone(), history: recorder.asker(), without_engine });
     let openmetrics_created = settings.openmetrics_created;
     let app = App { backend, selection, openmetrics_created, limits: Limits::default() };
     info!("serving http://{address}/ (metrics at http://{address}/metrics)");
@@ -57,6 +60,8 @@ async fn serve(settings: &Settings, began: Instant) -> anyhow::Result<ExitCode> 
     let told = tokio::spawn(async move { tell(&*samples.ready().await, began) });
     let served = plimsoll_web::serve(listener, app, ended).await;
     told.abort();
+    // What was sampled last is written before the program ends.
+    drop(recorder);
     served.with_context(|| format!("cannot serve {address}"))?;
     info!("ended");
     Ok(ExitCode::SUCCESS)
@@ -105,9 +110,9 @@ fn bind(address: SocketAddr) -> Result<tokio::net::TcpListener, Failure> {
 /// What the web server asks.
 struct Agent {
     samples: Samples,
+    history: Asker,
     /// Whether no engine is wanted, so that none is missing.
     without_engine: bool,
-    history: Result<History, NoHistory>,
 }
 
 impl Backend for Agent {
@@ -125,6 +130,6 @@ impl Backend for Agent {
     }
 
     fn history(&self) -> Result<History, NoHistory> {
-        self.history.clone()
+        self.history.history()
     }
 }

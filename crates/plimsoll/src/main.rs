@@ -21,6 +21,7 @@ mod logging;
 mod metrics;
 mod output;
 mod pipeline;
+mod recorder;
 mod settings;
 mod stats;
 mod sub;

@@ -11,6 +11,7 @@ use plimsoll_collect::{
 use plimsoll_kernel::{Kernel, Roots};
 use plimsoll_model::agent::{Build, Engine, Source};
 use plimsoll_model::container::LabelChoice;
+use plimsoll_model::lifecycle::Past;
 use plimsoll_model::{Collector, ContainerRow, Selection, Slot, Snapshot, State};
 use tokio::task::JoinHandle;
 
@@ -38,6 +39,8 @@ const UNTIL_NUMBERS: Duration = Duration::from_secs(6);
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     pub(crate) samples: Samples,
+    /// Where the sampler is told of changes.
+    pub(crate) inbox: Arc<Inbox>,
     /// Where cgroups were found, and of which kind.
     pub(crate) cgroups: String,
     /// Whether no engine is wanted.
@@ -78,7 +81,7 @@ pub(crate) fn selection(settings: &Settings) -> Selection {
     selection
 }
 
-fn options(settings: &Settings, selection: Selection) -> anyhow::Result<Options> {
+fn options(settings: &Settings, selection: Selection, past: Past) -> anyhow::Result<Options> {
     let filter = Filter::default()
         .include_names(&settings.include_name)?
         .include_images(&settings.include_image)?
@@ -88,13 +91,18 @@ fn options(settings: &Settings, selection: Selection) -> anyhow::Result<Options>
         .exclude_labels(&settings.exclude_label)?;
     let labels =
         LabelChoice { all: settings.labels.iter().any(|key| key == "*"), keys: settings.labels.clone() };
-    let past = Arc::default();
+    let past = Arc::new(past);
     Ok(Options { source: settings.source, selection, filter, labels, build: BUILD, past })
 }
 
 impl Pipeline {
     /// Starts to listen and to sample. Needs a tokio runtime.
     pub(crate) fn start(settings: &Settings, selection: Selection) -> anyhow::Result<Self> {
+        Self::start_after(settings, selection, Past::default())
+    }
+
+    /// The same, where something is known of containers' lives before.
+    pub(crate) fn start_after(settings: &Settings, selection: Selection, past: Past) -> anyhow::Result<Self> {
         let without_engine = settings.engine == [NONE];
         let kernel = Kernel::probe(roots(settings), &selection);
         let (cgroups, recogniser) = match &kernel {
@@ -112,14 +120,14 @@ impl Pipeline {
         if let Err(error) = &kernel {
             tracing::warn!("{error}; numbers come from the engines' API alone, which knows fewer of them");
         }
-        let options = options(settings, selection)?;
+        let options = options(settings, selection, past)?;
         let inbox = Arc::new(Inbox::default());
         let sampler = Sampler::new(kernel, options.clone(), Arc::clone(&inbox));
         let (thread, samples) =
             SamplerThread::start(sampler, settings.interval).context("cannot start the sampler's thread")?;
-        let engines = Engines::new(engines::which(settings), recogniser, options, inbox);
+        let engines = Engines::new(engines::which(settings), recogniser, options, Arc::clone(&inbox));
         let engines = tokio::spawn(engines.run());
-        Ok(Self { samples, cgroups, without_engine, thread: Some(thread), engines })
+        Ok(Self { samples, inbox, cgroups, without_engine, thread: Some(thread), engines })
     }
 
     /// Waits for the first complete sample, and insists that somebody told what is in it: an engine, or the cgroups

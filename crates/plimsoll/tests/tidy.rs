@@ -111,11 +111,72 @@ fn parsers_do_not_read() {
     forbid("plimsoll-engine", "/lenient", &["tokio", "hyper", "std::fs"], "parsing is a function of bytes");
 }
 
+/// As [`forbid`], but for what lies in a place where it is allowed.
+fn forbid_outside(name: &str, place: &str, words: &[&str], why: &str) {
+    for (path, code) in sources(name) {
+        if !path.to_string_lossy().contains(place) {
+            for word in words {
+                assert!(!code.contains(word), "{} has {word}: {why}", path.display());
+            }
+        }
+    }
+}
+
 #[test]
 fn the_engine_is_only_asked_to_tell() {
     let words =
         ["Method::POST", "Method::PUT", "Method::DELETE", "\"POST\"", "\"PUT\"", "\"DELETE\"", ".method("];
-    forbid("plimsoll-engine", "", &words, "the agent asks an engine for GETs alone");
+    let why = "an engine is asked for GETs alone, but for the feature `lifecycle`";
+    forbid_outside("plimsoll-engine", "/src/lifecycle", &words, why);
+}
+
+#[test]
+fn the_agent_changes_no_container() {
+    // The one type that can, and the module that it is in.
+    let words = ["ContainerControl", "engine::lifecycle", "engine::{lifecycle"];
+    for (name, _) in ARROWS {
+        let place = match *name {
+            "plimsoll" => "/src/docker/",
+            "plimsoll-engine" => "/src/lifecycle",
+            _ => "nowhere",
+        };
+        forbid_outside(name, place, &words, "only the library starts and stops containers");
+    }
+}
+
+#[test]
+fn the_environment_is_read_in_two_places() {
+    let words = ["env::var", "env::vars", "env::set_var"];
+    let free = ["plimsoll", "plimsoll-testkit", "plimsoll-fuzz"];
+    for (name, _) in ARROWS.iter().filter(|(name, _)| !free.contains(name)) {
+        forbid(name, "", &words, "only the program and DockerSupport::new read the environment");
+    }
+    // The settings of the program; and the library's promise to find the engine that `docker` would talk to, which
+    // variables decide.
+    let places = ["/src/settings/environment.rs", "/src/docker/environment.rs"];
+    for (path, code) in sources("plimsoll") {
+        let is_allowed = places.iter().any(|place| path.to_string_lossy().ends_with(place));
+        assert!(is_allowed || !words.iter().any(|word| code.contains(word)), "{} reads it", path.display());
+    }
+}
+
+#[test]
+fn the_library_alone_brings_no_server_and_no_command_line() {
+    let tree = |features: &[&str]| {
+        let args = ["tree", "--offline", "-p", "plimsoll", "--edges", "normal", "--prefix", "none"];
+        let output = Command::new(env!("CARGO")).args(args).args(features).current_dir(root()).output();
+        let output = output.expect("cargo runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let of_the_program =
+        ["axum", "clap", "plimsoll-web", "plimsoll-wire", "toml", "tracing-subscriber", "anyhow"];
+    let (library, whole) = (tree(&["--no-default-features", "--features", "docker"]), tree(&[]));
+    for name in of_the_program {
+        assert!(whole.iter().any(|found| found == name), "{name} is in no tree any more: look for another");
+        assert!(!library.iter().any(|found| found == name), "the library alone brings {name}");
+    }
 }
 
 #[test]

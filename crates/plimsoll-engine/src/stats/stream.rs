@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http_body_util::BodyExt;
 
 use crate::Result;
-use crate::transport::{Stream, Transport};
+use crate::transport::{Stream, Transport, doing};
 
 /// The largest sample of one container that is looked at, in bytes: three hundred times an ordinary one.
 pub const MAX_STATS: usize = 1024 * 1024;
@@ -16,7 +16,7 @@ pub(crate) const MAX_LIBPOD_STATS: usize = 4 * 1024 * 1024;
 
 /// Cuts a stream of bytes into lines. Unlike events, every engine ends a sample with a newline.
 #[derive(Debug)]
-struct Lines {
+pub(crate) struct Lines {
     /// The line so far, never longer than the limit.
     line: Vec<u8>,
     limit: usize,
@@ -26,12 +26,12 @@ struct Lines {
 }
 
 impl Lines {
-    fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Self { line: Vec::new(), limit, skipping: false, skipped: 0 }
     }
 
     /// Takes the next bytes and hands every line that is complete to `found`.
-    fn push(&mut self, mut bytes: &[u8], mut found: impl FnMut(&[u8])) {
+    pub(crate) fn push(&mut self, mut bytes: &[u8], mut found: impl FnMut(&[u8])) {
         while let Some(end) = bytes.iter().position(|&byte| byte == b'\n') {
             let (head, rest) = bytes.split_at(end);
             bytes = &rest[1..];
@@ -64,7 +64,7 @@ impl Lines {
     }
 
     /// The end of the stream: what is there is a line, with or without its newline.
-    fn finish(&mut self, mut found: impl FnMut(&[u8])) {
+    pub(crate) fn finish(&mut self, mut found: impl FnMut(&[u8])) {
         if !self.skipping && !self.line.is_empty() {
             found(&self.line);
         }
@@ -131,7 +131,7 @@ impl<T> SampleStream<T> {
                 Some(Ok(frame)) => lines.push(&frame.into_data().unwrap_or_default(), take),
                 Some(Err(source)) => {
                     self.ended = true;
-                    return Err(self.transport.broken(&self.path, source));
+                    return Err(self.transport.broken(doing(&self.path), source));
                 }
                 None => {
                     lines.finish(&mut take);

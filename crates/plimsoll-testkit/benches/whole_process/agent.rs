@@ -71,6 +71,7 @@ impl Agent {
             .args(["--engine", &format!("unix://{}", engine.display())])
             .args(["--listen", &address.to_string()])
             .args(["--include-name", pattern])
+            .args(["--history", "off"])
             .args(arguments)
             .args(["--log-level", "warn", "--config", "/dev/null"])
             .env_clear()
@@ -145,6 +146,14 @@ impl Agent {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
         let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kibibytes * 1024)
+    }
+
+    /// Bytes that it has had written to disk.
+    pub(crate) fn written(&self) -> anyhow::Result<u64> {
+        let io = fs::read_to_string(self.proc("io"))?;
+        let line =
+            io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).context("no write_bytes")?;
+        Ok(line.trim().parse()?)
     }
 
     pub(crate) fn threads_and_descriptors(&self) -> anyhow::Result<String> {

@@ -24,6 +24,7 @@ mod abuse;
 mod agent;
 mod api;
 mod containers;
+mod history;
 mod interrupt;
 mod options;
 mod table;
@@ -75,6 +76,7 @@ fn measure(options: &Options) -> anyhow::Result<()> {
     let mut table = Table::default();
     starts(options, &fleet, &mut table)?;
     quiet_minute(options, &fleet, &mut table)?;
+    history::measure(options, &fleet, &mut table)?;
     if options.awake > 0 {
         let awake = Fleet::start_awake(options)?;
         all_awake(options, &awake, &mut table)?;

@@ -19,7 +19,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// An agent on a free port.
-pub(crate) const LISTENING: [&str; 3] = ["agent", "--listen", "127.0.0.1:0"];
+pub(crate) const LISTENING: [&str; 5] = ["agent", "--listen", "127.0.0.1:0", "--history", "off"];
 
 /// An agent on a free port of this machine. It is killed when this is dropped.
 #[derive(Debug)]

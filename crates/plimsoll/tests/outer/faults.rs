@@ -15,7 +15,7 @@ use crate::machine::{Machine, containers};
 use crate::process::{COMMAND_MAX, Lines, Running, command, command_of_nobody, finish, run, run_with};
 
 #[track_caller]
-fn says(message: &str, parts: &[&str]) {
+pub(crate) fn says(message: &str, parts: &[&str]) {
     for part in parts {
         assert!(message.contains(part), "{part:?} is missing: {message}");
     }
@@ -234,7 +234,7 @@ fn without_permission() {
 }
 
 /// Whether a user without rights can be had here, and reaches the binary.
-fn can_run_as_nobody() -> bool {
+pub(crate) fn can_run_as_nobody() -> bool {
     let all_may_enter =
         |path: &Path| std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o001 != 0);
     let binary = Path::new(env!("CARGO_BIN_EXE_plimsoll"));

@@ -13,6 +13,7 @@ mod engines;
 mod exposition;
 mod faults;
 mod generated;
+mod history;
 mod machine;
 mod process;
 mod settings;

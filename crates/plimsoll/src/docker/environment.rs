@@ -1,0 +1,34 @@
+//! The environment: the one place of the library that reads it.
+//!
+//! A library does not read its program's environment, with one exception: [`DockerSupport::new`](super::DockerSupport::new)
+//! promises the engine that the `docker` command would talk to, and that is decided by variables. Who wants none of that
+//! names the engine with [`DockerSupport::connect`](super::DockerSupport::connect).
+
+use std::path::PathBuf;
+
+use plimsoll_engine::Surroundings;
+
+/// Where engines are, by the variables of the `docker` and `podman` commands: `DOCKER_HOST`, `DOCKER_CONTEXT`,
+/// `DOCKER_CONFIG`, `DOCKER_TLS_VERIFY`, `DOCKER_CERT_PATH`, `CONTAINER_HOST`, `XDG_RUNTIME_DIR` and `HOME`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one function of the library that reads the environment"
+)]
+pub(super) fn surroundings() -> Surroundings {
+    let given = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let path = |name: &str| given(name).map(PathBuf::from);
+    // An address of other characters is none; that it is none is told when it is used.
+    let text = |name: &str| given(name).map(|value| value.to_string_lossy().into_owned());
+    Surroundings {
+        home: path("HOME"),
+        xdg_runtime_dir: path("XDG_RUNTIME_DIR"),
+        docker_config: path("DOCKER_CONFIG"),
+        docker_host: text("DOCKER_HOST"),
+        docker_context: text("DOCKER_CONTEXT"),
+        docker_tls_verify: given("DOCKER_TLS_VERIFY").is_some(),
+        docker_cert_path: path("DOCKER_CERT_PATH"),
+        container_host: text("CONTAINER_HOST"),
+        // The user's number only makes names of engines, which nobody sees here.
+        ..Surroundings::default()
+    }
+}
