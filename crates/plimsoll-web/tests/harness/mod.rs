@@ -160,7 +160,7 @@ impl Client {
 
     /// Reads more; false when the server has closed or cut the connection.
     pub(crate) async fn more(&mut self) -> bool {
-        let mut chunk = [0; 65536];
+        let mut chunk = vec![0; 65536];
         let read = tokio::time::timeout(FAR_TOO_LONG, self.stream.read(&mut chunk)).await;
         match read.expect("neither an answer nor an end") {
             Ok(count) if count > 0 => {
