@@ -64,7 +64,7 @@ pub fn write_history(path: &Path, containers: u32, until: Millis) -> Result<(), 
                 chunk.push(at, &row);
             }
             seal(&mut chunk, until)?;
-            file.touch_container(number, until)
+            file.touch_container(number, week, until)
         })?;
     }
     file.checkpoint()

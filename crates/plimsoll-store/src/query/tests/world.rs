@@ -131,7 +131,7 @@ impl World {
             self.file.put_journal(&record.bytes).unwrap();
         }
         if let Some((last, _)) = samples.last() {
-            self.file.touch_container(container, *last).unwrap();
+            self.file.touch_container(container, *last, *last).unwrap();
         }
     }
 
