@@ -17,7 +17,7 @@ use crate::fetch::{Source, Stretch};
 use crate::file::ContainerRecord;
 use crate::history::Asking;
 use crate::query::Selector;
-use crate::query::select::{HOST, select};
+use crate::query::select::{HOST, Newest, select};
 use crate::rollup;
 use crate::{Error, Millis, Range, Tier};
 
@@ -31,7 +31,8 @@ pub(crate) fn at(asking: &Asking<'_>, at: Millis) -> Result<Snapshot, Error> {
     let places = places(directory);
     // As far back as a point of the coarsest tier may begin.
     let around = Range { from: at.saturating_sub(2 * 3_600_000), until: at.saturating_add(1) };
-    let chosen = select(directory, &asking.newest(), &Selector::default(), around)?;
+    let newest = asking.newest();
+    let chosen = select(directory, &newest, &Selector::default(), around)?;
     let found = asking.for_each(&chosen, |source, chosen| {
         let mut rows = Vec::new();
         for (member, span) in chosen.line.containers.iter().zip(&chosen.members) {
@@ -39,7 +40,7 @@ pub(crate) fn at(asking: &Asking<'_>, at: Millis) -> Result<Snapshot, Error> {
             if !span.range.contains(at) {
                 continue;
             }
-            if let Some(moment) = moment(source, &places, span.container, at)? {
+            if let Some(moment) = moment(source, &newest, &places, span.container, at)? {
                 rows.push((record.id, row(&moment, &places, record, &member.name)));
             }
         }
@@ -50,7 +51,7 @@ pub(crate) fn at(asking: &Asking<'_>, at: Millis) -> Result<Snapshot, Error> {
     rows.sort_by_key(|(id, _)| *id);
     let mut snapshot = Snapshot { at: nanos(at), ..Snapshot::default() };
     snapshot.containers = rows.into_iter().map(|(_, row)| row).collect();
-    if let Some(moment) = moment(asking.source(), &places, HOST, at)? {
+    if let Some(moment) = moment(asking.source(), &newest, &places, HOST, at)? {
         tell_host(&mut snapshot, &moment, &places);
     }
     Ok(snapshot)
@@ -100,9 +101,17 @@ struct Moment {
 }
 
 /// Reads a container's numbers from the finest tier that reaches back to the moment.
-fn moment(source: Source<'_>, places: &Places, container: u32, at: Millis) -> Result<Option<Moment>, Error> {
+fn moment(
+    source: Source<'_>,
+    newest: &Newest,
+    places: &Places,
+    container: u32,
+    at: Millis,
+) -> Result<Option<Moment>, Error> {
     for tier in Tier::ALL {
-        if source.extent(tier, container)?.from > at {
+        let unsealed = newest.get(&container).map(|(first, _)| *first).filter(|_| tier == Tier::Raw);
+        let first = source.first(tier, container)?.into_iter().chain(unsealed).min();
+        if first.is_none_or(|first| first > at) {
             continue;
         }
         let step = tier.step().unwrap_or(1);

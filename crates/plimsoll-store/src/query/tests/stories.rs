@@ -2,7 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use plimsoll_model::{DeviceSlot, InterfaceSlot, Slot, State};
+use plimsoll_model::agent::Engine;
+use plimsoll_model::{DeviceSlot, InterfaceSlot, Slot, Snapshot, State};
 
 use super::world::{DAY_ZERO, World, every_second};
 use crate::{
@@ -146,6 +147,78 @@ fn interfaces_have_series_of_their_own_and_are_added_up_to_rank() {
     let answer = history.top(&top).unwrap();
     assert_eq!(answer.lines.len(), 1);
     assert!((answer.lines[0].1 - 100.0).abs() < 1e-9, "{:?}", answer.lines);
+}
+
+#[test]
+fn after_a_clock_that_was_set_back_the_later_written_holds() {
+    let mut world = World::new();
+    let number = world.container(ID, "web", DAY_ZERO);
+    world.add(number, &every_second(DAY_ZERO, 60, |_| 1), &[60]);
+    world.add(number, &every_second(DAY_ZERO + 20_000, 10, |_| 2), &[10]);
+    let history = world.history();
+    let answer = history.series(&series(&[USAGE], range(0, 60_000), Some(1_000), None)).unwrap();
+    let points: Vec<_> = answer.series[0].points.iter().map(|point| point.unwrap_or(0.0)).collect();
+    let expected: Vec<_> = (0..60).map(|second| if (20..30).contains(&second) { 2.0 } else { 1.0 }).collect();
+    assert_eq!(points, expected);
+}
+
+#[test]
+fn a_block_that_is_damaged_is_a_gap() {
+    let mut world = World::new();
+    let number = world.container(ID, "web", DAY_ZERO);
+    world.add(number, &every_second(DAY_ZERO, 30, |_| 1), &[10, 20, 30]);
+    world.file().connection().execute("UPDATE data SET bytes = x'0102030405' WHERE id = 2", []).unwrap();
+    let history = world.history();
+    // A step that only samples have: the tier was rolled up before.
+    let answer = history.series(&series(&[USAGE], range(0, 30_000), Some(1_000), None)).unwrap();
+    let known = answer.series[0].points.iter().flatten().count();
+    assert!((20..30).contains(&known), "{answer:?}");
+}
+
+#[test]
+fn the_host_has_series_and_stands_in_snapshots() {
+    let mut world = an_hour();
+    let samples: Vec<Snapshot> = (0..20u64)
+        .map(|second| {
+            let at = (DAY_ZERO.unsigned_abs() + second * 1_000) * 1_000_000;
+            let mut snapshot = Snapshot { at, ..Snapshot::default() };
+            snapshot.agent.machine.memory = Some(1 << 34);
+            snapshot.agent.process.cpu = Some(second * 10_000_000);
+            snapshot.agent.started = DAY_ZERO.unsigned_abs() * 1_000_000;
+            snapshot.agent.engines.push(Engine::new("docker", "unix:///run/docker.sock"));
+            snapshot
+        })
+        .collect();
+    world.add_host(&samples);
+    let history = world.history();
+    let query = SeriesQuery {
+        selector: Selector { host: true, ..Selector::default() },
+        ..series(&["machine_memory_bytes", "process_cpu_seconds_total"], range(0, 20_000), Some(5_000), None)
+    };
+    let answer = history.series(&query).unwrap();
+    assert_eq!((answer.lines[0].name.as_str(), answer.lines[0].containers.len()), ("host", 0));
+    assert_eq!(answer.series[0].points, [Some(17_179_869_184.0); 4]);
+    assert_eq!(answer.series[1].points, [Some(0.01); 4]);
+    let snapshot = history.at(DAY_ZERO + 10_000).unwrap();
+    assert_eq!(
+        (snapshot.agent.machine.memory, snapshot.agent.process.cpu),
+        (Some(1 << 34), Some(100_000_000))
+    );
+    assert_eq!(snapshot.agent.engines.len(), 1);
+    let mut exported = Vec::new();
+    let query = ExportQuery {
+        selector: query.selector,
+        metrics: vec!["process_cpu_seconds_total".to_owned()],
+        range: range(0, 2_000),
+        tier: Tier::Raw,
+    };
+    let mut take = |sample: &Sample<'_>| {
+        exported.push((sample.at - DAY_ZERO, sample.value, sample.start, sample.member.is_none()));
+        ControlFlow::Continue(())
+    };
+    history.export(&query, &mut take).unwrap();
+    let started = Some(DAY_ZERO.unsigned_abs() * 1_000_000);
+    assert_eq!(exported, [(0, 0, started, true), (1_000, 10_000_000, started, true)]);
 }
 
 #[test]
