@@ -128,7 +128,7 @@ async fn a_question_that_cannot_be_understood_says_why() {
         ("containers?host=maybe", "expected one of true, false", ""),
     ] {
         let reply = server.get(&format!("/api/v1/{target}"), "").await;
-        let (message, nearest) = message(&document, &reply, 400, "bad");
+        let (message, nearest) = message(&document, &reply, 400, "bad_request");
         assert!(message.contains(part), "{target}: {message}");
         assert_eq!(nearest.first().map_or("", String::as_str), near, "{target}: {nearest:?}");
     }
@@ -155,7 +155,7 @@ async fn paths_and_methods_that_there_are_not() {
     for path in document["paths"].as_object().unwrap().keys() {
         for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
             let reply = server.ask(method, path, "Content-Length: 0\r\n").await;
-            let (message, _) = message(&document, &reply, 405, "method");
+            let (message, _) = message(&document, &reply, 405, "method_not_allowed");
             assert!(message.contains("GET and HEAD"), "{message}");
             assert_eq!(reply.header("allow"), "GET,HEAD");
             assert_eq!(reply.header("x-content-type-options"), "nosniff");

@@ -16,7 +16,7 @@ mod schema;
 
 use std::io::Read;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use plimsoll_model::{Health, Slot};
 use plimsoll_store::{Options, Store};
@@ -37,7 +37,7 @@ const GAP: std::ops::Range<i64> = 200..260;
 struct World {
     server: Server,
     document: Value,
-    _store: Store,
+    store: Store,
     _folder: TempDir,
     /// The first sample, in Unix milliseconds.
     from: i64,
@@ -78,7 +78,7 @@ impl World {
         let (store, from) = write(&folder, containers);
         let server = Server::start(Fake { history: Ok(store.history()), ..fake() }, limits).await;
         let document = serde_json::from_slice(&server.get("/api/v1/openapi.json", "").await.body).unwrap();
-        Self { server, document, _store: store, _folder: folder, from }
+        Self { server, document, store, _folder: folder, from }
     }
 
     async fn get(&self, target: &str) -> Reply {
@@ -174,31 +174,31 @@ async fn every_answer_is_as_the_document_has_it() {
 async fn what_the_history_refuses_has_a_status_and_names_the_nearest() {
     let world = World::start(3, Limits::default()).await;
     for (target, code, kind, part, near) in [
-        (format!("series?{CPU}&from=now&until=-1h"), 400, "bad", "ends", None),
-        (format!("series?{CPU}&step=0"), 400, "bad", "more than 0", None),
-        (format!("series?{CPU}&step=1s&from=-30d"), 400, "bad", "points", None),
+        (format!("series?{CPU}&from=now&until=-1h"), 400, "bad_request", "ends", None),
+        (format!("series?{CPU}&step=0"), 400, "bad_request", "more than 0", None),
+        (format!("series?{CPU}&step=1s&from=-30d"), 400, "bad_request", "points", None),
         (
             "series?metric=container_cpu_usage_second_total".to_owned(),
             400,
-            "bad",
+            "bad_request",
             "no metric",
             Some(&CPU[7..]),
         ),
-        ("top?metric=x".to_owned(), 400, "bad", "no metric \"x\"", None),
+        ("top?metric=x".to_owned(), 400, "bad_request", "no metric \"x\"", None),
         (
             "export?metric=container_cpu_usage_second_total&format=openmetrics".to_owned(),
             400,
-            "bad",
+            "bad_request",
             "no metric",
             Some(&CPU[7..]),
         ),
-        (format!("series?{MEMORY}&function=rate"), 400, "bad", "not a counter", None),
-        ("series?metric=container_info".to_owned(), 400, "bad", "not kept", None),
+        (format!("series?{MEMORY}&function=rate"), 400, "bad_request", "not a counter", None),
+        ("series?metric=container_info".to_owned(), 400, "bad_request", "not kept", None),
         ("container?container=web-00".to_owned(), 404, "not_found", "web-00", Some("web-0")),
         (format!("series?{CPU}&container=web-00"), 404, "not_found", "web-00", Some("web-0")),
         ("export?container=web-00".to_owned(), 404, "not_found", "web-00", Some("web-0")),
-        ("containers?name=%5Ba".to_owned(), 400, "bad", "[a", None),
-        ("containers?container=00000000".to_owned(), 400, "bad", "more than one", None),
+        ("containers?name=%5Ba".to_owned(), 400, "bad_request", "[a", None),
+        ("containers?container=00000000".to_owned(), 400, "bad_request", "more than one", None),
     ] {
         let reply = world.get(&target).await;
         assert_eq!(reply.code, code, "{target}: {}", reply.text());
@@ -315,6 +315,39 @@ async fn slow_readers_hold_up_nobody_and_little_memory() {
     drop(gone);
     let again = async { while world.get(&format!("export?{MEMORY}&container=web-1")).await.code != 200 {} };
     tokio::time::timeout(FAR_TOO_LONG, again).await.expect("the place comes back");
+    world.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_may_take_longer_than_other_answers_if_it_is_read() {
+    let response_time = Duration::from_millis(500);
+    let limits = Limits { exports: 1, response_time, ..harness::patient() };
+    let world = World::start(4, limits).await;
+    let export = format!("GET /api/v1/export?{} HTTP/1.1\r\nHost: a\r\n\r\n", world.range());
+    let mut slow = world.server.connect().await;
+    slow.send(&export).await;
+    let mut pace = tokio::time::interval(Duration::from_millis(10));
+    let began = Instant::now();
+    while began.elapsed() < 2 * response_time {
+        pace.tick().await;
+        assert!(slow.more().await, "it was cut");
+    }
+    assert!(slow.reply(false).await.is_some(), "it comes to its end");
+
+    // One that is not read loses its place, and breaks off.
+    let mut silent = world.server.connect().await;
+    silent.send(&export).await;
+    let after = world.get(&format!("export?{MEMORY}&container=web-1")).await;
+    assert_eq!(after.code, 200, "{}", after.text());
+    assert!(silent.reply(false).await.is_none(), "nobody takes it for whole");
+
+    // And none goes on for ever.
+    let limits = Limits { export_time: harness::SHORT, ..harness::patient() };
+    let server = Server::start(Fake { history: Ok(world.store.history()), ..fake() }, limits).await;
+    let mut late = server.connect().await;
+    late.send(&export).await;
+    assert!(late.reply(false).await.is_none(), "it breaks off, although nobody reads it slowly");
+    server.stop().await;
     world.server.stop().await;
 }
 

@@ -138,9 +138,9 @@ impl IntoResponse for Failure {
 
 /// The words of `error.kind`, each with its status.
 pub(crate) const KINDS: &[(u16, &str, &str)] = &[
-    (400, "bad", "The question cannot be understood, or asks for too much."),
+    (400, "bad_request", "The question cannot be understood, or asks for too much."),
     (404, "not_found", "Nothing of that name is in the history, or this agent keeps none."),
-    (405, "method", "A method other than GET and HEAD."),
+    (405, "method_not_allowed", "A method other than GET and HEAD."),
     (409, "conflict", "Another program stands in the way, such as an agent that holds the file."),
     (500, "internal", "The answer could not be made."),
     (503, "unavailable", "The history cannot be asked for now; the message says why."),
