@@ -160,10 +160,12 @@ impl Block {
 
     /// The block as it is stored. Its bounds ([`MAX_SAMPLES`], [`MAX_COLUMNS`], [`MAX_CELLS`]) are the caller's to keep:
     /// what is beyond them cannot be read again. Statistics that are 0 come back as absent.
+    #[cfg(test)]
     pub(crate) fn encode(&self) -> Sealed {
         self.pack(Packed::for_good(self.times.len()))
     }
 
+    #[cfg(test)]
     fn pack(&self, mut packed: Packed) -> Sealed {
         let mut bytes = Vec::new();
         let mut values = 0;

@@ -145,11 +145,6 @@ impl Chunk {
         self.open.times().is_empty()
     }
 
-    /// How many values all samples have.
-    pub(crate) fn values(&self) -> u64 {
-        self.values
-    }
-
     /// The time of the first sample.
     pub(crate) fn first_time(&self) -> Option<Millis> {
         self.open.times().first().copied()
@@ -161,6 +156,7 @@ impl Chunk {
     }
 
     /// The last sample, by series, ascending.
+    #[cfg(test)]
     pub(crate) fn last_row(&self) -> impl Iterator<Item = (SeriesId, u64)> + '_ {
         let present = self.open.columns.iter().filter(|column| column.cursor.present);
         present.map(|column| (SeriesId(column.key >> 3), column.cursor.last))

@@ -77,11 +77,6 @@ impl Journal {
         true
     }
 
-    /// How many bytes wait.
-    pub(crate) fn len(&self) -> usize {
-        self.buffer.len()
-    }
-
     /// Takes what waits, compressed; `None` where nothing does.
     pub(crate) fn take(&mut self) -> Option<Record> {
         let (first, last) = self.range.take()?;

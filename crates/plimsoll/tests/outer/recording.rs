@@ -97,7 +97,10 @@ fn it_goes_on_where_it_ended() {
         assert_eq!(metrics.value("container_exits_total", &labels), Some(count), "{class}");
     }
 
-    let asked = format!("/api/v1/series?container={}&metric=container_memory_usage_bytes&from=-60s&step=1s", busy.name);
+    let asked = format!(
+        "/api/v1/series?container={}&metric=container_memory_usage_bytes&from=-60s&step=1s",
+        busy.name
+    );
     wait_until(SOON, "points of both runs", || {
         let points = points(&json(&agent, &asked));
         points.len() >= 60 && points.iter().flatten().count() > 2
@@ -133,7 +136,12 @@ fn where_it_cannot_write_it_measures_on() {
     let without = Agent::start(&machine, &[]);
     without.wait_ready();
     let answer = without.get("/api/v1/status", &[]);
-    assert!(matches!(answer.code, 404 | 503) && answer.text().contains("off"), "{} {}", answer.code, answer.text());
+    assert!(
+        matches!(answer.code, 404 | 503) && answer.text().contains("off"),
+        "{} {}",
+        answer.code,
+        answer.text()
+    );
     assert_eq!(without.metrics().value("plimsoll_history_up", &[]), None);
 }
 
@@ -150,7 +158,8 @@ fn a_kill_costs_seconds() {
     });
     agent.end(Signal::KILL, Duration::from_secs(5));
     let agent = start(&machine, &file);
-    let asked = "/api/v1/series?container=plimsoll-cap-idle&metric=container_memory_usage_bytes&from=-60s&step=1s";
+    let asked =
+        "/api/v1/series?container=plimsoll-cap-idle&metric=container_memory_usage_bytes&from=-60s&step=1s";
     let points = points(&json(&agent, asked));
     assert!(points.iter().flatten().count() >= 3, "{points:?}");
     assert_eq!(agent.metrics().value("plimsoll_history_damaged_total", &[("what", "part")]), Some(0.0));
