@@ -90,8 +90,12 @@ impl Recipe {
 
     /// Whether a column has to be decoded for it.
     pub(crate) fn needs(&self, tier: Tier, key: ColumnKey) -> bool {
-        let is_row = tier != Tier::Raw && key.series == SeriesId::ROW;
-        is_row || self.parts(tier).into_iter().flatten().any(|series| series == key.series)
+        if tier == Tier::Raw {
+            return self.parts(tier).contains(&Some(key.series));
+        }
+        // Of a row of a tier, how many samples it has and what they cover is always of use.
+        let series = self.parts(tier).into_iter().flatten();
+        key.series == SeriesId::ROW || series.into_iter().any(|series| rollup::needs(key, series))
     }
 
     /// Gives what a block says of it, in order of time.

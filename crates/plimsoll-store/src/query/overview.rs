@@ -63,7 +63,7 @@ pub(crate) fn costs(asking: &Asking<'_>, selector: &Selector) -> Result<Vec<Seri
         chosen.iter().flat_map(|chosen| &chosen.members).map(|member| member.container).collect();
     containers.sort_unstable();
     containers.dedup();
-    let mut costs: BTreeMap<String, (HashSet<SeriesId>, f64, f64)> = BTreeMap::new();
+    let mut costs: BTreeMap<String, (HashSet<SeriesId>, u64, u64)> = BTreeMap::new();
     for tier in Tier::ALL {
         for_blocks(asking, tier, &containers, |samples, bytes, weight| {
             let Ok(columns) = Block::columns_of(bytes) else { return };
@@ -76,8 +76,8 @@ pub(crate) fn costs(asking: &Asking<'_>, selector: &Selector) -> Result<Vec<Seri
                 };
                 let (series, values, cost) = costs.entry(metric.to_owned()).or_default();
                 series.insert(key.series);
-                *values += if key.stat == Stat::Last { samples as f64 * weight } else { 0.0 };
-                *cost += bytes.len() as f64 * weight * (size + COLUMN_HEAD) as f64 / encoded as f64;
+                *values += if key.stat == Stat::Last { u64::from(samples) * weight } else { 0 };
+                *cost += bytes.len() as u64 * weight * (size + COLUMN_HEAD) / encoded;
             }
         })?;
     }
@@ -86,8 +86,8 @@ pub(crate) fn costs(asking: &Asking<'_>, selector: &Selector) -> Result<Vec<Seri
         .map(|(metric, (series, values, bytes))| SeriesCost {
             metric,
             series: series.len() as u64,
-            values: values as u64,
-            bytes: bytes as u64,
+            values: values / WHOLE,
+            bytes: bytes / WHOLE,
         })
         .collect();
     costs.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.metric.cmp(&b.metric)));
@@ -97,12 +97,15 @@ pub(crate) fn costs(asking: &Asking<'_>, selector: &Selector) -> Result<Vec<Seri
 /// About what a column costs that has no bytes of its own: its key and its length.
 const COLUMN_HEAD: u64 = 2;
 
-/// Hands on blocks of a tier: their samples, their bytes, and how many blocks each stands for.
+/// The weight of a block that stands for itself alone.
+const WHOLE: u64 = 1_000;
+
+/// Hands on blocks of a tier: their samples, their bytes, and how many blocks each stands for (see [`WHOLE`]).
 fn for_blocks(
     asking: &Asking<'_>,
     tier: Tier,
     containers: &[u32],
-    mut each: impl FnMut(u32, &[u8], f64),
+    mut each: impl FnMut(u32, &[u8], u64),
 ) -> Result<(), Error> {
     let file = asking.file();
     let mut read = || -> rusqlite::Result<()> {
@@ -118,7 +121,7 @@ fn for_blocks(
         }
         let stride = (heads.len() as u64).div_ceil(MAX_LOOKED_INTO).max(1);
         let taken: Vec<_> = heads.iter().step_by(usize::try_from(stride).unwrap_or(1)).collect();
-        let weight = heads.len() as f64 / taken.len().max(1) as f64;
+        let weight = heads.len() as u64 * WHOLE / taken.len().max(1) as u64;
         let mut bytes = file.connection().prepare_cached("SELECT bytes FROM data WHERE id = ?1")?;
         for (samples, data) in taken {
             let mut rows = bytes.query([data])?;

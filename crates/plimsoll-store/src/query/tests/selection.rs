@@ -73,13 +73,13 @@ fn what_cannot_be_found_is_said_with_what_is_like_it() {
     let ask = |selector: &Selector| history.containers(selector, EVER).unwrap_err();
     match ask(&Selector::of_container("wep")) {
         Error::NoSuchContainer { asked, nearest } => {
-            assert_eq!((asked.as_str(), nearest), ("wep", vec!["web".to_owned()]))
+            assert_eq!((asked.as_str(), nearest), ("wep", vec!["web".to_owned()]));
         }
         other => panic!("{other}"),
     }
     match ask(&Selector::of_container("shop-db")) {
         Error::NoSuchContainer { nearest, .. } => {
-            assert_eq!(nearest.first().map(String::as_str), Some("shop-db-1"))
+            assert_eq!(nearest.first().map(String::as_str), Some("shop-db-1"));
         }
         other => panic!("{other}"),
     }
@@ -128,7 +128,7 @@ fn a_container_that_is_renamed_is_in_both_lines() {
     let mut world = World::new();
     let number = world.container(A, "blue", DAY_ZERO);
     world.rename(number, A, "green", "nginx:1.27", &[], DAY_ZERO + 30_000);
-    world.add(number, &every_second(DAY_ZERO, 60, |second| second.unsigned_abs()), &[40]);
+    world.add(number, &every_second(DAY_ZERO, 60, i64::unsigned_abs), &[40]);
     let history = world.history();
     for (name, from, count) in [("blue", DAY_ZERO, 30), ("green", DAY_ZERO + 30_000, 30)] {
         let answer = history
@@ -143,8 +143,8 @@ fn a_container_that_is_renamed_is_in_both_lines() {
         assert_eq!((answer.lines.len(), answer.series.len()), (1, 1), "{name}");
         let points = &answer.series[0].points;
         assert_eq!(points.iter().flatten().count(), count, "{name}");
-        let first = points.iter().position(Option::is_some).unwrap() as i64;
-        assert_eq!(DAY_ZERO + first * 1_000, from, "{name}");
+        let first = (DAY_ZERO..).step_by(1_000).zip(points).find(|(_, point)| point.is_some());
+        assert_eq!(first.map(|(at, _)| at), Some(from), "{name}");
         let line = &answer.lines[0];
         assert_eq!((line.name.as_str(), line.containers[0].name.as_str()), (name, name));
     }

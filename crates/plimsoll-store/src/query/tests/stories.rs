@@ -29,7 +29,7 @@ fn an_hour() -> World {
     let mut world = World::new();
     let number = world.container(ID, "web", DAY_ZERO);
     let borders: Vec<usize> = (1..12).map(|block| block * 300).collect();
-    world.add(number, &every_second(DAY_ZERO, 3_600, |second| second.unsigned_abs()), &borders);
+    world.add(number, &every_second(DAY_ZERO, 3_600, i64::unsigned_abs), &borders);
     world
 }
 
@@ -106,7 +106,7 @@ fn the_step_is_raised_where_only_coarser_tiers_reach_back() {
 fn gaps_stay_gaps_and_points_are_at_multiples_of_the_step() {
     let mut world = World::new();
     let number = world.container(ID, "web", DAY_ZERO);
-    let mut samples = every_second(DAY_ZERO, 100, |second| second.unsigned_abs());
+    let mut samples = every_second(DAY_ZERO, 100, i64::unsigned_abs);
     samples.retain(|(at, _)| !(20..50).contains(&((at - DAY_ZERO) / 1_000)));
     world.add(number, &samples, &[30]);
     let history = world.history();
@@ -302,7 +302,7 @@ fn what_is_exported_is_what_was_stored() {
     let export = |metrics: &[&str], range: Range, tier| {
         let metrics = metrics.iter().map(|metric| (*metric).to_owned()).collect();
         let query = ExportQuery { selector: Selector::of_container("web"), metrics, range, tier };
-        let mut rows: Vec<(Millis, &'static str, u64, Option<u64>, Option<Statistics>)> = Vec::new();
+        let mut rows = Vec::new();
         history
             .export(&query, &mut |sample: &Sample<'_>| {
                 assert_eq!(
