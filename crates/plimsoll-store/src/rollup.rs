@@ -82,6 +82,11 @@ pub(crate) struct Coverage {
     pub(crate) covered: Millis,
 }
 
+/// Which columns of a rolled-up block have to be decoded for a series: its own and the row's.
+pub(crate) fn needs(key: ColumnKey, series: SeriesId) -> bool {
+    key.series == series || key.series == SeriesId::ROW
+}
+
 /// The points of a series in a decoded block of a rolled-up tier, one for each of its times.
 pub(crate) fn points(block: &Block, series: SeriesId, counter: bool) -> Vec<Option<Point>> {
     points_from(block, series, counter, 0)
