@@ -98,6 +98,11 @@ impl Recipe {
         key.series == SeriesId::ROW || series.into_iter().any(|series| rollup::needs(key, series))
     }
 
+    /// Whether the first of some samples says more with the one before.
+    pub(crate) fn looks_back(&self) -> bool {
+        matches!(self, Self::Stored { counter: true, .. } | Self::CpuPercent { .. })
+    }
+
     /// Gives what a block says of it, in order of time.
     pub(crate) fn observe(&self, view: &View<'_>, trail: &mut Trail, mut give: impl FnMut(&Observation)) {
         match view.tier.step() {

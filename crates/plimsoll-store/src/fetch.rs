@@ -16,6 +16,15 @@ pub(crate) struct Source<'a> {
     pub(crate) unsealed: &'a Unsealed,
 }
 
+/// What is wanted of blocks.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    /// Which columns.
+    pub(crate) columns: &'a dyn Fn(Tier, ColumnKey) -> bool,
+    /// Whether the sample before the first is wanted, too: what a counter grew from.
+    pub(crate) before: bool,
+}
+
 /// A block, and where it holds: elsewhere another one, written later, does.
 #[derive(Debug)]
 pub(crate) struct Piece {
@@ -65,10 +74,10 @@ impl Source<'_> {
         tier: Tier,
         container: u32,
         range: Range,
-        wanted: &dyn Fn(Tier, ColumnKey) -> bool,
+        wanted: Wanted<'_>,
     ) -> Result<Vec<Stretch>, Error> {
         // What is in memory first: the writer writes a block before it forgets it.
-        let open = self.unsealed.blocks(container, around(range), |key| wanted(Tier::Raw, key));
+        let open = self.unsealed.blocks(container, around(range), |key| (wanted.columns)(Tier::Raw, key));
         let mut stretches = Vec::new();
         self.read_from(tier, container, range, &open, wanted, &mut stretches)?;
         Ok(stretches)
@@ -80,7 +89,7 @@ impl Source<'_> {
         container: u32,
         range: Range,
         open: &[Block],
-        wanted: &dyn Fn(Tier, ColumnKey) -> bool,
+        wanted: Wanted<'_>,
         stretches: &mut Vec<Stretch>,
     ) -> Result<(), Error> {
         if range.from >= range.until {
@@ -112,13 +121,13 @@ impl Source<'_> {
         tier: Tier,
         container: u32,
         asked: Range,
-        wanted: &dyn Fn(Tier, ColumnKey) -> bool,
+        wanted: Wanted<'_>,
     ) -> Result<Stretch, Error> {
         if tier != Tier::Raw {
             let found = self.sealed(tier, container, asked, 0)?;
             return Ok(Stretch { tier, asked, pieces: decode(tier, found, wanted) });
         }
-        let open = self.unsealed.blocks(container, around(asked), |key| wanted(Tier::Raw, key));
+        let open = self.unsealed.blocks(container, around(asked), |key| (wanted.columns)(Tier::Raw, key));
         self.samples(container, asked, &open, wanted)
     }
 
@@ -128,9 +137,9 @@ impl Source<'_> {
         container: u32,
         asked: Range,
         open: &[Block],
-        wanted: &dyn Fn(Tier, ColumnKey) -> bool,
+        wanted: Wanted<'_>,
     ) -> Result<Stretch, Error> {
-        let mut found = self.sealed(Tier::Raw, container, asked, 1)?;
+        let mut found = self.sealed(Tier::Raw, container, asked, usize::from(wanted.before))?;
         found.extend(open.iter().filter_map(|block| {
             let (first, end) = block.times.first().copied().zip(block.times.last().copied())?;
             let is_near = around(asked).touches(first, end);
@@ -222,13 +231,13 @@ fn around(range: Range) -> Range {
 }
 
 /// Decodes blocks that are in the order of their writing. One that is damaged is a gap, in which the others hold.
-fn decode(tier: Tier, found: Vec<Found>, wanted: &dyn Fn(Tier, ColumnKey) -> bool) -> Vec<Piece> {
+fn decode(tier: Tier, found: Vec<Found>, wanted: Wanted<'_>) -> Vec<Piece> {
     let mut spans = Vec::with_capacity(found.len());
     let mut blocks = Vec::with_capacity(found.len());
     for Found { first, end, bytes } in found {
         let block = match bytes {
             Bytes::Open(block) => block,
-            Bytes::Sealed(bytes) => match Block::decode(&bytes, |key| wanted(tier, key)) {
+            Bytes::Sealed(bytes) => match Block::decode(&bytes, |key| (wanted.columns)(tier, key)) {
                 Ok(block) => block,
                 Err(error) => {
                     tracing::warn!(%error, tier = tier.name(), "a block of the history is damaged and left out");

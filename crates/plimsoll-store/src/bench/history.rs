@@ -13,7 +13,7 @@ use crate::file::File;
 use crate::roller::Roller;
 use crate::row::RowBuffer;
 use crate::series::Dictionary;
-use crate::{Error, Millis, Tier};
+use crate::{Error, Millis, Range, Tier};
 
 const SECOND: Millis = 1_000;
 const HOUR: Millis = 3_600 * SECOND;

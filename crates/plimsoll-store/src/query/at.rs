@@ -13,7 +13,7 @@ use plimsoll_model::{
 
 use crate::block::{Block, ColumnKey, SeriesId};
 use crate::directory::Directory;
-use crate::fetch::{Source, Stretch};
+use crate::fetch::{Source, Stretch, Wanted};
 use crate::file::ContainerRecord;
 use crate::history::Asking;
 use crate::query::Selector;
@@ -126,7 +126,7 @@ fn moment(
             let from = at.div_euclid(step).saturating_mul(step);
             Range { from, until: from.saturating_add(step) }
         };
-        let stretch = source.only(tier, container, asked, &|_, _| true)?;
+        let stretch = source.only(tier, container, asked, Wanted { columns: &|_, _| true, before: true })?;
         let found = if tier == Tier::Raw { sample(&stretch, places, at) } else { point(&stretch, places) };
         // What is not rolled up yet is in a finer tier, which would have had it.
         return Ok(found);

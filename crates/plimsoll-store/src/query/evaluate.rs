@@ -3,7 +3,7 @@
 use crate::block::ColumnKey;
 use crate::derive::{Trail, View};
 use crate::directory::Output;
-use crate::fetch::Source;
+use crate::fetch::{Source, Wanted};
 use crate::grid::Observation;
 use crate::query::select::Chosen;
 use crate::{Error, Range, Tier};
@@ -18,7 +18,9 @@ pub(crate) fn observe(
     range: Range,
     mut take: impl FnMut(usize, &Observation),
 ) -> Result<Option<Tier>, Error> {
-    let wanted = |tier: Tier, key: ColumnKey| outputs.iter().any(|output| output.recipe.needs(tier, key));
+    let columns = |tier: Tier, key: ColumnKey| outputs.iter().any(|output| output.recipe.needs(tier, key));
+    let before = outputs.iter().any(|output| output.recipe.looks_back());
+    let wanted = Wanted { columns: &columns, before };
     let mut coarsest = None;
     for member in &chosen.members {
         let asked =
@@ -27,7 +29,7 @@ pub(crate) fn observe(
             continue;
         }
         let mut trails: Vec<Trail> = vec![None; outputs.len()];
-        for stretch in source.read(tier, member.container, asked, &wanted)? {
+        for stretch in source.read(tier, member.container, asked, wanted)? {
             if !stretch.pieces.is_empty() {
                 coarsest = coarsest.max(Some(stretch.tier));
             }

@@ -8,6 +8,7 @@ use plimsoll_model::{Family, Slot};
 use crate::block::ColumnKey;
 use crate::derive::{Recipe, Trail, View};
 use crate::directory::{Membership, Output};
+use crate::fetch::Wanted;
 use crate::grid::{Observation, check};
 use crate::history::Asking;
 use crate::query::metric::Metric;
@@ -86,7 +87,7 @@ impl Export<'_> {
             started: None,
         };
         let start = self.start(member.is_none());
-        let wanted = |tier: Tier, key: ColumnKey| {
+        let columns = |tier: Tier, key: ColumnKey| {
             start
                 .iter()
                 .chain(self.outputs.iter().map(|output| &output.recipe))
@@ -97,7 +98,8 @@ impl Export<'_> {
         while from < range.until {
             let window = Range { from, until: from.saturating_add(window(self.tier)).min(range.until) };
             from = window.until;
-            let stretch = source.only(self.tier, span.container, window, &wanted)?;
+            let stretch =
+                source.only(self.tier, span.container, window, Wanted { columns: &columns, before: true })?;
             let mut parts: Vec<_> = stretch
                 .pieces
                 .iter()

@@ -244,7 +244,7 @@ pub struct TopQuery {
     pub selector: Selector,
     /// Which metric; the series of one container (its interfaces, its devices) are added up.
     pub metric: String,
-    /// The window.
+    /// The window. It begins with a whole point of the tier that is read, which may be a little earlier.
     pub range: Range,
     /// By what.
     pub rank: Rank,

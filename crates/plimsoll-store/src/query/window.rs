@@ -67,8 +67,11 @@ pub(crate) fn top(asking: &Asking<'_>, query: &TopQuery) -> Result<TopAnswer, Er
     let outputs = asking.directory().outputs(&[metric]);
     let tier = tiers::of_rank(query.rank, query.range, asking.interval(), chosen.len());
     let tier = tiers::reaching_back(asking.source(), &newest, &chosen, query.range, tier)?;
+    // The window begins with a whole point: what is ranked over a week need not read samples for its first minutes.
+    let step = tier.step().unwrap_or(1);
+    let range = Range { from: query.range.from.div_euclid(step).saturating_mul(step), ..query.range };
     let found = asking.for_each(&chosen, |source, chosen| {
-        let (coarsest, figures) = sum(source, chosen, &outputs, tier, query.range, metric.is_counter())?;
+        let (coarsest, figures) = sum(source, chosen, &outputs, tier, range, metric.is_counter())?;
         Ok((coarsest, figures.rank(query.rank)))
     })?;
     let unit = unit(&metric, Function::Last);
