@@ -1,10 +1,11 @@
 //! `plimsoll stats --at`: the same table from the history, once.
 
 use plimsoll_model::Snapshot;
-use plimsoll_store::{History, Millis};
+use plimsoll_store::{History, Millis, Selector};
 
 use super::{Options, is_meant, rows};
 use crate::failure::Failure;
+use crate::history::EVER;
 use crate::history::open::{self, failure};
 use crate::history::show::{local, zone};
 use crate::settings::Settings;
@@ -41,8 +42,11 @@ fn is_there(snapshot: &Snapshot) -> bool {
 /// Says that there is no history then, and when there is.
 fn nothing(history: &History, at: Millis) -> Failure {
     let what = format!("there is no history of {} ({})", local(at), zone());
-    let spans = history.summary().unwrap_or_default().tiers.into_iter().filter_map(|tier| tier.span);
-    let whole = spans.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)));
+    // What was written last is in no tier yet, but its containers are known.
+    let tiers = history.summary().unwrap_or_default().tiers.into_iter().filter_map(|tier| tier.span);
+    let lines = history.containers(&Selector::default(), EVER).unwrap_or_default();
+    let members = lines.iter().flat_map(|line| &line.containers).map(|member| (member.since, member.last));
+    let whole = tiers.chain(members).reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)));
     Failure::world(what).remedy(match whole {
         Some((first, last)) => format!(
             "choose a moment from {} to {} at which the agent ran; `plimsoll history` shows what there is",
