@@ -132,7 +132,7 @@ fn codec(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("codec/{}", kind.0));
         let block = &rows[..BLOCK];
         group.bench_function(BenchmarkId::new("push", BLOCK), |bench| {
-            bench.iter(|| chunk_of(black_box(block)))
+            bench.iter(|| chunk_of(black_box(block)));
         });
         group.bench_function(BenchmarkId::new("push and log", BLOCK), |bench| {
             bench.iter(|| {

@@ -1,10 +1,15 @@
 //! How long answers take, of a history with 200 containers: `cargo bench -p plimsoll-store --features bench --bench query`.
+//! Processor time of all threads together: what a machine with one processor would need, however busy this one is.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use plimsoll_store::{
     AggregateQuery, Function, History, Millis, Range, Rank, Selector, SeriesQuery, TopQuery,
     bench::write_history,
 };
+
+mod processor_time;
+
+use processor_time::ProcessorTime;
 
 const CONTAINERS: u32 = 200;
 const HOUR: Millis = 3_600_000;
@@ -14,7 +19,7 @@ const NOW: Millis = 1_763_712_345_678;
 const CPU: &str = "container_cpu_usage_seconds_total";
 const MEMORY: &str = "container_memory_working_set_bytes";
 
-fn queries(criterion: &mut Criterion) {
+fn queries(criterion: &mut Criterion<ProcessorTime>) {
     let folder = match tempfile::tempdir() {
         Ok(folder) => folder,
         Err(error) => panic!("no folder for the benchmark's file: {error}"),
@@ -94,5 +99,9 @@ fn queries(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, queries);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(ProcessorTime);
+    targets = queries
+}
 criterion_main!(benches);

@@ -2,19 +2,18 @@
 //!
 //! The bytes are a format version and one zstd frame with a checksum of its content. Inside, as varints: the number of
 //! samples, the interval, the first time, the column of the steps between times less the interval; the number of columns;
-//! for each, in order of its key, what its key has over the key before, and the length of its bytes, twice, odd where they
-//! begin with a unit; the bytes of all columns (see [`crate::column`]).
-
-use std::cell::RefCell;
-
-use zstd::bulk::{Compressor, Decompressor};
+//! for each, in order of its key, what its key has over the key before, and the length of its bytes four times, plus 1
+//! where they begin with a unit, plus 2 where the column is related to others; the bytes of all columns (see
+//! [`crate::column`]).
+//!
+//! A related column (see [`crate::relate`]) begins with two distances, in columns back to ones that are not related, the
+//! second perhaps 0 for none; behind them is the column of its values less those of the first plus those of the second.
 
 use crate::column::{self, Kind};
+use crate::frame::{VERSION, compress, open};
+use crate::relate::Relations;
 use crate::tier::Millis;
 use crate::varint::{put, take, take_bytes, unzigzag, zigzag};
-
-/// The first byte of a block. Another means another format.
-pub(crate) const VERSION: u8 = 1;
 
 /// The most samples that one block has.
 pub(crate) const MAX_SAMPLES: usize = 1_200;
@@ -27,12 +26,6 @@ pub(crate) const MAX_ROW: usize = 8_192;
 
 /// The most values (samples times columns) that one block has: what bounds the memory that reading one takes.
 pub(crate) const MAX_CELLS: usize = 8 << 20;
-
-/// The most bytes that a block has before compression.
-pub(crate) const MAX_BYTES: usize = 32 << 20;
-
-/// How hard zstd tries.
-const LEVEL: i32 = 3;
 
 /// A series' number in this file's dictionary: a metric's name and labels. 0 is the row itself. Less than 2^29.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -168,7 +161,10 @@ impl Block {
     /// The block as it is stored. Its bounds ([`MAX_SAMPLES`], [`MAX_COLUMNS`], [`MAX_CELLS`]) are the caller's to keep:
     /// what is beyond them cannot be read again. Statistics that are 0 come back as absent.
     pub(crate) fn encode(&self) -> Sealed {
-        let mut packed = Packed::default();
+        self.pack(Packed::for_good(self.times.len()))
+    }
+
+    fn pack(&self, mut packed: Packed) -> Sealed {
         let mut bytes = Vec::new();
         let mut values = 0;
         for column in &self.columns {
@@ -185,7 +181,7 @@ impl Block {
     ///
     /// # Errors
     ///
-    /// [`Damaged`] where the bytes are not a block. Whatever the bytes are, no more memory is taken than [`MAX_BYTES`] and
+    /// [`Damaged`] where the bytes are not a block. Whatever the bytes are, no more memory is taken than [`crate::frame::MAX_BYTES`] and
     /// [`MAX_CELLS`] values.
     pub(crate) fn decode(bytes: &[u8], wanted: impl Fn(ColumnKey) -> bool) -> Result<Self, Damaged> {
         let content = open(bytes)?;
@@ -195,13 +191,13 @@ impl Block {
     fn read(content: &[u8], wanted: impl Fn(ColumnKey) -> bool) -> Option<Self> {
         let mut rest = content;
         let head = Head::read(&mut rest)?;
+        let mut bodies = Vec::with_capacity(head.columns.len());
+        for column in &head.columns {
+            bodies.push(take_bytes(&mut rest, column.length)?);
+        }
         let mut columns = Vec::new();
-        for &Packing { key, length, has_unit } in &head.columns {
-            let body = take_bytes(&mut rest, length)?;
-            if wanted(key) {
-                let values = column::list(body, has_unit, kind_of(key.number()), head.times.len())?;
-                columns.push(Column { key, values });
-            }
+        for (position, column) in head.columns.iter().enumerate().filter(|(_, column)| wanted(column.key)) {
+            columns.push(Column { key: column.key, values: head.values(&bodies, position)? });
         }
         Some(Self { interval: head.interval, times: head.times, columns })
     }
@@ -230,6 +226,7 @@ pub(crate) struct Packing {
     pub(crate) key: ColumnKey,
     pub(crate) length: u64,
     pub(crate) has_unit: bool,
+    pub(crate) is_related: bool,
 }
 
 impl Head {
@@ -260,26 +257,69 @@ impl Head {
             number = number.checked_add(over)?;
             let length = take(rest)?;
             let key = ColumnKey::from_number(number)?;
-            columns.push(Packing { key, length: length >> 1, has_unit: length & 1 == 1 });
+            let (has_unit, is_related) = (length & 1 != 0, length & 2 != 0);
+            columns.push(Packing { key, length: length >> 2, has_unit, is_related });
         }
         Some(Self { interval, times, columns })
+    }
+}
+
+impl Head {
+    /// The values of a column; `bodies` are the bytes of all.
+    fn values(&self, bodies: &[&[u8]], position: usize) -> Option<Vec<Option<u64>>> {
+        let (column, mut body) = (self.columns.get(position)?, *bodies.get(position)?);
+        let list = |column: &Packing, body: &[u8]| {
+            column::list(body, column.has_unit, kind_of(column.key.number()), self.times.len())
+        };
+        if !column.is_related {
+            return list(column, body);
+        }
+        let (off, on) = (take(&mut body)?, take(&mut body)?);
+        let mut values = list(column, body)?;
+        for (distance, sign) in [(off, 1), (on, u64::MAX)].into_iter().filter(|(distance, _)| *distance > 0) {
+            let other = position.checked_sub(usize::try_from(distance).ok()?)?;
+            let packing = self.columns.get(other).filter(|other| !other.is_related)?;
+            for (value, other) in values.iter_mut().zip(list(packing, bodies.get(other)?)?) {
+                *value = Some((*value)?.wrapping_add(other?.wrapping_mul(sign)));
+            }
+        }
+        Some(values)
     }
 }
 
 /// Columns on their way into a block.
 #[derive(Default)]
 pub(crate) struct Packed {
-    /// Of each column its key, the length of its bytes, and whether they begin with a unit.
-    columns: Vec<(u32, usize, bool)>,
+    /// Of each column its key, the length of its bytes, and what is special about them.
+    columns: Vec<(u32, usize, u64)>,
     bytes: Vec<u8>,
+    /// Where columns may be related: how many samples they have, too.
+    relations: Option<(Relations, usize)>,
 }
 
 impl Packed {
+    /// For a block of so many samples that does not grow any more: columns are told by each other. Without this, the block
+    /// can be gone on with.
+    pub(crate) fn for_good(samples: usize) -> Self {
+        Self { relations: Some((Relations::default(), samples)), ..Self::default() }
+    }
+
     /// Takes a finished column. Columns come by key, ascending.
     pub(crate) fn push(&mut self, key: u32, column: &[u8]) {
+        let kind = kind_of(key);
+        let position = self.columns.len();
+        let relations = self.relations.as_mut().filter(|_| kind == Kind::Steps);
+        let related = relations.and_then(|(relations, samples)| relations.find(position, column, *samples));
         let from = self.bytes.len();
-        let has_unit = column::pack(&mut self.bytes, column, kind_of(key));
-        self.columns.push((key, self.bytes.len() - from, has_unit));
+        let special = match related {
+            Some(related) => {
+                put(&mut self.bytes, related.off as u64);
+                put(&mut self.bytes, related.on as u64);
+                2 | u64::from(column::pack(&mut self.bytes, &related.column, kind))
+            }
+            None => u64::from(column::pack(&mut self.bytes, column, kind)),
+        };
+        self.columns.push((key, self.bytes.len() - from, special));
     }
 
     /// Puts the block together.
@@ -303,9 +343,9 @@ impl Packed {
         content.extend_from_slice(&bytes);
         put(&mut content, self.columns.len() as u64);
         let mut number = 0;
-        for &(key, length, has_unit) in &self.columns {
+        for &(key, length, special) in &self.columns {
             put(&mut content, u64::from(key.wrapping_sub(number)));
-            put(&mut content, (length as u64) << 1 | u64::from(has_unit));
+            put(&mut content, (length as u64) << 2 | special);
             number = key;
         }
         content.extend_from_slice(&self.bytes);
@@ -316,54 +356,6 @@ impl Packed {
             values,
             bytes: compress(&content),
         }
-    }
-}
-
-thread_local! {
-    // Making one takes longer than compressing a block does.
-    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
-    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
-}
-
-/// The format version and one zstd frame with a checksum. Empty where zstd has no memory: then nothing is stored, and
-/// reading it says that it is damaged.
-pub(crate) fn compress(content: &[u8]) -> Vec<u8> {
-    COMPRESSOR.with_borrow_mut(|kept| {
-        let frame = (|| {
-            if kept.is_none() {
-                let mut compressor = Compressor::new(LEVEL)?;
-                compressor.include_checksum(true)?;
-                *kept = Some(compressor);
-            }
-            match kept {
-                Some(compressor) => compressor.compress(content),
-                None => Ok(Vec::new()),
-            }
-        })();
-        match frame {
-            Ok(frame) => {
-                let mut bytes = Vec::with_capacity(1 + frame.len());
-                bytes.push(VERSION);
-                bytes.extend_from_slice(&frame);
-                bytes
-            }
-            Err(_) => Vec::new(),
-        }
-    })
-}
-
-/// What [`compress`] compressed.
-pub(crate) fn open(bytes: &[u8]) -> Result<Vec<u8>, Damaged> {
-    match bytes.split_first() {
-        None => Err(Damaged::Frame),
-        Some((&VERSION, frame)) => DECOMPRESSOR.with_borrow_mut(|kept| {
-            if kept.is_none() {
-                *kept = Some(Decompressor::new().map_err(|_| Damaged::Frame)?);
-            }
-            let Some(decompressor) = kept else { return Err(Damaged::Frame) };
-            decompressor.decompress(frame, MAX_BYTES).map_err(|_| Damaged::Frame)
-        }),
-        Some((&version, _)) => Err(Damaged::Version(version)),
     }
 }
 
@@ -383,6 +375,8 @@ pub(crate) fn sample() -> Block {
         column(2, Stat::Max, &|n| (n % 50 == 9).then_some(n * 4096)),
         column(2, Stat::Mean, &|n| (n % 3 == 1).then_some(n % 17 + 1)),
         column(3, Stat::Last, &|n| (n % 100 < 60).then_some(u64::MAX - n)),
+        column(4, Stat::Last, &|n| Some(n * (n + n.rotate_right(7) % 1_000_003) * 1000)),
+        column(5, Stat::Last, &|n| Some(n * (n + n.rotate_right(7) % 1_000_003) * 1000 + n % 2 * 1000)),
         column(70_000, Stat::Last, &|n| (n > 250).then_some(1_000_000 * n)),
     ];
     Block { interval: 1000, times, columns }
@@ -393,6 +387,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::frame::MAX_BYTES;
 
     #[test]
     fn a_block_comes_back_whole_or_in_part() {
@@ -406,8 +401,16 @@ mod tests {
         let keys: Vec<_> =
             Block::columns_of(&sealed.bytes).unwrap().into_iter().map(|(key, _)| key).collect();
         assert_eq!(keys, block.columns.iter().map(|column| column.key).collect::<Vec<_>>());
+        let head = open(&sealed.bytes).map(|content| Head::read(&mut content.as_slice()).unwrap()).unwrap();
+        assert_eq!(head.columns.iter().filter(|column| column.is_related).count(), 1);
         // The step of one value, and no unit.
         assert_eq!(Block::columns_of(&sealed.bytes).unwrap()[0].1, 1);
+    }
+
+    #[test]
+    fn a_block_of_each_version_is_read_for_good() {
+        let stored = include_bytes!("../tests/fixtures/block-v1.bin");
+        assert_eq!(Block::decode(stored, |_| true), Ok(sample()));
     }
 
     #[test]
@@ -470,6 +473,24 @@ mod tests {
             for bytes in [bytes, compress(&content)] {
                 let _ = Block::decode(&bytes, |_| true);
                 let _ = Block::columns_of(&bytes);
+                let _ = crate::open::OpenColumns::resume(&bytes);
+            }
+        }
+
+        /// What a checksum would have noticed, if somebody had not made a right one.
+        #[test]
+        fn a_block_with_other_bytes_is_read_or_refused(
+            changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..4),
+        ) {
+            for packed in [Packed::default(), Packed::for_good(300)] {
+                let mut content = open(&sample().pack(packed).bytes).unwrap();
+                for (index, byte) in &changes {
+                    *index.get_mut(&mut content) = *byte;
+                }
+                let bytes = compress(&content);
+                if let Ok(block) = Block::decode(&bytes, |_| true) {
+                    prop_assert!(block.columns.iter().all(|column| column.values.len() == block.times.len()));
+                }
                 let _ = crate::open::OpenColumns::resume(&bytes);
             }
         }

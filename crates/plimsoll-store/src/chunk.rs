@@ -168,7 +168,7 @@ impl Chunk {
 
     /// The samples as they are stored. The chunk stays as it is.
     pub(crate) fn seal(&self) -> Sealed {
-        self.open.seal(self.values)
+        self.open.seal_for_good(self.values)
     }
 
     /// The samples: their times, and those of the columns that are wanted.
@@ -233,6 +233,35 @@ mod tests {
             columns.filter_map(|column| Some((column.key.series, column.values[at]?))).collect()
         };
         block.times.iter().enumerate().map(|(at, time)| (*time, row(at))).collect()
+    }
+
+    #[test]
+    fn numbers_that_go_together_are_told_by_each_other() {
+        let (mut together, mut apart) = (Chunk::new(1000), Chunk::new(1000));
+        let mut sums = [0_u64; 3];
+        for at in 0..300_u64 {
+            let noise =
+                |salt: u64| (at + salt).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29) % 1_000_003;
+            sums[1] += noise(1);
+            sums[2] += noise(1000);
+            sums[0] = sums[1] + sums[2] + at % 2;
+            let row = [
+                (SeriesId(1), sums[0]),
+                (SeriesId(2), sums[1]),
+                (SeriesId(3), sums[2]),
+                (SeriesId(4), sums[2] + at % 3),
+            ];
+            assert!(together.push(at.cast_signed() * 1000, &row));
+            assert!(apart.push(at.cast_signed() * 1000, &row[1..3]));
+        }
+        let (sealed, apart) = (together.seal(), apart.seal());
+        assert!(sealed.bytes.len() < apart.bytes.len() + 300, "{} {}", sealed.bytes.len(), apart.bytes.len());
+        assert_eq!(Block::decode(&sealed.bytes, |_| true), Ok(together.read(|_| true)));
+        let key = ColumnKey::last(SeriesId(3));
+        assert_eq!(
+            Block::decode(&sealed.bytes, |asked| asked == key),
+            Ok(together.read(|asked| asked == key))
+        );
     }
 
     #[test]

@@ -148,7 +148,7 @@ impl Cursor {
 }
 
 /// The largest number that divides all that the tokens of a column say; 1 where that is not worth the trouble.
-fn unit(mut bytes: &[u8], kind: Kind) -> i64 {
+pub(crate) fn unit(mut bytes: &[u8], kind: Kind) -> i64 {
     let mut unit = 0_u64;
     let mut count = 0;
     while let Some(token) = take(&mut bytes) {

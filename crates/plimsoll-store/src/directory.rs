@@ -173,6 +173,13 @@ impl Directory {
     }
 }
 
+impl LineEntry {
+    /// The name that a container had in this line. One that was renamed has another one now, in another line.
+    pub(crate) fn name_of<'a>(&'a self, record: &'a ContainerRecord) -> &'a str {
+        self.name.as_ref().unwrap_or(&record.name)
+    }
+}
+
 /// The name in a line's key; see `identity.rs`.
 fn common_name(key: &str) -> Option<String> {
     let [kind, name] = serde_json::from_str::<[String; 2]>(key).ok()?;

@@ -47,7 +47,8 @@ pub(crate) struct Facts {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Watch {
     pub(crate) facts: Facts,
-    unsettled: Option<([Option<u64>; LIMITS.len()], u8)>,
+    /// Limits that differ from the known ones, in how many rows, and since when.
+    unsettled: Option<([Option<u64>; LIMITS.len()], u8, Millis)>,
 }
 
 impl Watch {
@@ -120,19 +121,19 @@ impl Watch {
             self.unsettled = None;
             return false;
         }
-        let seen = match self.unsettled {
-            Some((before, seen)) if before == now => seen + 1,
-            _ => 1,
+        let (seen, since) = match self.unsettled {
+            Some((before, seen, since)) if before == now => (seen + 1, since),
+            _ => (1, at),
         };
         if seen < LIMIT_SETTLES {
-            self.unsettled = Some((now, seen));
+            self.unsettled = Some((now, seen, since));
             return false;
         }
         self.unsettled = None;
         if let Some(known) = self.facts.limits.replace(now) {
             for ((slot, from), to) in LIMITS.into_iter().zip(known).zip(now) {
                 if from != to {
-                    tell(at, Happening::Limit { metric: metric_of(slot).to_owned(), from, to });
+                    tell(since, Happening::Limit { metric: metric_of(slot).to_owned(), from, to });
                 }
             }
         }

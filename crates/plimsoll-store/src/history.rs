@@ -202,9 +202,16 @@ impl History {
 impl Inner {
     /// Answers a question over a connection of its own.
     fn ask<T>(&self, answer: impl FnOnce(&Asking<'_>) -> Result<T, Error>) -> Result<T, Error> {
-        let asking = Asking { history: self, reader: self.reader()? };
-        let answer = answer(&asking);
-        self.give_back(asking.reader, &answer);
+        let generation = self.agent.as_ref().map_or(0, |agent| agent.generation());
+        let answer = self.reader().and_then(|reader| {
+            let asking = Asking { history: self, reader };
+            let answer = answer(&asking);
+            self.give_back(asking.reader, &answer);
+            answer
+        });
+        if let (Err(Error::Damaged { .. }), Some(agent)) = (&answer, &self.agent) {
+            agent.found_damaged(generation);
+        }
         answer
     }
 

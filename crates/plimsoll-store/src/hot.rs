@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) interval: Millis,
     hot: Mutex<Hot>,
     generation: AtomicU64,
+    /// One more than the generation of the file that a reader found damaged.
+    found_damaged: AtomicU64,
 }
 
 /// Open chunks, sealed ones that wait to be written, and what the agent knows of containers.
@@ -203,7 +205,14 @@ fn next_moment(container: u32, at: Millis) -> Millis {
 
 impl Shared {
     pub(crate) fn new(path: PathBuf, max_bytes: u64, interval: Millis, hot: Hot) -> Self {
-        Self { path, max_bytes, interval, hot: Mutex::new(hot), generation: AtomicU64::new(0) }
+        Self {
+            path,
+            max_bytes,
+            interval,
+            hot: Mutex::new(hot),
+            generation: AtomicU64::new(0),
+            found_damaged: AtomicU64::new(0),
+        }
     }
 
     /// The shared state. Nobody does I/O while holding it.
@@ -215,6 +224,16 @@ impl Shared {
     /// Grows when the file was damaged, set aside and begun anew: who has it open must open it again.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
+    }
+
+    /// A reader found the file of this generation damaged: the writer will set it aside.
+    pub(crate) fn found_damaged(&self, generation: u64) {
+        self.found_damaged.fetch_max(generation + 1, Ordering::AcqRel);
+    }
+
+    /// Whether a reader found the present file damaged.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.found_damaged.load(Ordering::Acquire) > self.generation()
     }
 
     /// Says that the file is another one now.

@@ -8,8 +8,9 @@
 
 use std::collections::HashMap;
 
-use crate::block::{Damaged, MAX_ROW, SeriesId, compress, open};
+use crate::block::{Damaged, MAX_ROW, SeriesId};
 use crate::chunk::Chunk;
+use crate::frame::{compress, open};
 use crate::tier::Millis;
 use crate::varint::{add, difference, put, take, unzigzag, zigzag};
 

@@ -2,9 +2,10 @@
 
 use crate::block::{
     Block, Column, ColumnKey, Damaged, Head, MAX_CELLS, MAX_COLUMNS, MAX_SAMPLES, Packed, Sealed, SeriesId,
-    Stat, kind_of, open,
+    Stat, kind_of,
 };
 use crate::column::{self, Cursor, Kind};
+use crate::frame::open;
 use crate::tier::Millis;
 use crate::varint::take_bytes;
 
@@ -79,6 +80,9 @@ impl OpenColumns {
         let mut columns = Vec::with_capacity(head.columns.len());
         let mut bodies = Vec::with_capacity(head.columns.len());
         for column in head.columns {
+            if column.is_related {
+                return None;
+            }
             let key = column.key.number();
             let body = column::unpack(take_bytes(&mut rest, column.length)?, column.has_unit, kind_of(key))?;
             let cursor = Cursor::resume(&body, kind_of(key), samples)?;
@@ -115,9 +119,12 @@ impl OpenColumns {
         self.columns.binary_search_by_key(&key, |column| column.key)
     }
 
-    /// What is stored.
-    pub(crate) fn seal(&self, values: u64) -> Sealed {
-        let mut packed = Packed::default();
+    /// What is stored of a block that does not grow any more: smaller, and cannot be resumed.
+    pub(crate) fn seal_for_good(&self, values: u64) -> Sealed {
+        self.seal(Packed::for_good(self.times.len()), values)
+    }
+
+    fn seal(&self, mut packed: Packed, values: u64) -> Sealed {
         let mut bytes = Vec::new();
         for column in &self.columns {
             bytes.clear();
@@ -127,8 +134,14 @@ impl OpenColumns {
         packed.seal(self.interval, &self.times, values)
     }
 
-    /// What is stored, where the values were not counted as they came: those of series, without statistics.
-    pub(crate) fn seal_counting(&self) -> Sealed {
+    /// What is stored of a block of points: one that can be resumed, unless it is full.
+    pub(crate) fn seal_points(&self, is_full: bool) -> Sealed {
+        let values = self.count();
+        if is_full { self.seal_for_good(values) } else { self.seal(Packed::default(), values) }
+    }
+
+    /// How many values series have, without statistics.
+    fn count(&self) -> u64 {
         let mut values = 0;
         let mut bytes = Vec::new();
         for column in self.columns.iter().filter(|column| column.key & 7 == Stat::Last as u32) {
@@ -139,7 +152,7 @@ impl OpenColumns {
             // What was just written is a column.
             let _ = column::read(&bytes, false, kind_of(column.key), self.times.len(), count);
         }
-        self.seal(values)
+        values
     }
 
     /// The last value that a column has or had, if it ever had one.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::block::{Block, Column, ColumnKey, SeriesId, Stat};
-use crate::rollup::{Coverage, Point, Rules, gap, grown, points};
+use crate::rollup::{Coverage, Point, Rules, gap, grown, points_from};
 use crate::tier::{Millis, Tier};
 
 /// Blocks in order of time.
@@ -113,8 +113,20 @@ impl<'a> Source<'a> {
 
     fn points_of_points(&self, series: SeriesId, buckets: &[Bucket]) -> Vec<Option<Point>> {
         let is_counter = self.is_counter(series);
-        let blocks: Vec<_> = self.blocks.iter().map(|block| points(block, series, is_counter)).collect();
-        let point = |sample: &Sample| *blocks.get(sample.block)?.get(sample.position)?;
+        // The first that is needed; those before it are not worked out.
+        let first = buckets.first().and_then(|bucket| self.samples.get(bucket.samples.start));
+        let start = |number| match first {
+            Some(first) if first.block == number => first.position,
+            Some(first) if first.block < number => 0,
+            _ => usize::MAX,
+        };
+        let blocks = self.blocks.iter().enumerate();
+        let points: Vec<_> =
+            blocks.map(|(number, block)| points_from(block, series, is_counter, start(number))).collect();
+        let point = |sample: &Sample| {
+            let position = sample.position.checked_sub(start(sample.block))?;
+            *points.get(sample.block)?.get(position)?
+        };
         let of = |bucket: &Bucket| {
             let samples = self.samples.get(bucket.samples.clone()).unwrap_or_default();
             samples.iter().filter_map(point).map(Sum::of).reduce(Sum::and).map(Sum::point)
@@ -135,8 +147,30 @@ impl<'a> Source<'a> {
             before = near.find_map(|sample| Some((sample.at, value(sample)?)));
         }
         let of = |bucket: &Bucket| {
+            let samples = self.samples.get(bucket.samples.clone()).unwrap_or_default();
+            // Most numbers do not change, and then there is nothing to add up.
+            let same = samples.first().zip(samples.last()).and_then(|(first, last)| {
+                let values = values.get(first.block).filter(|_| first.block == last.block)?;
+                Some((values.same(first.position..last.position + 1)?, last.at))
+            });
+            match same {
+                Some((None, _)) => return None,
+                Some((Some(value), at)) if before.is_none_or(|(_, then)| then == value) => {
+                    before = is_counter.then_some((at, value));
+                    let count = samples.len() as u64;
+                    return Some(Point {
+                        last: value,
+                        min: value,
+                        max: value,
+                        mean: value,
+                        count,
+                        increase: 0,
+                    });
+                }
+                _ => {}
+            }
             let mut sum: Option<Sum> = None;
-            for sample in self.samples.get(bucket.samples.clone()).unwrap_or_default() {
+            for sample in samples {
                 let Some(value) = value(sample) else { continue };
                 let mut increase = 0;
                 if is_counter {
@@ -183,6 +217,13 @@ fn values_of(column: &Column) -> &[Option<u64>] {
 }
 
 impl Values<'_> {
+    /// The value at all of these positions, if it is the same. Not looked for in differences.
+    fn same(&self, positions: Range<usize>) -> Option<Option<u64>> {
+        let Some(column) = self.column else { return Some(None) };
+        let (first, others) = column.get(positions).filter(|_| self.less.is_none())?.split_first()?;
+        others.iter().all(|value| value == first).then_some(*first)
+    }
+
     #[inline]
     fn value(&self, at: usize) -> Option<u64> {
         let value = *self.column?.get(at)?;

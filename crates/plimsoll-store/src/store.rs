@@ -28,7 +28,7 @@ use crate::journal::Replay;
 use crate::retention::{Keeper, Retention};
 use crate::series::Dictionary;
 use crate::tracker::{MAX_CONTAINERS, Tracker};
-use crate::writer::{FLUSH_EVERY, Signal, Writer};
+use crate::writer::{FLUSH_EVERY, KEEP_EVERY, Signal, Writer};
 use crate::{History, Millis, Tier, lives};
 
 /// Where a history is, and how much of it is kept.
@@ -45,6 +45,9 @@ pub struct Options {
     /// How often is written. Only tests have reason to change it.
     #[doc(hidden)]
     pub flush_every: Duration,
+    /// How often is looked for what is too old or too much. Only tests have reason to change it.
+    #[doc(hidden)]
+    pub keep_every: Duration,
     /// The most containers that the file knows. Only tests have reason to change it.
     #[doc(hidden)]
     pub max_containers: usize,
@@ -60,6 +63,7 @@ impl Options {
             retention: Retention::default(),
             interval: Duration::from_secs(1),
             flush_every: FLUSH_EVERY,
+            keep_every: KEEP_EVERY,
             max_containers: MAX_CONTAINERS,
         }
     }
@@ -115,7 +119,7 @@ impl Store {
         let writer = Writer::new(Arc::clone(&shared), Arc::clone(&figures), file, keeper, loaded.old_journal);
         let thread = {
             let signal = Arc::clone(&signal);
-            let run = move || writer.run(&signal, options.flush_every);
+            let run = move || writer.run(&signal, options.flush_every, options.keep_every);
             std::thread::Builder::new().name("history".to_owned()).spawn(run)
         };
         let writer = thread.map_err(|source| Error::Unwritable { path: options.path, source })?;

@@ -26,7 +26,7 @@ pub(crate) const FLUSH_EVERY: Duration = Duration::from_secs(8);
 const NOTES_EVERY: Duration = Duration::from_secs(1);
 
 /// How often is looked for what is too old or too much.
-const KEEP_EVERY: Duration = Duration::from_secs(60);
+pub(crate) const KEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// How much may wait for a disk that is full: an hour of about 200 containers.
 const PENDING_BYTES: usize = 16 << 20;
@@ -168,7 +168,7 @@ impl Writer {
     }
 
     /// Writes until the store ends; the last writing has everything.
-    pub(crate) fn run(mut self, signal: &Signal, flush_every: Duration) {
+    pub(crate) fn run(mut self, signal: &Signal, flush_every: Duration, keep_every: Duration) {
         let started = Instant::now();
         let (mut flush_at, mut notes_at, mut keep_at) =
             (started + flush_every, started, started + flush_every);
@@ -177,13 +177,12 @@ impl Writer {
                 Wake::Flush => {
                     self.flush(true);
                     flush_at = Instant::now() + flush_every;
-                    if Instant::now() >= keep_at {
-                        self.keep();
-                        keep_at = Instant::now() + KEEP_EVERY;
-                    }
                 }
                 Wake::Asked(number) => {
                     self.flush(true);
+                    if keep_every.is_zero() {
+                        self.keep();
+                    }
                     signal.set(|wanted| wanted.answered = number);
                 }
                 Wake::Abandon => return,
@@ -199,14 +198,20 @@ impl Writer {
                     return;
                 }
             }
-            notes_at = Instant::now() + NOTES_EVERY;
+            let now = Instant::now();
+            notes_at = now + NOTES_EVERY;
+            if now >= keep_at {
+                self.keep();
+                keep_at = now + keep_every;
+            }
         }
     }
 
     /// Writes what is new: everything, or only what has a name.
     fn flush(&mut self, everything: bool) {
         let started = Instant::now();
-        let mut done = self.write(everything);
+        let mut done = if self.shared.is_damaged() { self.begin_anew() } else { Ok(()) };
+        done = done.and_then(|()| self.write(everything));
         if let Err(Error::Damaged { .. }) = &done {
             done = self.begin_anew().and_then(|()| self.write(true));
         }
@@ -327,12 +332,12 @@ impl Writer {
                 file.put_block(Tier::Raw, waiting.container, sealed)?;
                 roller.sealed(file, interval, waiting.container, sealed.first, waiting.until)?;
                 if waiting.container != 0 {
-                    file.touch_container(waiting.container, sealed.last)?;
+                    file.touch_container(waiting.container, sealed.first, sealed.last)?;
                 }
             }
             for event in &notes.events {
                 file.put_event(event)?;
-                file.touch_container(event.container, event.at)?;
+                file.touch_container(event.container, Millis::MAX, event.at)?;
             }
             for (container, life) in &notes.lives {
                 match life {

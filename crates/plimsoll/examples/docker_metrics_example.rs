@@ -10,9 +10,10 @@
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::error::Error;
+use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use plimsoll::docker::{ContainerConfig, DockerSupport, container_name};
+use plimsoll::docker::{ContainerConfig, DockerError, DockerSupport, container_name};
 
 /// Points in seconds rather than minutes, to have something to show soon.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -25,7 +26,19 @@ const WORK: &str =
     "trap 'exit 0' TERM; while :; do i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 0.05; done";
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
+    let Err(error) = run().await else { return ExitCode::SUCCESS };
+    println!("It did not work: {error}");
+    // The cause is not in the message.
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        println!("   because: {error}");
+        cause = error.source();
+    }
+    ExitCode::FAILURE
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let image = std::env::args().nth(1).unwrap_or_else(|| "busybox".to_owned());
     // Two runs at a time have two sessions.
     let session = format!(
@@ -47,7 +60,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let name = container_name("example-node", &session);
     match docker.remove_container(&name, true).await {
         Ok(()) => println!("   {name} is removed"),
-        // There is none if it could not even be created; how the pipeline ended says more.
+        Err(DockerError::NoSuchContainer { .. }) => println!("   nothing was made"),
         Err(error) => println!("   {error}"),
     }
     outcome

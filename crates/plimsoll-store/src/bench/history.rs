@@ -58,13 +58,13 @@ pub fn write_history(path: &Path, containers: u32, until: Millis) -> Result<(), 
             for at in times {
                 let row = row(number, at);
                 let row: Vec<(SeriesId, u64)> = rows.container(&row, &mut dictionary).to_vec();
-                if chunk.first_time().is_some_and(|first| at - first >= 300 * SECOND) {
+                if chunk.len() >= 300 {
                     seal(&mut chunk, at)?;
                 }
                 chunk.push(at, &row);
             }
             seal(&mut chunk, until)?;
-            file.touch_container(number, until)
+            file.touch_container(number, week, until)
         })?;
     }
     file.checkpoint()

@@ -424,7 +424,7 @@ impl EventRecord {
 }
 
 impl ContainerRecord {
-    /// The checksum of the row with its labels, without `last_seen`, which changes with each block.
+    /// The checksum of the row with its labels, without `first_seen` and `last_seen`, which change with blocks.
     pub(super) fn mark(&self) -> i64 {
         let mut mark = Mark::new()
             .number(i64::from(self.id))
@@ -435,8 +435,7 @@ impl ContainerRecord {
             .text(&self.image_id)
             .text(&self.project)
             .text(&self.service)
-            .number(self.created.unwrap_or(-1))
-            .number(self.first_seen);
+            .number(self.created.unwrap_or(-1));
         for (key, value) in &self.labels {
             mark = mark.text(key).text(value);
         }

@@ -36,7 +36,7 @@ CREATE TABLE containers(
     project TEXT NOT NULL,
     service TEXT NOT NULL,
     created INTEGER,
-    first_seen INTEGER NOT NULL,
+    first_seen INTEGER NOT NULL, -- not in the mark
     last_seen INTEGER NOT NULL, -- not in the mark
     mark INTEGER NOT NULL,
     UNIQUE(engine, container)

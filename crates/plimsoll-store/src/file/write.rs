@@ -148,9 +148,12 @@ impl File {
         Ok(self.connection().last_insert_rowid())
     }
 
-    /// Notes when a container was last seen.
-    pub(crate) fn touch_container(&self, id: u32, at: Millis) -> Result<(), Error> {
-        self.run("UPDATE containers SET last_seen = max(last_seen, ?2) WHERE id = ?1", params![id, at])?;
+    /// Notes when a container was seen. It can be earlier than ever before, where the clock was set back.
+    pub(crate) fn touch_container(&self, id: u32, first: Millis, last: Millis) -> Result<(), Error> {
+        self.run(
+            "UPDATE containers SET first_seen = min(first_seen, ?2), last_seen = max(last_seen, ?3) WHERE id = ?1",
+            params![id, first, last],
+        )?;
         Ok(())
     }
 

@@ -17,7 +17,7 @@ use crate::fetch::{Source, Stretch};
 use crate::file::ContainerRecord;
 use crate::history::Asking;
 use crate::query::Selector;
-use crate::query::select::{HOST, select};
+use crate::query::select::{HOST, Newest, select};
 use crate::rollup;
 use crate::{Error, Millis, Range, Tier};
 
@@ -31,7 +31,8 @@ pub(crate) fn at(asking: &Asking<'_>, at: Millis) -> Result<Snapshot, Error> {
     let places = places(directory);
     // As far back as a point of the coarsest tier may begin.
     let around = Range { from: at.saturating_sub(2 * 3_600_000), until: at.saturating_add(1) };
-    let chosen = select(directory, &asking.newest(), &Selector::default(), around)?;
+    let newest = asking.newest();
+    let chosen = select(directory, &newest, &Selector::default(), around)?;
     let found = asking.for_each(&chosen, |source, chosen| {
         let mut rows = Vec::new();
         for (member, span) in chosen.line.containers.iter().zip(&chosen.members) {
@@ -39,7 +40,7 @@ pub(crate) fn at(asking: &Asking<'_>, at: Millis) -> Result<Snapshot, Error> {
             if !span.range.contains(at) {
                 continue;
             }
-            if let Some(moment) = moment(source, &places, span.container, at)? {
+            if let Some(moment) = moment(source, &newest, &places, span.container, at)? {
                 rows.push((record.id, row(&moment, &places, record, &member.name)));
             }
         }
@@ -50,7 +51,7 @@ pub(crate) fn at(asking: &Asking<'_>, at: Millis) -> Result<Snapshot, Error> {
     rows.sort_by_key(|(id, _)| *id);
     let mut snapshot = Snapshot { at: nanos(at), ..Snapshot::default() };
     snapshot.containers = rows.into_iter().map(|(_, row)| row).collect();
-    if let Some(moment) = moment(asking.source(), &places, HOST, at)? {
+    if let Some(moment) = moment(asking.source(), &newest, &places, HOST, at)? {
         tell_host(&mut snapshot, &moment, &places);
     }
     Ok(snapshot)
@@ -100,20 +101,42 @@ struct Moment {
 }
 
 /// Reads a container's numbers from the finest tier that reaches back to the moment.
-fn moment(source: Source<'_>, places: &Places, container: u32, at: Millis) -> Result<Option<Moment>, Error> {
+fn moment(
+    source: Source<'_>,
+    newest: &Newest,
+    places: &Places,
+    container: u32,
+    at: Millis,
+) -> Result<Option<Moment>, Error> {
     for tier in Tier::ALL {
-        if source.extent(tier, container)?.from > at {
+        let unsealed = newest.get(&container).map(|(first, _)| *first).filter(|_| tier == Tier::Raw);
+        let first = source.first(tier, container)?.into_iter().chain(unsealed).min();
+        if first.is_none_or(|first| first > at) {
             continue;
         }
         let step = tier.step().unwrap_or(1);
-        let from = at.div_euclid(step).saturating_mul(step);
-        let asked = Range { from, until: from.saturating_add(step) };
+        let asked = if tier == Tier::Raw {
+            // With the sample before, which processor use is over.
+            let interval = source.unsealed.interval();
+            Range {
+                from: at.saturating_sub(fresh(interval) + rollup::gap(interval)),
+                until: at.saturating_add(1),
+            }
+        } else {
+            let from = at.div_euclid(step).saturating_mul(step);
+            Range { from, until: from.saturating_add(step) }
+        };
         let stretch = source.only(tier, container, asked, &|_, _| true)?;
         let found = if tier == Tier::Raw { sample(&stretch, places, at) } else { point(&stretch, places) };
         // What is not rolled up yet is in a finer tier, which would have had it.
         return Ok(found);
     }
     Ok(None)
+}
+
+/// For how long a sample says that a container is there.
+fn fresh(interval: Millis) -> Millis {
+    interval.saturating_mul(FRESH_INTERVALS).max(FRESH)
 }
 
 /// The last sample that is not later.
@@ -128,7 +151,7 @@ fn sample(stretch: &Stretch, places: &Places, at: Millis) -> Option<Moment> {
     }
     rows.sort_by_key(|(time, ..)| *time);
     let (time, block, row) = rows.pop()?;
-    if at - time > (FRESH_INTERVALS * block.interval).max(FRESH) {
+    if at - time > fresh(block.interval) {
         return None;
     }
     let value = |block: &Block, row: usize, key| {

@@ -79,8 +79,7 @@ fn member(entry: &LineEntry, record: &ContainerRecord, span: &Membership, newest
     let (first, last) = newest.get(&record.id).copied().unwrap_or((Millis::MAX, Millis::MIN));
     Member {
         id: record.container.clone(),
-        // The name that it had in this line; it may have another one now.
-        name: entry.name.as_ref().unwrap_or(&record.name).clone(),
+        name: entry.name_of(record).to_owned(),
         image: record.image.clone(),
         labels: record.labels.clone(),
         created: record.created,
@@ -109,7 +108,7 @@ impl<'a> Wanted<'a> {
         is(&self.selector.engine, &record.engine)
             && is(&self.selector.project, &record.project)
             && is(&self.selector.service, &record.service)
-            && fits(&self.name, entry.name.as_ref().unwrap_or(&record.name))
+            && fits(&self.name, entry.name_of(record))
             && fits(&self.image, &record.image)
             && self
                 .labels
@@ -162,8 +161,7 @@ impl Asked {
 
     fn has(&self, entry: &LineEntry, record: &ContainerRecord) -> bool {
         match self {
-            // A container that was renamed has both names: each in its line.
-            Self::Name(name) => record.name == *name || entry.name.as_ref() == Some(name),
+            Self::Name(name) => entry.name_of(record) == name,
             Self::Id(id) => record.container == *id,
         }
     }

@@ -1,4 +1,6 @@
 //! Containers that are not there: snapshots of a fleet whose numbers move as those of real ones do, the same for each seed.
+#![allow(unreachable_pub, dead_code, reason = "tests and benchmarks use a part each")]
+#![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss, clippy::collapsible_if)]
 
 use std::sync::Arc;
 
@@ -13,6 +15,8 @@ pub struct Fleet {
     pub snapshot: Snapshot,
     random: u64,
     busy: usize,
+    /// Of an idle container, one number in so many moves.
+    pub calm: usize,
     next: usize,
 }
 
@@ -44,7 +48,7 @@ const ABSENT: &[Slot] = &[
 impl Fleet {
     /// So many containers, the first two of which are busy.
     pub fn new(containers: usize, seed: u64) -> Self {
-        let mut fleet = Self { snapshot: Snapshot::default(), random: seed, busy: 2, next: 0 };
+        let mut fleet = Self { snapshot: Snapshot::default(), random: seed, busy: 2, calm: 20, next: 0 };
         for _ in 0..containers {
             fleet.add();
         }
@@ -112,7 +116,7 @@ impl Fleet {
         self.snapshot.agent.process.resident = Some(30 << 20);
         let mut rows = std::mem::take(&mut self.snapshot.containers);
         for (index, row) in rows.iter_mut().enumerate() {
-            let share = if index < self.busy { 4 } else { 20 };
+            let share = if index < self.busy { 4.min(self.calm) } else { self.calm };
             for slot in Slot::ALL {
                 let moves = (slot.index() + index).is_multiple_of(share);
                 // What is told by events stands still.

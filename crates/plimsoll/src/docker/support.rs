@@ -371,3 +371,39 @@ fn told(doing: &'static str, id: &str, error: EngineError) -> DockerError {
 fn about(doing: &str, id: &str) -> String {
     format!("{doing} {}", shown(id))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Programs share it among tasks, and do all of this in tasks of their own.
+    #[allow(dead_code, reason = "that it compiles is the test")]
+    fn everything_can_go_to_another_thread(docker: &'static DockerSupport, config: &'static ContainerConfig) {
+        fn send<T: Send>(_: T) {}
+        fn share<T: Send + Sync>(_: &T) {}
+        share(docker);
+        send(DockerSupport::new_with_metrics(None, None));
+        send(docker.create_container("", "", config));
+        send(docker.start_container(""));
+        send(docker.stop_container("", Duration::ZERO));
+        send(docker.remove_container("", true));
+        send(docker.is_container_running(""));
+        send(docker.start_metrics_collection(""));
+        send(docker.stop_metrics_collection(""));
+        send(docker.get_container_metrics("", Duration::ZERO));
+        send(docker.get_recent_metric_points("", 1));
+        send(docker.export_container_metrics_json(""));
+        send(docker.alerts("", Duration::ZERO));
+        share(&DockerError::NotMonitored { id: String::new() });
+    }
+
+    #[test]
+    fn ids_that_could_mean_another_path_are_nobodys() {
+        for good in ["a", "0f", "web-1_x.y", "A"] {
+            assert_eq!(checked("asking for", good).ok(), Some(good));
+        }
+        for bad in ["", ".", "..", "-a", "_a", "a/b", "a?b", "a b", "ä", "a\0", &"a".repeat(MAX_ASKED + 1)] {
+            assert!(checked("asking for", bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -42,13 +42,15 @@ async fn a_whole_life_with_its_numbers() {
             assert_eq!(point.memory_limit_mb, Some(64), "{point:?}");
             assert!((1..64).contains(&point.memory_mb), "{point:?}");
             assert_eq!((point.network_rx_bytes, point.network_tx_bytes), (None, None), "it has no network");
-            assert!(point.cpu_percent > 1.0 && point.cpu_percent < 200.0, "{point:?}");
+            // A busy machine gives it less than it may have, and measures it late.
+            assert!((0.0..1000.0).contains(&point.cpu_percent), "{point:?}");
             assert!(point.timestamp <= SystemTime::now());
         }
         // By name and by the beginning of the id, as the engine's own command line.
         for asked in [&*id, &id[..12], &ids.name()] {
             let metrics = docker.get_container_metrics_last_minutes(asked, 5).await.unwrap();
             assert!(metrics.sample_count >= 5 && metrics.period_start < metrics.period_end);
+            assert!(metrics.peak_cpu_percent > 0.0, "it does nothing but compute");
             assert!(metrics.min_cpu_percent <= metrics.avg_cpu_percent);
             assert!(metrics.avg_cpu_percent <= metrics.peak_cpu_percent);
             assert_eq!((metrics.restart_count, metrics.memory_limit_mb), (0, Some(64)));

@@ -16,5 +16,6 @@ mod generated;
 mod history;
 mod machine;
 mod process;
+mod recording;
 mod settings;
 mod signals;

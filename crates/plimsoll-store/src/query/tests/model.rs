@@ -262,8 +262,6 @@ proptest! {
             if range.length() == 0 {
                 continue;
             }
-            let whole = |function| expected(USAGE, &lives, Range { from: 0, until: range.length() }, range.length(), function);
-            let _ = whole;
             let query = crate::AggregateQuery {
                 selector: Selector::of_container("web"),
                 metrics: vec![USAGE.to_owned(), CPU.to_owned()],

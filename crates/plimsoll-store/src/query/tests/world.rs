@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use plimsoll_model::{Container, ContainerRow, InterfaceRow, InterfaceSlot, Slot, Values};
+use plimsoll_model::{Container, ContainerRow, InterfaceRow, InterfaceSlot, Slot, Snapshot, Values};
 use tempfile::TempDir;
 
 use crate::chunk::Chunk;
@@ -131,7 +131,7 @@ impl World {
             self.file.put_journal(&record.bytes).unwrap();
         }
         if let Some((last, _)) = samples.last() {
-            self.file.touch_container(container, *last).unwrap();
+            self.file.touch_container(container, *last, *last).unwrap();
         }
     }
 
@@ -145,6 +145,17 @@ impl World {
         self.file.put_block(Tier::Raw, container, &chunk.seal()).unwrap();
         let (first, last) = (chunk.first_time().unwrap(), chunk.last_time().unwrap());
         self.roller.sealed(&self.file, INTERVAL, container, first, last + 1).unwrap();
+    }
+
+    /// Adds a block of the host's samples.
+    pub(super) fn add_host(&mut self, samples: &[Snapshot]) {
+        let mut chunk = Chunk::new(INTERVAL);
+        for snapshot in samples {
+            let at = (snapshot.at / 1_000_000).cast_signed();
+            assert!(chunk.push(at, self.rows.host(snapshot, &mut self.dictionary)));
+        }
+        self.save_names();
+        self.file.put_block(Tier::Raw, 0, &chunk.seal()).unwrap();
     }
 
     /// Rolls up what there is of a container that is gone.
