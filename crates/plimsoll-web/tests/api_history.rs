@@ -3,13 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is a test's purpose")]
 
 #[path = "../../plimsoll-store/tests/common/fleet.rs"]
-#[allow(
-    dead_code,
-    unreachable_pub,
-    clippy::cast_sign_loss,
-    clippy::collapsible_if,
-    reason = "it is the store's own"
-)]
 mod fleet;
 mod harness;
 mod schema;
