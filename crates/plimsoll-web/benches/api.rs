@@ -3,13 +3,6 @@
 //! `cargo bench -p plimsoll-web --bench api`
 
 #[path = "../../plimsoll-store/tests/common/fleet.rs"]
-#[allow(
-    dead_code,
-    unreachable_pub,
-    clippy::cast_sign_loss,
-    clippy::collapsible_if,
-    reason = "it is the store's own"
-)]
 mod fleet;
 
 use std::io::{Read, Write};
@@ -47,7 +40,7 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(Options::new(folder.path().join("history.db"))).expect("a store");
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs() as i64;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs().cast_signed();
     let mut fleet = Fleet::new(CONTAINERS, 1);
     for second in now - SECONDS..now {
         store.append(fleet.at(second * 1000));

@@ -3,13 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is a test's purpose")]
 
 #[path = "../../plimsoll-store/tests/common/fleet.rs"]
-#[allow(
-    dead_code,
-    unreachable_pub,
-    clippy::cast_sign_loss,
-    clippy::collapsible_if,
-    reason = "it is the store's own"
-)]
 mod fleet;
 mod harness;
 mod schema;
@@ -96,6 +89,13 @@ impl World {
         let wrong = schema::wrong(&self.document, schema, &answer);
         assert!(wrong.is_empty(), "{target}: {wrong:#?}\n{answer:#}");
         answer
+    }
+
+    /// Waits until an export has a place.
+    async fn place_comes_back(&self) {
+        let target = format!("export?{MEMORY}&container=web-1");
+        let again = async { while self.get(&target).await.code != 200 {} };
+        tokio::time::timeout(FAR_TOO_LONG, again).await.expect("the place comes back");
     }
 
     /// All of the written time, as parameters.
@@ -313,15 +313,14 @@ async fn slow_readers_hold_up_nobody_and_little_memory() {
     gone.send(&export).await;
     assert!(gone.more().await);
     drop(gone);
-    let again = async { while world.get(&format!("export?{MEMORY}&container=web-1")).await.code != 200 {} };
-    tokio::time::timeout(FAR_TOO_LONG, again).await.expect("the place comes back");
+    world.place_comes_back().await;
     world.server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_may_take_longer_than_other_answers_if_it_is_read() {
-    let response_time = Duration::from_millis(500);
-    let limits = Limits { exports: 1, response_time, ..harness::patient() };
+    let response_time = Duration::from_secs(1);
+    let limits = Limits { exports: 1, response_time, wait_time: harness::SHORT, ..harness::patient() };
     let world = World::start(4, limits).await;
     let export = format!("GET /api/v1/export?{} HTTP/1.1\r\nHost: a\r\n\r\n", world.range());
     let mut slow = world.server.connect().await;
@@ -337,8 +336,7 @@ async fn an_export_may_take_longer_than_other_answers_if_it_is_read() {
     // One that is not read loses its place, and breaks off.
     let mut silent = world.server.connect().await;
     silent.send(&export).await;
-    let after = world.get(&format!("export?{MEMORY}&container=web-1")).await;
-    assert_eq!(after.code, 200, "{}", after.text());
+    world.place_comes_back().await;
     assert!(silent.reply(false).await.is_none(), "nobody takes it for whole");
 
     // And none goes on for ever.
