@@ -2,6 +2,7 @@
 //!
 //! `cargo bench -p plimsoll-store --bench open [-- MEGABYTES]`
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints its figures")]
+#![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss, reason = "times of this century fit")]
 
 #[path = "../tests/common/fleet.rs"]
 mod fleet;

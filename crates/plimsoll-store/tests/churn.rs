@@ -1,6 +1,7 @@
 //! Containers that come and go by the thousand leave a file and a memory of bounded size.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss, reason = "times of this century fit")]
 
 mod common;
 

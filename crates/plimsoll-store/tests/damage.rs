@@ -1,6 +1,7 @@
 //! Files that are not what was written: set aside or repaired and counted, and never a wrong answer.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss, reason = "times of this century fit")]
 
 mod common;
 

@@ -1,6 +1,7 @@
 //! An agent that is killed at any moment loses seconds, and what it leaves behind can always be read.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss, reason = "times of this century fit")]
 
 mod common;
 

@@ -1,6 +1,7 @@
 //! Lines, events and lives: across containers that are created anew, across agents, and whatever the clock does.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss, reason = "times of this century fit")]
 
 mod common;
 
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use common::fleet::Fleet;
 use common::{ALWAYS, START, Samples, expect, options, samples};
 use plimsoll_model::{Container, ContainerRow, Health, Slot, Snapshot, State};
-use plimsoll_store::{EventQuery, Happening, History, Millis, Selector, Store};
+use plimsoll_store::{EventQuery, Happening, History, Millis, Selector, Store, Tier};
 
 const NANO: u64 = 1_000_000;
 
@@ -270,4 +271,45 @@ fn samples_survive_clock_steps() {
     check(&store.history());
     store.close();
     check(&History::open(&folder.path().join("history.db")).unwrap());
+}
+
+#[test]
+fn coarser_tiers_follow() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(options(folder.path())).unwrap();
+    let mut fleet = Fleet::new(1, 5);
+    let (hour, minute) = (3_600_000, 60_000);
+    let mut at = START;
+    while at < START + 2 * hour + 10 * minute {
+        at += 1000;
+        store.append(fleet.at(at));
+        if at % minute == 0 {
+            store.flush();
+        }
+        if at % (hour / 2) == 0 {
+            // What was rolled up until when is known from the file.
+            store.abandon();
+            store = Store::open(options(folder.path())).unwrap();
+        }
+    }
+    let ends = |store: &Store| {
+        let summary = store.history().summary().unwrap();
+        let last =
+            |tier| summary.tiers.iter().find(|of| of.tier == tier).and_then(|of| of.span).map(|span| span.1);
+        [Tier::TenSeconds, Tier::Minute, Tier::Hour].map(last)
+    };
+    let [ten, minutes, hours] = ends(&store).map(Option::unwrap);
+    assert!(at - ten < 6 * minute, "{}", at - ten);
+    assert!(at - minutes < 31 * minute, "{}", at - minutes);
+    assert!(hours >= START && hours + hour <= minutes + minute, "an hour's point is made of its minutes");
+    // Of a container that is removed, the last points are made though they are not complete.
+    fleet.snapshot.containers.clear();
+    for _ in 0..20 {
+        at += 1000;
+        store.append(fleet.at(at));
+    }
+    store.flush();
+    let last = at - 20_000;
+    let floor = |step: Millis| Some(last - last % step);
+    assert_eq!(ends(&store), [floor(10_000), floor(minute), floor(hour)]);
 }

@@ -1,4 +1,5 @@
 //! What goes in comes out, whatever happens in between: read straight from the file and from memory.
+#![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss, reason = "times of this century fit")]
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,5 +1,6 @@
 //! Containers that are not there: snapshots of a fleet whose numbers move as those of real ones do, the same for each seed.
 #![allow(unreachable_pub, dead_code, reason = "tests and benchmarks use a part each")]
+#![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss, clippy::collapsible_if)]
 
 use std::sync::Arc;
 

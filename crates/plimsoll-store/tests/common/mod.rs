@@ -1,5 +1,6 @@
 //! What the tests of the store share.
-#![allow(dead_code, reason = "each test uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part")]
+#![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss, reason = "times of this century fit")]
 
 pub mod fleet;
 
