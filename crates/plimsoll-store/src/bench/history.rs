@@ -64,6 +64,13 @@ pub fn write_history(path: &Path, containers: u32, until: Millis) -> Result<(), 
                 chunk.push(at, &row);
             }
             seal(&mut chunk, until)?;
+            // What would not be kept so long.
+            let mut old = Vec::new();
+            let expired = Range { from: Millis::MIN, until: until - DAY };
+            file.blocks(Tier::Raw, number, expired, |head, _| old.push(*head))?;
+            for head in old.iter().filter(|head| head.last < expired.until) {
+                file.delete_block(head)?;
+            }
             file.touch_container(number, week, until)
         })?;
     }
