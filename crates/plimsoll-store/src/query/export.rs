@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use plimsoll_model::catalog::Start;
+use plimsoll_model::catalog::{AgentFamily, CATALOG, Shape, Start};
 use plimsoll_model::{Family, Slot};
 
 use crate::block::ColumnKey;
@@ -175,7 +175,9 @@ impl Export<'_> {
     fn start(&self, is_host: bool) -> Option<Recipe> {
         let directory = self.asking.directory();
         let series = if is_host {
-            directory.series_of("process_start_time_seconds").first().map(|series| series.id)
+            let shape = Shape::Agent(AgentFamily::ProcessStart);
+            let family = CATALOG.iter().find(|family| family.shape == shape);
+            family.and_then(|family| Some(directory.series_of(family.name).first()?.id))
         } else {
             directory.slot(Slot::Started)
         };
