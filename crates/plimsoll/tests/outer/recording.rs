@@ -76,14 +76,15 @@ fn it_goes_on_where_it_ended() {
     };
 
     let mut agent = start(&machine, &file);
-    busy.restart(&machine, 3);
-    restarts(&agent, 1.0);
-    busy.restart(&machine, 0);
-    restarts(&agent, 2.0);
+    // What the history sees first is where it begins.
     agent.wait_for("a history", |metrics| {
         metrics.value("plimsoll_history_up", &[]) == Some(1.0)
             && metrics.value("plimsoll_history_values_total", &[]).is_some_and(|values| values > 1000.0)
     });
+    busy.restart(&machine, 3);
+    restarts(&agent, 1.0);
+    busy.restart(&machine, 0);
+    restarts(&agent, 2.0);
     let ended = agent.end(Signal::TERM, SOON);
     assert!(ended.success(), "{ended:?}");
 
