@@ -12,6 +12,8 @@ mod write;
 
 use std::fs::{self, OpenOptions, TryLockError};
 use std::io::{self, Read};
+#[cfg(unix)]
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -234,8 +236,11 @@ fn create(path: &Path) -> Result<(), Error> {
     for leftover in [&unfinished, &journal] {
         remove(leftover).map_err(unwritable)?;
     }
-    let make = || -> rusqlite::Result<()> {
-        let connection = Connection::open(&unfinished)?;
+    let connection = Connection::open(&unfinished).map_err(writing(path))?;
+    // Names and labels of containers are not everybody's to read. The side files follow the file.
+    #[cfg(unix)]
+    fs::set_permissions(&unfinished, PermissionsExt::from_mode(0o640)).map_err(unwritable)?;
+    let make = move || -> rusqlite::Result<()> {
         connection.pragma_update(None, "page_size", PAGE_SIZE)?;
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         connection.execute_batch(&format!(

@@ -185,9 +185,7 @@ impl Keeper {
     fn vacuum(&self, file: &File) -> Result<(), Error> {
         let (all, free) = file.page_bytes()?;
         if free > FREE_BYTES || (all > self.max_bytes && free > 0) {
-            let vacuum =
-                || file.connection().execute_batch(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"));
-            vacuum().map_err(writing(file.path()))?;
+            file.give_back(VACUUM_PAGES)?;
         }
         Ok(())
     }

@@ -19,6 +19,9 @@ use crate::retention::Keeper;
 use crate::roller::{Roller, Written};
 use crate::tracker::Notes;
 
+/// How many free pages are given back at the end: more than a journal ever has.
+const LAST_PAGES: u32 = 16_384;
+
 /// How often what is new is written, at most so much of it is lost when the agent is killed.
 pub(crate) const FLUSH_EVERY: Duration = Duration::from_secs(8);
 
@@ -192,7 +195,9 @@ impl Writer {
                 Wake::End => {
                     self.shared.lock().seal_all();
                     self.flush(true);
-                    if let Err(error) = self.file.checkpoint() {
+                    // The journal's pages are of no use any more.
+                    let ended = self.file.give_back(LAST_PAGES).and_then(|()| self.file.checkpoint());
+                    if let Err(error) = ended {
                         tracing::debug!(%error, "the history's log stays for the next start");
                     }
                     return;

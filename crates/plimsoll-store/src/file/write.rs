@@ -248,6 +248,12 @@ impl File {
         Ok(())
     }
 
+    /// Gives pages that are free back to the file system, at most so many.
+    pub(crate) fn give_back(&self, pages: u32) -> Result<(), Error> {
+        let vacuum = || self.connection().execute_batch(&format!("PRAGMA incremental_vacuum({pages})"));
+        vacuum().map_err(writing(self.path()))
+    }
+
     /// Brings the log into the file. What a reader still looks at stays for the next time.
     pub(crate) fn checkpoint(&self) -> Result<(), Error> {
         let checkpoint = || self.connection().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
