@@ -2,10 +2,12 @@
 //! agent would work.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use plimsoll_model::agent::{Capability, Engine, EngineState, Source};
 use plimsoll_model::{Slot, Snapshot, State};
+use rustix::fs::Access;
 
 use crate::pipeline::{self, BUILD, Pipeline};
 use crate::settings::Settings;
@@ -20,7 +22,9 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
         let engine = pipeline.with_engine().await;
         anyhow::Ok((pipeline.cgroups.clone(), pipeline.samples.latest(), engine))
     })?;
-    let report = report(&cgroups, &snapshot, &listening(settings));
+    let mut found = vec![listening(settings)];
+    found.extend(history(settings));
+    let report = report(&cgroups, &snapshot, &found);
     output::print(&report.text)?;
     if let Err(failure) = &engine
         && snapshot.agent.engines.is_empty()
@@ -57,11 +61,31 @@ fn listening(settings: &Settings) -> Capability {
     }
 }
 
+/// Whether a history can be written; `None` where none is wanted.
+fn history(settings: &Settings) -> Option<Capability> {
+    let path = settings.history_file()?;
+    let absolute = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
+    let there = absolute.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(Path::new("/"));
+    let (shown, there_shown) = (path.display(), there.display());
+    let writable = rustix::fs::access(there, Access::WRITE_OK);
+    let remedy =
+        "name another file with --history, or make that writable; without it the agent measures all the same";
+    Some(match writable {
+        Err(error) => {
+            capability("history", false, format!("cannot write {there_shown}, for {shown}: {error}"), remedy)
+        }
+        Ok(()) if there != absolute && !there.is_dir() => {
+            capability("history", false, format!("{there_shown} is no folder, for {shown}"), remedy)
+        }
+        Ok(()) => capability("history", true, shown.to_string(), ""),
+    })
+}
+
 fn capability(feature: &'static str, available: bool, reason: String, remedy: &str) -> Capability {
     Capability { feature, available, reason, remedy: remedy.to_owned() }
 }
 
-fn report(cgroups: &str, snapshot: &Snapshot, listen: &Capability) -> Report {
+fn report(cgroups: &str, snapshot: &Snapshot, asked: &[Capability]) -> Report {
     let mut text = format!("plimsoll {} ({}), {cgroups}\n\nEngines\n", BUILD.version, BUILD.target);
     for engine in &snapshot.agent.engines {
         text.push_str(&engine_line(engine));
@@ -75,7 +99,7 @@ fn report(cgroups: &str, snapshot: &Snapshot, listen: &Capability) -> Report {
     text.push_str("\nThis machine\n");
     let containers = containers(snapshot);
     let works = containers.available;
-    for found in snapshot.agent.capabilities.iter().chain([&containers, listen]) {
+    for found in snapshot.agent.capabilities.iter().chain([&containers]).chain(asked) {
         let word = if found.available { "ok" } else { "missing" };
         let _ = writeln!(text, "  {word:<8}{:<15}{}", found.feature, printable(&found.reason));
         if !found.remedy.is_empty() {
@@ -192,14 +216,15 @@ mod tests {
         };
         let mut snapshot = Snapshot::default();
         snapshot.agent.engines = vec![up, denied];
-        let text = report("cgroup v2", &snapshot, &capability("listen", true, "free".into(), "")).text;
+        let text = report("cgroup v2", &snapshot, &[capability("listen", true, "free".into(), "")]).text;
         for part in [
             "ok      docker at unix:///a, up, numbers from the engine's API",
             "missing podman at unix:///b, denied\n          permission denied\\u{1b}[2J\n          to do: run as",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
-        let none = report("cgroup v2", &Snapshot::default(), &capability("listen", true, "free".into(), ""));
+        let none =
+            report("cgroup v2", &Snapshot::default(), &[capability("listen", true, "free".into(), "")]);
         assert!(none.text.contains("recognised by their cgroups"), "{}", none.text);
     }
 
@@ -213,7 +238,7 @@ mod tests {
         ];
         for (containers, works) in cases {
             let snapshot = Snapshot { containers, ..Snapshot::default() };
-            let report = report("cgroup v2", &snapshot, &capability("listen", true, "free".into(), ""));
+            let report = report("cgroup v2", &snapshot, &[capability("listen", true, "free".into(), "")]);
             assert_eq!(report.works, works, "{}", report.text);
             assert!(!report.text.contains('\u{1b}'), "{}", report.text);
         }

@@ -75,6 +75,9 @@ fn sources(name: &str) -> Vec<(PathBuf, String)> {
     let mut waiting = vec![root().join("crates").join(name).join("src")];
     let mut found = Vec::new();
     while let Some(path) = waiting.pop() {
+        if path.ends_with("tests") {
+            continue;
+        }
         if path.is_dir() {
             waiting.extend(std::fs::read_dir(&path).expect("readable").flatten().map(|entry| entry.path()));
         } else if path.extension().is_some_and(|end| end == "rs") && !path.ends_with("tests.rs") {
@@ -182,6 +185,13 @@ fn the_library_alone_brings_no_server_and_no_command_line() {
 #[test]
 fn wire_does_no_io() {
     forbid("plimsoll-wire", "", &["std::fs", "std::net", "tokio", "std::env"], "encoders make bytes");
+}
+
+#[test]
+fn sql_lives_in_the_store() {
+    for (name, _) in ARROWS.iter().filter(|(name, _)| *name != "plimsoll-store") {
+        forbid(name, "", &["rusqlite"], "a database is used through the store");
+    }
 }
 
 #[test]

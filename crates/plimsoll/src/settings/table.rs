@@ -117,7 +117,6 @@ const PROGRAM: &str = "Log and configuration";
 const READERS: &[Sub] = &[Sub::Agent, Sub::Stats, Sub::Metrics, Sub::Check];
 const EXPOSERS: &[Sub] = &[Sub::Agent, Sub::Metrics, Sub::Check];
 const CHOOSERS: &[Sub] = &[Sub::Agent, Sub::Stats, Sub::Metrics];
-const RECALLERS: &[Sub] = &[Sub::Agent, Sub::Stats, Sub::History, Sub::Export];
 const EVERY: &[Sub] =
     &[Sub::Agent, Sub::Stats, Sub::History, Sub::Export, Sub::Metrics, Sub::Check, Sub::Healthcheck];
 
@@ -409,7 +408,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         long: "Without a name it is /var/lib/plimsoll/history.db for root, and plimsoll/history.db below XDG_STATE_HOME or \
                ~/.local/state for others. One agent writes it; where it cannot, it goes on without a history and says so.",
         group: HISTORY,
-        on: RECALLERS,
+        on: &[Sub::Agent, Sub::Stats, Sub::History, Sub::Export, Sub::Check],
         apply: |settings, raw| history::place(raw).map(|place| settings.history = place),
         show: |settings| settings.history.to_string().into(),
     },
