@@ -30,6 +30,8 @@ cargo clippy --workspace --all-targets --locked -- -D warnings
 # What a program gets that wants the library alone, and a client that can only ask: nobody else switches on more.
 cargo clippy -p plimsoll --no-default-features --features docker --all-targets --locked -- -D warnings
 cargo clippy -p plimsoll-engine --all-targets --locked -- -D warnings
+# What only a benchmark switches on.
+cargo clippy -p plimsoll-store --features bench --all-targets --locked -- -D warnings
 
 step "tests"
 cargo test --workspace --locked
