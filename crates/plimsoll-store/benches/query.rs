@@ -1,5 +1,6 @@
 //! How long answers take, of a history with 200 containers: `cargo bench -p plimsoll-store --features bench --bench query`.
 //! Processor time of all threads together: what a machine with one processor would need, however busy this one is.
+#![allow(clippy::panic, clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use plimsoll_store::{

@@ -73,7 +73,7 @@ pub(crate) fn open(settings: &Settings) -> Opened {
         return Opened { options: None, store: None, state: Err(NoHistory::Off) };
     };
     let options = options(settings, path);
-    let (store, state) = try_open(&options);
+    let (store, state) = try_open(&options, None);
     Opened { options: Some(options), store, state }
 }
 
@@ -86,7 +86,8 @@ fn options(settings: &Settings, path: PathBuf) -> plimsoll_store::Options {
     }
 }
 
-fn try_open(options: &plimsoll_store::Options) -> (Option<Store>, State) {
+/// Opens the history, and says why not, unless that was said `before`.
+fn try_open(options: &plimsoll_store::Options, before: Option<&str>) -> (Option<Store>, State) {
     match Store::open(options.clone()).map_err(anyhow::Error::from) {
         Ok(store) => {
             info!("history in {}", options.path.display());
@@ -95,9 +96,11 @@ fn try_open(options: &plimsoll_store::Options) -> (Option<Store>, State) {
         }
         Err(error) => {
             let reason = printable(&format!("{error:#}"));
-            warn!(
-                "no history is written: {reason}; measuring goes on without, and it is tried again every minute"
-            );
+            if before != Some(&*reason) {
+                warn!(
+                    "no history is written: {reason}; measuring goes on without, and it is tried again every minute"
+                );
+            }
             (None, Err(NoHistory::Unavailable(reason)))
         }
     }
@@ -180,7 +183,11 @@ impl Writer {
                 waits = waits.saturating_sub(self.options.interval);
                 if waits.is_zero() {
                     waits = TRY_AGAIN;
-                    let (store, state) = try_open(&self.options);
+                    let before = match self.shared.state() {
+                        Err(NoHistory::Unavailable(reason)) => Some(reason),
+                        _ => None,
+                    };
+                    let (store, state) = try_open(&self.options, before.as_deref());
                     self.store = store;
                     self.shared.set(state);
                 }
