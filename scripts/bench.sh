@@ -5,7 +5,8 @@
 #   scripts/bench.sh [OPTIONS]     OPTIONS are those of crates/plimsoll-testkit/benches/whole_process, for example
 #                                  --containers 50, --seconds 120, --pattern 'web-*'
 #
-# It takes a quarter of an hour on two cores, most of it to compile. One table comes at the end; everything that was
+# It takes half an hour on two cores: much of it to compile, ten minutes to watch a history grow. What an hour of fifty real
+# containers costs in the history is a benchmark of its own, crates/plimsoll-store/benches/hour. One table comes at the end; everything that was
 # printed is in $CARGO_TARGET_DIR/bench.log.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -17,7 +18,10 @@ mkdir -p "$target"
 log=$target/bench.log
 # Always all of them, whichever benchmark runs: what they share is compiled once. Not the program's own package, because
 # Cargo would build the program with the benchmarks' profile and put it where the released one is.
-packages=(--locked -p plimsoll-testkit -p plimsoll-kernel -p plimsoll-collect -p plimsoll-wire -p plimsoll-web)
+packages=(--locked -p plimsoll-testkit -p plimsoll-kernel -p plimsoll-collect -p plimsoll-wire -p plimsoll-web -p plimsoll-store
+  --features plimsoll-store/bench)
+# The library by itself, for the same reason: its package is the program's, too.
+library=(--locked -p plimsoll --no-default-features --features docker)
 table=$(mktemp)
 trap 'rm -f "$table"' EXIT
 : >"$log"
@@ -64,7 +68,9 @@ esac
 
 step "the release binary, and the benchmarks"
 cargo build --release --locked -p plimsoll
-cargo bench "${packages[@]}" --no-run --bench whole_process --bench parse --bench read --bench encode --bench exposition
+cargo bench "${packages[@]}" --no-run --bench whole_process --bench parse --bench read --bench encode --bench exposition \
+  --bench api --bench append --bench query --bench codec --bench open
+cargo bench "${library[@]}" --no-run --bench docker
 
 step "single functions"
 rm -rf "$target/criterion" # what other versions measured
@@ -74,8 +80,16 @@ short=(--noplot --warm-up-time 0.5 --measurement-time)
   cargo bench "${packages[@]}" --bench read -- "${short[@]}" 3
   cargo bench "${packages[@]}" --bench encode -- "${short[@]}" 3
   cargo bench "${packages[@]}" --bench exposition -- "${short[@]}" 4
+  cargo bench "${packages[@]}" --bench api -- "${short[@]}" 3
+  cargo bench "${packages[@]}" --bench append -- "${short[@]}" 3
+  cargo bench "${packages[@]}" --bench query -- "${short[@]}" 3
+  cargo bench "${packages[@]}" --bench codec -- "${short[@]}" 1
+  cargo bench "${library[@]}" --bench docker -- "${short[@]}" 1
 } 2>&1 | tee -a "$log" | grep --line-buffered -E '^(Benchmarking .*: Analyzing|error|thread)|time:|panicked' |
   sed -E 's/^Benchmarking (.*): Analyzing$/\1/'
+
+step "a history of 1 GiB is opened"
+cargo bench "${packages[@]}" --bench open 2>&1 | tee -a "$log"
 
 step "the whole process"
 cargo bench "${packages[@]}" --bench whole_process -- "$target/release/plimsoll" --engine "$engine" "$@" 2>&1 |
@@ -89,6 +103,11 @@ measured "the same as protobuf" "$encode" "protobuf, *" ms 1000000
 measured "/metrics text with gzip, 1,000 containers: processor time" "1,000 containers" "text and gzip*" ms 1000000 60
 measured "one pass over a container that sleeps, caches warm" "one container" "pass, asleep*" µs 1000
 measured "one pass over a container that is awake, caches warm" "one container" "pass, awake*" µs 1000
+measured "history: one series, 24 hours: processor time" query "one series, 24 hours, 480*" ms 1000000 5
+measured "history: CPU of 200 containers over an hour: processor time" query "CPU of 200*" ms 1000000 60
+measured "history: top 10 of memory over a week: processor time" query "top 10*" ms 1000000 60
+measured "history: a sample taken in, 200 containers" append "200 containers*" µs 1000
+measured "library: get_container_metrics over 1,000 points" library "get_container_metrics*" µs 1000 20
 measured "a container found, its files opened and closed" "one container" "found*" µs 1000
 
 if [ -e crates/plimsoll-collect/tests/quiet_tick.rs ]; then

@@ -32,7 +32,7 @@ pub(crate) const FORMAT: u32 = 1;
 const APPLICATION: u32 = 0x506c_696d;
 
 /// The size of a page. Blocks are a few KiB, so that most of them fill one; measured against 4,096.
-const PAGE_SIZE: u32 = 8192;
+const PAGE_SIZE: u32 = 8_192;
 
 /// How long a statement waits for another process, such as somebody's `sqlite3`, to let go of the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);

@@ -186,6 +186,8 @@ impl Keeper {
         let (all, free) = file.page_bytes()?;
         if free > FREE_BYTES || (all > self.max_bytes && free > 0) {
             file.give_back(VACUUM_PAGES)?;
+            // What was moved for that is in the log.
+            file.checkpoint()?;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::fleet::Fleet;
 use common::{ALWAYS, START, options, samples};
-use plimsoll_store::{Options, Store};
+use plimsoll_store::{History, Options, Store};
 
 const AT_ONCE: usize = 20;
 const MOST: usize = 300;
@@ -74,4 +74,20 @@ fn the_bound_in_bytes_decides() {
     store.close();
     let size = std::fs::metadata(folder.path().join("history.db")).unwrap().len();
     assert!(size <= bound + (1 << 18), "{size}");
+}
+
+#[test]
+fn an_ended_history_gives_its_free_pages_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(options(folder.path())).unwrap();
+    let mut fleet = Fleet::new(20, 1);
+    for second in 0..400 {
+        store.append(fleet.at(START + second * 1000));
+        if second % 8 == 0 {
+            store.flush();
+        }
+    }
+    store.close();
+    let summary = History::open(&folder.path().join("history.db")).unwrap().summary().unwrap();
+    assert_eq!(summary.free_bytes, 0, "the journal's pages are of no use any more: {summary:?}");
 }

@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! cargo bench -p plimsoll-store --bench hour -- record FILE [MINUTES]
-//! cargo bench -p plimsoll-store --bench hour -- replay FILE
+//! cargo bench -p plimsoll-store --bench hour -- replay FILE [HISTORY]
 //! ```
 //!
 //! `record` starts the containers (idle, busy, bursty, writing, talking), samples them once a second from the kernel,
 //! an hour unless told otherwise, and writes the snapshots down. `replay` appends them to a new history as fast as it
-//! takes them, and prints what it costs, in bytes and in time. Needs root and Docker.
+//! takes them, and prints what it costs, in bytes and in time; the history stays if it is named. Needs root and Docker.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "a program for people")]
 
 mod fleet;
@@ -28,7 +28,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["record", path] => record(Path::new(path), 60),
         ["record", path, minutes] => record(Path::new(path), minutes.parse()?),
-        ["replay", path] => replay(Path::new(path)),
+        ["replay", path] => {
+            let folder = tempfile::tempdir()?;
+            replay(Path::new(path), &folder.path().join("history.db"))
+        }
+        ["replay", path, history] => replay(Path::new(path), Path::new(history)),
         // As `cargo test --benches` and a plain `cargo bench` run it: there is nothing to replay.
         _ => {
             println!("record FILE [MINUTES], or replay FILE");
@@ -72,10 +76,8 @@ fn record(path: &Path, minutes: u64) -> Result<(), Box<dyn Error>> {
 /// How many samples are appended before what the store has is written: as many as an agent takes in that time.
 const FLUSH_EVERY: u64 = 8;
 
-fn replay(path: &Path) -> Result<(), Box<dyn Error>> {
-    let folder = tempfile::tempdir()?;
-    let file = folder.path().join("history.db");
-    let store = Store::open(plimsoll_store::Options::new(file.clone()))?;
+fn replay(path: &Path, file: &Path) -> Result<(), Box<dyn Error>> {
+    let store = Store::open(plimsoll_store::Options::new(file.to_owned()))?;
     let mut recording = recording::Reader::open(path)?;
     let (mut ticks, mut rows, mut appending) = (0, 0, Duration::ZERO);
     let (mut first, mut last) = (None, 0);
@@ -94,12 +96,12 @@ fn replay(path: &Path) -> Result<(), Box<dyn Error>> {
     }
     store.flush();
     let beside = store.figures();
-    let open = std::fs::metadata(&file)?.len();
+    let open = std::fs::metadata(file)?.len();
     let reading = processor_time() - began;
     store.close();
     let spent = processor_time() - began;
-    let closed = std::fs::metadata(&file)?.len();
-    let history = History::open(&file)?;
+    let closed = std::fs::metadata(file)?.len();
+    let history = History::open(file)?;
     let summary = history.summary()?;
     let span = Duration::from_nanos(last.saturating_sub(first.unwrap_or(last)));
     println!("{ticks} samples over {span:.0?}, {rows} rows of containers, {} values", beside.values);

@@ -250,7 +250,13 @@ impl File {
 
     /// Gives pages that are free back to the file system, at most so many.
     pub(crate) fn give_back(&self, pages: u32) -> Result<(), Error> {
-        let vacuum = || self.connection().execute_batch(&format!("PRAGMA incremental_vacuum({pages})"));
+        let vacuum = || {
+            let mut statement = self.connection().prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+            // Each page is a step, with a row of nothing.
+            let mut given = statement.query([])?;
+            while given.next()?.is_some() {}
+            Ok(())
+        };
         vacuum().map_err(writing(self.path()))
     }
 
