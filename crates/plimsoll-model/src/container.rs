@@ -45,6 +45,23 @@ impl State {
         }
     }
 
+    /// Every state that this version knows.
+    pub const KNOWN: [Self; 7] = [
+        Self::Created,
+        Self::Running,
+        Self::Paused,
+        Self::Restarting,
+        Self::Removing,
+        Self::Exited,
+        Self::Dead,
+    ];
+
+    /// The state with this [code](State::code).
+    #[must_use]
+    pub fn from_code(code: u64) -> Option<Self> {
+        Self::KNOWN.into_iter().find(|state| state.code() == Some(code))
+    }
+
     /// The engine's word.
     #[must_use]
     pub fn word(&self) -> &str {

@@ -335,16 +335,7 @@ fn compose(container: &Container) -> [&str; 5] {
 
 /// The known states, each with its count, also where it is 0; then states that occur and are not known.
 fn count_states(snapshot: &Snapshot, engine: &Engine) -> Vec<(State, u64)> {
-    let known = [
-        State::Created,
-        State::Running,
-        State::Paused,
-        State::Restarting,
-        State::Removing,
-        State::Exited,
-        State::Dead,
-    ];
-    let mut counts: Vec<_> = known.into_iter().map(|state| (state, 0)).collect();
+    let mut counts: Vec<_> = State::KNOWN.into_iter().map(|state| (state, 0)).collect();
     for row in snapshot.containers.iter().filter(|row| row.container.engine == engine.name) {
         match counts.iter_mut().find(|(state, _)| *state == row.container.state) {
             Some((_, count)) => *count += 1,

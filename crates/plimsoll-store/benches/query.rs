@@ -8,6 +8,7 @@ use plimsoll_store::{
     bench::write_history,
 };
 
+#[path = "../../plimsoll-wire/benches/processor_time/mod.rs"]
 mod processor_time;
 
 use processor_time::ProcessorTime;

@@ -9,7 +9,8 @@ pub use history::write_history;
 use crate::block::{Block, ColumnKey, SeriesId};
 use crate::chunk::Chunk;
 use crate::journal::Journal;
-use crate::rollup::{self, Rules, WorkingSet};
+use crate::point::{Rules, WorkingSet};
+use crate::rollup;
 use crate::tier::{Millis, Tier};
 
 /// Numbers by series, ascending.

@@ -10,7 +10,7 @@
 //! second perhaps 0 for none; behind them is the column of its values less those of the first plus those of the second.
 
 use crate::column::{self, Kind};
-use crate::frame::{VERSION, compress, open};
+use crate::frame::{Damaged, compress, open};
 use crate::relate::Relations;
 use crate::tier::Millis;
 use crate::varint::{put, take, take_bytes, unzigzag, zigzag};
@@ -135,20 +135,6 @@ pub(crate) struct Sealed {
     pub(crate) values: u64,
     /// What is stored.
     pub(crate) bytes: Vec<u8>,
-}
-
-/// Bytes that are not a block (or a journal's record) of this format, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Damaged {
-    /// The first byte is not a version that this program knows.
-    #[error("it is of format version {0}, which this program does not know")]
-    Version(u8),
-    /// The frame does not decompress, or its checksum is wrong.
-    #[error("its bytes are damaged")]
-    Frame,
-    /// The content makes no sense, or is larger than anything that is ever written.
-    #[error("its content is not what a version {VERSION} has")]
-    Content,
 }
 
 impl Block {

@@ -10,7 +10,7 @@ use plimsoll_model::rate::percent;
 
 use crate::block::{Block, Column, ColumnKey, SeriesId};
 use crate::grid::Observation;
-use crate::rollup::{self, Coverage, Point};
+use crate::point::{self, Coverage, Point};
 use crate::{Millis, Range, Tier};
 
 /// Nanoseconds in a millisecond.
@@ -95,7 +95,7 @@ impl Recipe {
         }
         // Of a row of a tier, how many samples it has and what they cover is always of use.
         let series = self.parts(tier).into_iter().flatten();
-        key.series == SeriesId::ROW || series.into_iter().any(|series| rollup::needs(key, series))
+        key.series == SeriesId::ROW || series.into_iter().any(|series| point::needs(key, series))
     }
 
     /// Whether the first of some samples says more with the one before.
@@ -122,7 +122,7 @@ impl Recipe {
         let times = view.block.times.get(rows.clone()).unwrap_or_default();
         let value =
             |of: Option<&Column>, row: usize| of.and_then(|column| column.values.get(row).copied().flatten());
-        let farthest = rollup::gap(view.block.interval);
+        let farthest = point::gap(view.block.interval);
         for (row, &at) in rows.zip(times) {
             let seen = match self {
                 Self::Stored { counter: false, .. } => {
@@ -159,10 +159,10 @@ impl Recipe {
     fn observe_points(&self, view: &View<'_>, step: Millis, give: &mut impl FnMut(&Observation)) {
         let counter = matches!(self, Self::Stored { counter: true, .. } | Self::CpuPercent { .. });
         let read = |series: Option<SeriesId>| -> Vec<Option<Point>> {
-            series.map(|id| rollup::points(view.block, id, counter)).unwrap_or_default()
+            series.map(|id| point::points(view.block, id, counter)).unwrap_or_default()
         };
         let [one, other, third] = self.parts(view.tier).map(read);
-        let coverage = rollup::coverage(view.block, view.tier);
+        let coverage = point::coverage(view.block, view.tier);
         let (first, rows) = view.rows();
         for row in rows.skip_while(|row| *row < first) {
             let Some(&at) = view.block.times.get(row) else { return };

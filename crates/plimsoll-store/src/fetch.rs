@@ -42,6 +42,17 @@ pub(crate) struct Stretch {
     pub(crate) pieces: Vec<Piece>,
 }
 
+impl Stretch {
+    /// What each block holds, in order of time.
+    pub(crate) fn parts(&self) -> Vec<(Range, &Block)> {
+        let parts =
+            self.pieces.iter().flat_map(|piece| piece.holds.iter().map(|holds| (*holds, &piece.block)));
+        let mut parts: Vec<_> = parts.collect();
+        parts.sort_by_key(|(holds, _)| holds.from);
+        parts
+    }
+}
+
 /// A block before it is decoded.
 struct Found {
     first: Millis,

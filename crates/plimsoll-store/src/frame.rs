@@ -4,8 +4,6 @@ use std::cell::RefCell;
 
 use zstd::bulk::{Compressor, Decompressor};
 
-use crate::block::Damaged;
-
 /// The first byte. Another means another format.
 pub(crate) const VERSION: u8 = 1;
 
@@ -15,6 +13,20 @@ pub(crate) const MAX_BYTES: usize = 32 << 20;
 /// How hard zstd tries. On an hour of 60 containers, level 9 came to 2 % less in twice the time, level 19 to 5 % less in ten
 /// times.
 const LEVEL: i32 = 6;
+
+/// Bytes that are not a block (or a journal's record) of this format, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Damaged {
+    /// The first byte is not a version that this program knows.
+    #[error("it is of format version {0}, which this program does not know")]
+    Version(u8),
+    /// The frame does not decompress, or its checksum is wrong.
+    #[error("its bytes are damaged")]
+    Frame,
+    /// The content makes no sense, or is larger than anything that is ever written.
+    #[error("its content is not what a version {VERSION} has")]
+    Content,
+}
 
 thread_local! {
     // Making one takes longer than compressing a block does.

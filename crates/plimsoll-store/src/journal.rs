@@ -8,8 +8,9 @@
 
 use std::collections::HashMap;
 
-use crate::block::{Damaged, MAX_ROW, SeriesId};
+use crate::block::{MAX_ROW, SeriesId};
 use crate::chunk::Chunk;
+use crate::frame::Damaged;
 use crate::frame::{compress, open};
 use crate::tier::Millis;
 use crate::varint::{add, difference, put, take, unzigzag, zigzag};

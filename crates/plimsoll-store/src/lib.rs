@@ -2,6 +2,8 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+mod append;
+mod asking;
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod bench;
@@ -23,6 +25,7 @@ mod identity;
 mod journal;
 mod lives;
 mod open;
+mod point;
 mod query;
 mod relate;
 mod retention;

@@ -1,10 +1,11 @@
 //! Columns that are being written, and their times: what an open chunk and a growing block of a coarser tier have in common.
 
 use crate::block::{
-    Block, Column, ColumnKey, Damaged, Head, MAX_CELLS, MAX_COLUMNS, MAX_SAMPLES, Packed, Sealed, SeriesId,
-    Stat, kind_of,
+    Block, Column, ColumnKey, Head, MAX_CELLS, MAX_COLUMNS, MAX_SAMPLES, Packed, Sealed, SeriesId, Stat,
+    kind_of,
 };
 use crate::column::{self, Cursor, Kind};
+use crate::frame::Damaged;
 use crate::frame::open;
 use crate::tier::Millis;
 use crate::varint::take_bytes;

@@ -6,7 +6,8 @@ use crate::block::{Block, Column, SeriesId};
 use crate::error::Error;
 use crate::file::{BlockHead, File};
 use crate::hot::SEAL_EVERY;
-use crate::rollup::{Rules, WorkingSet, gap, points_of, roll_up};
+use crate::point::{Rules, WorkingSet, gap};
+use crate::rollup::{points_of, roll_up};
 use crate::{Millis, Range, Tier};
 
 /// How far the minutes stay behind: they are rolled up from several blocks of samples at once, which spares rewriting.

@@ -11,7 +11,7 @@ use plimsoll_model::{DeviceSlot, Family, InterfaceSlot, Kind, Slot};
 
 use crate::block::SeriesId;
 use crate::file::SeriesRecord;
-use crate::rollup::WorkingSet;
+use crate::point::WorkingSet;
 
 /// The most names of series in one file. What is beyond is not stored, and counted.
 pub(crate) const MAX_SERIES_NAMES: u32 = 65_536;

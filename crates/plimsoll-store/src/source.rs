@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::block::{Block, Column, ColumnKey, SeriesId, Stat};
-use crate::rollup::{Coverage, Point, Rules, gap, grown, points_from};
+use crate::point::{Coverage, Point, Rules, gap, grown, points_from};
 use crate::tier::{Millis, Tier};
 
 /// Blocks in order of time.
@@ -39,7 +39,7 @@ impl<'a> Source<'a> {
         let is_raw = finer == Tier::Raw;
         let mut samples: Vec<Sample> = Vec::with_capacity(blocks.iter().map(|block| block.times.len()).sum());
         for (number, block) in blocks.iter().enumerate() {
-            let rows = if is_raw { Vec::new() } else { crate::rollup::coverage(block, finer) };
+            let rows = if is_raw { Vec::new() } else { crate::point::coverage(block, finer) };
             for (position, &at) in block.times.iter().enumerate() {
                 let before = samples.last().map(|sample| sample.at);
                 // Blocks that overlap are the caller's mistake; nothing is counted twice.

@@ -10,7 +10,6 @@ use plimsoll_model::{Container, ContainerRow, Slot, Snapshot};
 use crate::Millis;
 use crate::events::Watch;
 use crate::file::{EventRecord, SeriesRecord};
-use crate::hot::{Hot, Taken};
 use crate::lives::Life;
 use crate::query::Happening;
 use crate::row::RowBuffer;
@@ -31,18 +30,18 @@ const MILLI: u64 = 1_000_000;
 #[derive(Debug)]
 pub(crate) struct Tracker {
     pub(crate) dictionary: Dictionary,
-    rows: Option<RowBuffer>,
+    pub(crate) rows: Option<RowBuffer>,
     /// The numbers of all containers in the file, by [`key`].
     ids: HashMap<u64, u32>,
     next_id: u32,
     /// Those that are there, or were when the agent ended, by [`key`].
-    tracked: HashMap<u64, Tracked>,
+    pub(crate) tracked: HashMap<u64, Tracked>,
     /// The keys of the last snapshot's containers, in its order.
-    order: Vec<u64>,
+    pub(crate) order: Vec<u64>,
     /// Counts snapshots.
-    round: u64,
+    pub(crate) round: u64,
     /// The first snapshot's time: what is older, nobody watched.
-    watched_since: Option<Millis>,
+    pub(crate) watched_since: Option<Millis>,
     /// The last snapshot's time.
     pub(crate) now: Option<Millis>,
     notes: Notes,
@@ -50,7 +49,7 @@ pub(crate) struct Tracker {
 }
 
 #[derive(Debug)]
-struct Tracked {
+pub(crate) struct Tracked {
     id: u32,
     container: Arc<Container>,
     watch: Watch,
@@ -214,7 +213,7 @@ impl Tracker {
     }
 
     /// Finds or begins to track the container of a row; gives its key.
-    fn meet(&mut self, position: usize, row: &ContainerRow, at: Millis) -> Option<u64> {
+    pub(crate) fn meet(&mut self, position: usize, row: &ContainerRow, at: Millis) -> Option<u64> {
         // Nearly always, a row is of the same container as the row at its place before.
         if let Some(key) = self.order.get(position)
             && let Some(tracked) = self.tracked.get_mut(key)
@@ -275,7 +274,7 @@ impl Tracker {
     }
 
     /// Finds what happened to a container, and gives its number.
-    fn watch(&mut self, key: u64, row: &ContainerRow, at: Millis) -> Option<u32> {
+    pub(crate) fn watch(&mut self, key: u64, row: &ContainerRow, at: Millis) -> Option<u32> {
         let Self { tracked, notes, counts, .. } = self;
         let tracked = tracked.get_mut(&key)?;
         tracked.absent_since = None;
@@ -290,7 +289,7 @@ impl Tracker {
     }
 
     /// Finds containers that are not there any more; gives the numbers of those whose chunks are to be sealed.
-    fn miss(&mut self, snapshot: &Snapshot, at: Millis) -> Vec<u32> {
+    pub(crate) fn miss(&mut self, snapshot: &Snapshot, at: Millis) -> Vec<u32> {
         let Self { tracked, notes, counts, round, .. } = self;
         let mut ended = Vec::new();
         tracked.retain(|_, tracked| {
@@ -340,48 +339,4 @@ fn is_another(before: &Container, now: &Container) -> bool {
         || before.image != now.image
         || before.image_id != now.image_id
         || before.labels != now.labels
-}
-
-impl Hot {
-    /// Takes a snapshot in.
-    pub(crate) fn append(&mut self, snapshot: &Snapshot, interval: Millis) {
-        let at = Millis::try_from(snapshot.at / MILLI).unwrap_or(Millis::MAX);
-        let mut rows = self.tracker.rows.take().unwrap_or_else(RowBuffer::new);
-        self.tracker.round += 1;
-        self.tracker.watched_since.get_or_insert(at);
-        self.tracker.now = Some(at);
-        for (position, row) in snapshot.containers.iter().enumerate() {
-            let key = self.tracker.meet(position, row, at);
-            let Some(id) = key.and_then(|key| self.tracker.watch(key, row, at)) else {
-                self.tracker.counts.lost_containers += 1;
-                continue;
-            };
-            let row = rows.container(row, &mut self.tracker.dictionary);
-            let taken = self.push(id, interval, at, row);
-            self.tracker.counts.took(taken, row.len());
-        }
-        self.tracker.order.truncate(snapshot.containers.len());
-        let row = rows.host(snapshot, &mut self.tracker.dictionary);
-        let taken = self.push(0, interval, at, row);
-        self.tracker.counts.took(taken, row.len());
-        self.tracker.rows = Some(rows);
-        if self.tracker.tracked.len() > snapshot.containers.len() {
-            for id in self.tracker.miss(snapshot, at) {
-                self.seal(id, None);
-            }
-        }
-    }
-}
-
-impl Counts {
-    fn took(&mut self, taken: Taken, values: usize) {
-        match taken {
-            Taken::Yes => {
-                self.samples += 1;
-                self.values += values as u64;
-            }
-            Taken::SameTime => self.lost_time += 1,
-            Taken::TooWide => self.lost_wide += 1,
-        }
-    }
 }

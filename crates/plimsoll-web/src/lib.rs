@@ -47,6 +47,7 @@
 mod api;
 mod connection;
 pub mod exposition;
+mod headers;
 mod limits;
 mod page;
 mod paths;

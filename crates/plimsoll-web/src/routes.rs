@@ -9,7 +9,7 @@ use axum::http::header::{
     ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_SECURITY_POLICY,
     CONTENT_TYPE, HOST, REFERRER_POLICY, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -18,6 +18,7 @@ use plimsoll_model::text::bounded;
 use plimsoll_wire::prometheus::{Format, negotiate};
 
 use crate::exposition::{Expositions, accepts_gzip};
+use crate::headers::all;
 use crate::paths::paths;
 use crate::{App, Backend, api, page};
 
@@ -115,12 +116,6 @@ async fn metrics<B: Backend>(
         Some(encoding) => (headers, encoding, body).into_response(),
         None => (headers, body).into_response(),
     }
-}
-
-/// All values of a header that is a list, as one; `None` where it is absent or no text.
-pub(crate) fn all(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    let values: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
-    (!values.is_empty()).then(|| values.join(","))
 }
 
 fn unknown_collector(name: &str) -> Response {

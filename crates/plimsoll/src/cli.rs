@@ -237,12 +237,7 @@ fn stats_arguments() -> Vec<Arg> {
             .help("Names or identifiers of the containers to show; all running ones without"),
         Arg::new("all").short('a').long("all").action(ArgAction::SetTrue).help("Stopped containers, too"),
         Arg::new("no-stream").long("no-stream").action(ArgAction::SetTrue).help("Print once instead of following"),
-        Arg::new("at")
-            .long("at")
-            .value_name("MOMENT")
-            .allow_hyphen_values(true)
-            .help("As it was at this moment, from the history")
-            .long_help(format!("As it was at this moment, from the history. {}", when::FORMS)),
+        when::argument("at", "As it was at this moment, from the history"),
         Arg::new("no-trunc").long("no-trunc").action(ArgAction::SetTrue).help("Whole identifiers"),
         Arg::new("format")
             .long("format")

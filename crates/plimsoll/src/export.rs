@@ -56,14 +56,6 @@ const FORMATS: [(&str, Format); 4] = [
 
 /// The arguments of `plimsoll export`, beside those of settings.
 pub(crate) fn arguments() -> Vec<Arg> {
-    let moment = |name: &'static str, help: &'static str| {
-        Arg::new(name)
-            .long(name)
-            .value_name("MOMENT")
-            .allow_hyphen_values(true)
-            .help(help)
-            .long_help(format!("{help}. {}", when::FORMS))
-    };
     vec![
         Arg::new("containers")
             .value_name("CONTAINER")
@@ -92,8 +84,8 @@ pub(crate) fn arguments() -> Vec<Arg> {
                  restarts. The others are samples one by one: `jsonl` an object a line, `csv` for spreadsheets, `openmetrics` \
                  with timestamps for `promtool tsdb create-blocks-from openmetrics`.",
             ),
-        moment("from", "Samples from this moment on [default: all that are kept]"),
-        moment("until", "Samples before this moment [default: now]"),
+        when::argument("from", "Samples from this moment on [default: all that are kept]"),
+        when::argument("until", "Samples before this moment [default: now]"),
         Arg::new("metric")
             .long("metric")
             .value_name("NAME")

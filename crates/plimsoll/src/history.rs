@@ -45,14 +45,6 @@ enum What {
 /// The arguments of `plimsoll history`, beside those of settings.
 pub(crate) fn arguments() -> Vec<Arg> {
     let what = |name: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue);
-    let moment = |name: &'static str, help: &'static str| {
-        Arg::new(name)
-            .long(name)
-            .value_name("MOMENT")
-            .allow_hyphen_values(true)
-            .help(help)
-            .long_help(format!("{help}. {}", when::FORMS))
-    };
     vec![
         Arg::new("container")
             .value_name("CONTAINER")
@@ -62,8 +54,8 @@ pub(crate) fn arguments() -> Vec<Arg> {
             .conflicts_with_all(["events", "costs"]),
         what("events").help("What happened to containers").conflicts_with("costs"),
         what("costs").help("What each metric costs, the dearest first"),
-        moment("since", "Events and containers from this moment on"),
-        moment("until", "Events and containers before this moment"),
+        when::argument("since", "Events and containers from this moment on"),
+        when::argument("until", "Events and containers before this moment"),
         Arg::new("format")
             .long("format")
             .value_name("FORMAT")

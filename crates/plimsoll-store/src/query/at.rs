@@ -11,14 +11,14 @@ use plimsoll_model::{
     Snapshot, State, Values,
 };
 
+use crate::asking::Asking;
 use crate::block::{Block, ColumnKey, SeriesId};
 use crate::directory::Directory;
 use crate::fetch::{Source, Stretch, Wanted};
 use crate::file::ContainerRecord;
-use crate::history::Asking;
+use crate::point;
 use crate::query::Selector;
 use crate::query::select::{HOST, Newest, select};
-use crate::rollup;
 use crate::{Error, Millis, Range, Tier};
 
 /// For how many intervals, and at least for how long, a sample says that a container is there.
@@ -119,7 +119,7 @@ fn moment(
             // With the sample before, which processor use is over.
             let interval = source.unsealed.interval();
             Range {
-                from: at.saturating_sub(fresh(interval) + rollup::gap(interval)),
+                from: at.saturating_sub(fresh(interval) + point::gap(interval)),
                 until: at.saturating_add(1),
             }
         } else {
@@ -162,7 +162,7 @@ fn sample(stretch: &Stretch, places: &Places, at: Millis) -> Option<Moment> {
         let key = ColumnKey::last(*series);
         let (before, earlier, earlier_row) = rows.pop()?;
         let apart =
-            u64::try_from(time - before).ok().filter(|_| time - before <= rollup::gap(block.interval))?;
+            u64::try_from(time - before).ok().filter(|_| time - before <= point::gap(block.interval))?;
         let (now, then) = (value(block, row, key)?, value(earlier, earlier_row, key)?);
         percent(now.checked_sub(then).unwrap_or(now), apart.saturating_mul(1_000_000))
     });
@@ -179,7 +179,7 @@ fn point(stretch: &Stretch, places: &Places) -> Option<Moment> {
         piece.holds.iter().any(|holds| holds.contains(stretch.asked.from)).then_some((&piece.block, row))
     });
     let (block, row) = found?;
-    let coverage = rollup::coverage(block, stretch.tier).get(row).copied()?;
+    let coverage = point::coverage(block, stretch.tier).get(row).copied()?;
     let mut moment = Moment { at: stretch.asked.from, values: Vec::new(), cpu_percent: None };
     let mut known = None;
     for series in block.columns.iter().map(|column| column.key.series) {
@@ -188,7 +188,7 @@ fn point(stretch: &Stretch, places: &Places) -> Option<Moment> {
             continue;
         }
         let Some((place, counter)) = places.get(&series) else { continue };
-        let Some(point) = rollup::points(block, series, *counter).get(row).copied().flatten() else {
+        let Some(point) = point::points(block, series, *counter).get(row).copied().flatten() else {
             continue;
         };
         moment.values.push((series, point.last));
@@ -255,18 +255,7 @@ fn row(moment: &Moment, places: &Places, record: &ContainerRecord, name: &str) -
 
 /// The state by its code in `container_status`.
 fn state(values: &Values<Slot, { Slot::COUNT }>) -> State {
-    let known = [
-        State::Created,
-        State::Running,
-        State::Paused,
-        State::Restarting,
-        State::Removing,
-        State::Exited,
-        State::Dead,
-    ];
-    let code = values.get(Slot::Status);
-    let unknown = || State::Other("unknown".into());
-    known.into_iter().find(|state| code.is_some() && state.code() == code).unwrap_or_else(unknown)
+    values.get(Slot::Status).and_then(State::from_code).unwrap_or_else(|| State::Other("unknown".into()))
 }
 
 fn health(values: &Values<Slot, { Slot::COUNT }>) -> Health {

@@ -33,13 +33,7 @@ pub(crate) fn observe(
             if !stretch.pieces.is_empty() {
                 coarsest = coarsest.max(Some(stretch.tier));
             }
-            let mut parts: Vec<_> = stretch
-                .pieces
-                .iter()
-                .flat_map(|piece| piece.holds.iter().map(|holds| (*holds, &piece.block)))
-                .collect();
-            parts.sort_by_key(|(holds, _)| holds.from);
-            for (holds, block) in parts {
+            for (holds, block) in stretch.parts() {
                 let view = View { tier: stretch.tier, block, holds, asked: stretch.asked };
                 for (index, (output, trail)) in outputs.iter().zip(&mut trails).enumerate() {
                     output.recipe.observe(&view, trail, |seen| take(index, seen));

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
+use crate::asking::Asking;
 use crate::directory::Membership;
 use crate::file::EventRecord;
 use crate::grid::check;
-use crate::history::Asking;
 use crate::query::select::select;
 use crate::query::{Event, EventQuery, MAX_EVENTS, Selector};
 use crate::{Error, Millis, Range};

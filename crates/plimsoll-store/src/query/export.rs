@@ -5,12 +5,12 @@ use std::ops::ControlFlow;
 use plimsoll_model::catalog::{AgentFamily, CATALOG, Shape, Start};
 use plimsoll_model::{Family, Slot};
 
+use crate::asking::Asking;
 use crate::block::ColumnKey;
 use crate::derive::{Recipe, Trail, View};
 use crate::directory::{Membership, Output};
 use crate::fetch::Wanted;
 use crate::grid::{Observation, check};
-use crate::history::Asking;
 use crate::query::metric::Metric;
 use crate::query::select::{Chosen, select};
 use crate::query::series::metrics;
@@ -100,13 +100,7 @@ impl Export<'_> {
             from = window.until;
             let stretch =
                 source.only(self.tier, span.container, window, Wanted { columns: &columns, before: true })?;
-            let mut parts: Vec<_> = stretch
-                .pieces
-                .iter()
-                .flat_map(|piece| piece.holds.iter().map(|holds| (*holds, &piece.block)))
-                .collect();
-            parts.sort_by_key(|(holds, _)| holds.from);
-            for (holds, block) in parts {
+            for (holds, block) in stretch.parts() {
                 for times in block.times.chunks(ROWS_AT_ONCE) {
                     let Some((first, last)) = times.first().zip(times.last()) else { continue };
                     let holds = Range {

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use rusqlite::params;
 
+use crate::asking::Asking;
 use crate::block::{Block, SeriesId, Stat};
 use crate::error::reading;
-use crate::history::Asking;
 use crate::query::select::select;
 use crate::query::{Selector, SeriesCost, Summary, TierSummary};
 use crate::{Error, Millis, Range, Tier};

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use plimsoll_model::Scale;
 
+use crate::asking::Asking;
 use crate::grid::{Cell, Grid};
-use crate::history::Asking;
 use crate::query::evaluate::observe;
 use crate::query::metric::Metric;
 use crate::query::select::select;

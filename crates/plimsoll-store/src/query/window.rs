@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::asking::Asking;
 use crate::directory::Output;
 use crate::fetch::Source;
 use crate::grid::{Observation, check};
-use crate::history::Asking;
 use crate::query::evaluate::observe;
 use crate::query::metric::Metric;
 use crate::query::select::{Chosen, select};

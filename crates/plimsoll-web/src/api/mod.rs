@@ -37,7 +37,7 @@ use self::endpoints::{Answer, Endpoint, Question};
 use self::failure::Failure;
 use self::parameters::Asked;
 use crate::exposition::accepts_gzip;
-use crate::routes::all;
+use crate::headers::all;
 use crate::{App, Backend};
 
 /// Where the paths of the API begin.

@@ -6,6 +6,7 @@ use plimsoll_engine::lifecycle::{ContainerSpec, HostSpec, MountSpec, RestartSpec
 
 use super::error::{DockerError, Result, shown};
 use super::names::{NODE_LABEL, SESSION_LABEL};
+use super::policy::PullPolicy;
 
 /// The longest id of a node or a session, in bytes. Both become labels, which engines repeat in every event.
 pub const MAX_ID: usize = 16 * 1024;
@@ -122,18 +123,6 @@ pub enum RestartPolicy {
         /// How often at most; as often as it takes if absent.
         max_retries: Option<u32>,
     },
-}
-
-/// When an image is pulled from its registry.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PullPolicy {
-    /// Each time: the registry decides what the reference means.
-    Always,
-    /// If the engine does not have it.
-    #[default]
-    IfNotPresent,
-    /// Never: the engine has to have it.
-    Never,
 }
 
 impl ContainerConfig {

@@ -4,7 +4,7 @@ use std::io;
 
 use plimsoll_engine::Error as EngineError;
 
-use super::config::PullPolicy;
+use super::policy::PullPolicy;
 
 /// The result of what [`DockerSupport`](super::DockerSupport) does.
 pub type Result<T> = std::result::Result<T, DockerError>;

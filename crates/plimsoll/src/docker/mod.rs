@@ -74,6 +74,7 @@ mod error;
 mod export;
 mod names;
 mod point;
+mod policy;
 mod reading;
 mod ring;
 mod support;
@@ -83,9 +84,10 @@ pub use collector::{
     DEFAULT_DATA_POINTS, DEFAULT_INTERVAL, MAX_DATA_POINTS, MAX_INTERVAL, MAX_MONITORED, MIN_INTERVAL,
     MetricsCollector, MetricsOptions,
 };
-pub use config::{ContainerConfig, MAX_ID, Mount, MountSource, PullPolicy, RestartPolicy};
+pub use config::{ContainerConfig, MAX_ID, Mount, MountSource, RestartPolicy};
 pub use error::{DockerError, Result};
 pub use names::{NODE_LABEL, SESSION_LABEL, container_name};
 pub use point::{AggregatedMetrics, MetricDataPoint};
+pub use policy::PullPolicy;
 pub use ring::ContainerMetrics;
 pub use support::DockerSupport;

@@ -9,6 +9,7 @@
 //! | `2026-11-21T14:00:05Z`, `2026-11-21T14:00:05+01:00` | that moment (RFC 3339) |
 //! | `1795269725`, `1795269725.5`, `1795269725000` | Unix time in seconds, or with 13 digits in milliseconds |
 
+use clap::Arg;
 use jiff::civil::{DateTime, Time};
 use jiff::{Span, Timestamp, Zoned};
 use plimsoll_store::Millis;
@@ -17,8 +18,18 @@ use crate::failure::Failure;
 use crate::text;
 
 /// What the help of each flag with a moment says.
-pub(crate) const FORMS: &str = "As `10 minutes ago`, `-10m`, `14:00`, `2026-11-21 14:00`, `2026-11-21T14:00:00Z`, `now` or \
+const FORMS: &str = "As `10 minutes ago`, `-10m`, `14:00`, `2026-11-21 14:00`, `2026-11-21T14:00:00Z`, `now` or \
                                 Unix seconds; without a zone it is local time.";
+
+/// A flag that takes a moment.
+pub(crate) fn argument(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .value_name("MOMENT")
+        .allow_hyphen_values(true)
+        .help(help)
+        .long_help(format!("{help}. {FORMS}"))
+}
 
 /// Seconds of Unix time have at least so many digits, since 1973; fewer are a mistake.
 const DIGITS_MIN: usize = 9;
