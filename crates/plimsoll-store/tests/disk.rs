@@ -106,3 +106,35 @@ fn a_history_that_cannot_begin_says_so() {
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(!disk.path().join("history.db").exists(), "half a file is no file");
 }
+
+#[test]
+fn what_waits_for_a_full_disk_is_bounded_and_the_oldest_goes_first() {
+    const MOST: u64 = 16 << 20;
+    let disk = Disk::mount("2m");
+    let store = Store::open(options(disk.path())).unwrap();
+    let mut fleet = Fleet::new(100, 1);
+    // Every number moves all the time.
+    fleet.calm = 1;
+    let mut at = START;
+    store.append(fleet.at(at));
+    store.flush();
+    let filler = disk.fill();
+    let mut rounds = 0;
+    while store.figures().lost_disk == 0 {
+        for _ in 0..120 {
+            at += 1000;
+            store.append(fleet.at(at));
+        }
+        store.seal();
+        store.flush();
+        assert!(store.figures().waiting_bytes <= MOST, "{:?}", store.figures());
+        rounds += 1;
+        assert!(rounds < 100, "nothing is dropped: {:?}", store.figures());
+    }
+    let found = samples(&store.history(), ALWAYS);
+    let rows = |at| found.keys().filter(|(time, _)| *time == at).count();
+    assert_eq!(rows(at), 100, "the newest is there");
+    assert!(rows(START + 1000) < 100, "some of the oldest is not");
+    std::fs::remove_file(filler).unwrap();
+    drop(store);
+}
