@@ -179,12 +179,18 @@ fn lacks_numbers(snapshot: &Snapshot) -> bool {
     snapshot.agent.engines.iter().filter(may_come).any(has_none)
 }
 
+/// Besides the server: looking for cgroups, resolving names.
+const OTHERS_THAT_BLOCK: usize = 2;
+
 /// A runtime for everything but sampling, which has a thread of its own: one thread is enough for a few
 /// sockets, and what takes long goes to threads that end when they are idle.
 pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    // One for everything that may block at a time: a long export must not hold up a scrape.
+    let limits = plimsoll_web::Limits::default();
+    let blocking = limits.encoders + limits.questions + limits.exports + OTHERS_THAT_BLOCK;
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(4)
+        .max_blocking_threads(blocking)
         .thread_keep_alive(Duration::from_secs(5))
         .build()
         .context("cannot start the runtime")
