@@ -135,7 +135,7 @@ fn replay(path: &Path, file: &Path) -> Result<(), Box<dyn Error>> {
         spent.as_secs_f64() * 1e6 / rows as f64,
         reading.as_secs_f64() * 1e6 / rows as f64,
     );
-    println!("\nmetrics, the dearest first (bytes before compression, values, bytes a value):");
+    println!("\nmetrics, the dearest first (share of the stored bytes, values, bytes a value):");
     let costs = history.costs(&Selector::default())?;
     for cost in costs.iter().take(40) {
         println!(
