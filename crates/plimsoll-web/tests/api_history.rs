@@ -336,6 +336,7 @@ async fn an_export_may_take_longer_than_other_answers_if_it_is_read() {
     // One that is not read loses its place, and breaks off.
     let mut silent = world.server.connect().await;
     silent.send(&export).await;
+    assert!(silent.more().await, "it has begun");
     world.place_comes_back().await;
     assert!(silent.reply(false).await.is_none(), "nobody takes it for whole");
 
