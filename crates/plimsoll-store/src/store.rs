@@ -24,12 +24,12 @@ use crate::error::Error;
 use crate::figures::Figures;
 use crate::file::{Aside, File};
 use crate::hot::{Hot, Shared};
-use crate::journal::Replay;
 use crate::retention::{Keeper, Retention};
 use crate::series::Dictionary;
 use crate::tracker::{MAX_CONTAINERS, Tracker};
+use crate::unsealed::each_unsealed;
 use crate::writer::{FLUSH_EVERY, KEEP_EVERY, Signal, Writer};
-use crate::{History, Millis, Tier, lives};
+use crate::{History, Millis, lives};
 
 /// Where a history is, and how much of it is kept.
 #[derive(Clone, Debug)]
@@ -229,7 +229,6 @@ fn load(file: &File, interval: Millis) -> Result<Loaded, Error> {
 }
 
 /// What a journal had.
-#[derive(Default)]
 struct Replayed {
     /// The last record.
     record: Option<i64>,
@@ -240,52 +239,27 @@ struct Replayed {
 
 /// Puts the journal's rows into chunks, which wait to be written: new rows begin chunks, and a journal, of their own.
 fn replay(file: &File, interval: Millis, hot: &mut Hot) -> Result<Replayed, Error> {
-    let mut replay = Replay::default();
-    let mut replayed = Replayed::default();
+    let mut last = None;
+    let mut damaged = 0;
     let mut chunks: HashMap<u32, Chunk> = HashMap::new();
-    let mut sealed_until: HashMap<u32, Millis> = HashMap::new();
-    let mut records = Vec::new();
-    file.journal(|id, bytes| records.push((id, bytes.to_vec())))?;
-    for (id, bytes) in records {
-        replayed.record = Some(id);
-        let mut failed = None;
-        let read = replay.record(&bytes, |container, at, row| {
-            let sealed = match sealed_until.get(&container) {
-                Some(sealed) => *sealed,
-                None => {
-                    let last = file.last_time(Tier::Raw, container).unwrap_or_else(|error| {
-                        failed = Some(error);
-                        None
-                    });
-                    *sealed_until.entry(container).or_insert(last.unwrap_or(Millis::MIN))
-                }
-            };
-            if at <= sealed {
-                return;
-            }
-            replayed.last = replayed.last.max(Some(at));
-            let chunk = chunks.entry(container).or_insert_with(|| Chunk::new(interval));
-            if !chunk.push(at, row) && chunk.last_time() != Some(at) {
-                let full = std::mem::replace(chunk, Chunk::new(interval));
-                chunk.push(at, row);
-                let until = full.last_time().unwrap_or(at);
-                hot.wait(container, full, until, 0);
-            }
-        });
-        if let Some(error) = failed {
-            return Err(error);
+    let keep = |container, at, row: &[_]| {
+        last = last.max(Some(at));
+        let chunk = chunks.entry(container).or_insert_with(|| Chunk::new(interval));
+        if !chunk.push(at, row) && chunk.last_time() != Some(at) {
+            let full = std::mem::replace(chunk, Chunk::new(interval));
+            chunk.push(at, row);
+            let until = full.last_time().unwrap_or(at);
+            hot.wait(container, full, until, 0);
         }
-        if read.is_err() {
-            replayed.damaged += 1;
-        }
-    }
+    };
+    let record = each_unsealed(file, keep, |_| damaged += 1)?;
     let mut chunks: Vec<_> = chunks.into_iter().filter(|(_, chunk)| !chunk.is_empty()).collect();
     chunks.sort_unstable_by_key(|(container, _)| *container);
     for (container, chunk) in chunks {
         let until = chunk.last_time().unwrap_or(0);
         hot.wait(container, chunk, until, 0);
     }
-    Ok(replayed)
+    Ok(Replayed { record, last, damaged })
 }
 
 #[cfg(test)]

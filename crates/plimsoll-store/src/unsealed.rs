@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::block::{Block, ColumnKey};
+use crate::block::{Block, ColumnKey, SeriesId};
 use crate::chunk::Chunk;
 use crate::file::File;
+use crate::frame::Damaged;
 use crate::hot::Shared;
 use crate::journal::Replay;
 use crate::{Error, Millis, Range, Tier};
@@ -78,37 +79,53 @@ impl Replayed {
     pub(crate) fn read(file: &File) -> Result<Self, Error> {
         let interval = file.any_interval()?.unwrap_or(USUAL_INTERVAL);
         let mut chunks: HashMap<u32, Vec<Chunk>> = HashMap::new();
-        // Until when samples are in sealed blocks, by container.
-        let mut sealed: HashMap<u32, Millis> = HashMap::new();
-        let mut replay = Replay::default();
-        let mut failed = None;
-        file.journal(|_, bytes| {
-            let read = replay.record(bytes, |container, at, row| {
-                let until =
-                    sealed.entry(container).or_insert_with(|| match file.last_time(Tier::Raw, container) {
-                        Ok(last) => last.unwrap_or(Millis::MIN),
-                        Err(error) => {
-                            failed = Some(error);
-                            Millis::MAX
-                        }
-                    });
-                if at > *until {
-                    add(chunks.entry(container).or_default(), interval, at, row);
-                }
-            });
-            if let Err(error) = read {
-                tracing::warn!(%error, "a record of the journal is damaged and left out");
-            }
+        let add_row = |container, at, row: &[_]| add(chunks.entry(container).or_default(), interval, at, row);
+        each_unsealed(file, add_row, |error| {
+            tracing::warn!(%error, "a record of the journal is damaged and left out");
         })?;
-        match failed {
-            Some(error) => Err(error),
-            None => Ok(Self { interval, chunks }),
+        Ok(Self { interval, chunks })
+    }
+}
+
+/// Hands the journal's samples that are in no sealed block to `each`, in the order of their writing, and gives the number of
+/// the journal's last record.
+pub(crate) fn each_unsealed(
+    file: &File,
+    mut each: impl FnMut(u32, Millis, &[(SeriesId, u64)]),
+    mut damaged: impl FnMut(Damaged),
+) -> Result<Option<i64>, Error> {
+    // Until when samples are in sealed blocks, by container.
+    let mut sealed: HashMap<u32, Millis> = HashMap::new();
+    let mut replay = Replay::default();
+    let mut last_record = None;
+    let mut failed = None;
+    file.journal(|record, bytes| {
+        last_record = Some(record);
+        let read = replay.record(bytes, |container, at, row| {
+            let until =
+                sealed.entry(container).or_insert_with(|| match file.last_time(Tier::Raw, container) {
+                    Ok(last) => last.unwrap_or(Millis::MIN),
+                    Err(error) => {
+                        failed = Some(error);
+                        Millis::MAX
+                    }
+                });
+            if at > *until {
+                each(container, at, row);
+            }
+        });
+        if let Err(error) = read {
+            damaged(error);
         }
+    })?;
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(last_record),
     }
 }
 
 /// Adds a row to the last chunk, or to a new one where that takes no more.
-fn add(chunks: &mut Vec<Chunk>, interval: Millis, at: Millis, row: &[(crate::block::SeriesId, u64)]) {
+fn add(chunks: &mut Vec<Chunk>, interval: Millis, at: Millis, row: &[(SeriesId, u64)]) {
     let is_taken = chunks.last_mut().is_some_and(|chunk| chunk.push(at, row));
     let is_double = chunks.last().and_then(Chunk::last_time) == Some(at);
     if !is_taken && !is_double {

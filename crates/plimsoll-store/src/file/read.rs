@@ -130,7 +130,7 @@ pub(crate) type LeftOut = u64;
 
 impl File {
     /// The blocks of a tier and container that share a moment with the range, in the order of their writing, with their bytes. Of
-    /// blocks that overlap, the one told later holds. Stops where `each` breaks.
+    /// blocks that overlap, the one told later holds.
     pub(crate) fn blocks(
         &self,
         tier: Tier,

@@ -7,8 +7,8 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
-use crate::Range;
 use crate::block::{Block, ColumnKey, SeriesId};
+use crate::{Range, Tier};
 
 #[path = "../../tests/common/fleet.rs"]
 mod fleet;
