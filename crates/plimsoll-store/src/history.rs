@@ -140,6 +140,35 @@ impl History {
         self.inner.ask(|asking| query::export(asking, query, take))
     }
 
+    /// Like [`Self::export`], with the samples of one label set after those of another, as OpenMetrics wants them of a metric;
+    /// one that began after the first was read is left out. Each label set costs a reading of its own, because those of a
+    /// container are too many to be kept: ask for one metric, nearly all of which have one.
+    ///
+    /// # Errors
+    /// Those of [`Self::export`].
+    pub fn export_by_series(
+        &self,
+        query: &ExportQuery,
+        take: &mut dyn FnMut(&Sample<'_>) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let mut known: Vec<Vec<(String, String)>> = Vec::new();
+        let mut turn = 0;
+        let mut flow = ControlFlow::Continue(());
+        while flow.is_continue() && (turn == 0 || turn < known.len()) {
+            self.export(query, &mut |sample| {
+                if turn == 0 && !known.iter().any(|labels| *labels == sample.labels) {
+                    known.push(sample.labels.to_vec());
+                }
+                if known.get(turn).is_some_and(|labels| *labels == sample.labels) {
+                    flow = take(sample);
+                }
+                flow
+            })?;
+            turn += 1;
+        }
+        Ok(())
+    }
+
     /// What there is, and what it costs in all.
     ///
     /// # Errors

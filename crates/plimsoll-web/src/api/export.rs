@@ -23,15 +23,25 @@ pub(super) fn export(history: &History, asked: &Asked, out: &mut Out) -> Result<
     history.export(&query, &mut |_| ControlFlow::Break(()))?;
     let families = families(&query);
     let encoder = Encoder::new(asked.format, &families, asked.tier != Tier::Raw);
-    let mut writer = Writer { encoder, tier: asked.tier, buffer: Vec::new(), out };
+    let mut writer = Writer { encoder, tier: asked.tier, buffer: Vec::new(), out, failed: None };
     writer.encoder.begin(&mut writer.buffer);
     if asked.format == Format::OpenMetrics {
         for family in families {
             let query = ExportQuery { metrics: vec![family.name.to_owned()], ..query.clone() };
-            by_series(history, &query, &mut writer)?;
+            match history.export_by_series(&query, &mut |sample| writer.take(sample)) {
+                // Of everything, some is not kept.
+                Ok(()) | Err(Error::NotKept { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+            if writer.failed.is_some() {
+                break;
+            }
         }
     } else {
-        writer.read(history, &query, |_| true)?;
+        history.export(&query, &mut |sample| writer.take(sample))?;
+    }
+    if let Some(failure) = writer.failed.take() {
+        return Err(failure);
     }
     writer.encoder.end(&mut writer.buffer);
     writer.flush()
@@ -49,54 +59,21 @@ fn families(query: &ExportQuery) -> Vec<&'static Family> {
     CATALOG.iter().filter(is_asked).collect()
 }
 
-/// Writes a metric, series after series. The history gives them side by side, and too many to be kept, so each is a reading of
-/// its own; nearly all metrics have one series.
-fn by_series(history: &History, query: &ExportQuery, writer: &mut Writer<'_>) -> Result<(), Failure> {
-    let mut known: Vec<Vec<(String, String)>> = Vec::new();
-    let mut turn = 0;
-    while turn == 0 || turn < known.len() {
-        let read = writer.read(history, query, |sample| {
-            // One that began after the first reading is left out.
-            if turn == 0 && !known.iter().any(|labels| *labels == sample.labels) {
-                known.push(sample.labels.to_vec());
-            }
-            known.get(turn).is_some_and(|labels| *labels == sample.labels)
-        });
-        match read {
-            // Of everything, some is not kept.
-            Err(Failure::Store(Error::NotKept { .. })) => return Ok(()),
-            other => other?,
-        }
-        turn += 1;
-    }
-    Ok(())
-}
-
 /// Writes samples to an answer.
 struct Writer<'a> {
     encoder: Encoder,
     tier: Tier,
     buffer: Vec<u8>,
     out: &'a mut Out,
+    /// Why nothing more can be written.
+    failed: Option<Failure>,
 }
 
 impl Writer<'_> {
-    /// Writes those of the samples that are wanted.
-    fn read(
-        &mut self,
-        history: &History,
-        query: &ExportQuery,
-        mut is_wanted: impl FnMut(&Sample<'_>) -> bool,
-    ) -> Result<(), Failure> {
-        let mut result = Ok(());
-        history.export(query, &mut |sample| {
-            if is_wanted(sample) {
-                self.encoder.sample(&written(sample, self.tier), &mut self.buffer);
-                result = self.flush();
-            }
-            if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })?;
-        result
+    fn take(&mut self, sample: &Sample<'_>) -> ControlFlow<()> {
+        self.encoder.sample(&written(sample, self.tier), &mut self.buffer);
+        self.failed = self.flush().err();
+        if self.failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     fn flush(&mut self) -> Result<(), Failure> {

@@ -51,15 +51,18 @@ pub(super) fn run(
         for family in families {
             told.forget();
             for selector in selectors {
-                by_series(history, &query(selector, vec![family.name.to_owned()]), &mut told, &mut writer)?;
+                let query = query(selector, vec![family.name.to_owned()]);
+                match history.export_by_series(&query, &mut |sample| writer.take_new(sample, &mut told)) {
+                    // Of everything, some is not kept.
+                    Ok(()) | Err(Error::NotKept { .. }) => {}
+                    Err(error) => return Err(failure(error)),
+                }
                 told.next();
             }
         }
     } else {
         for selector in selectors {
-            let take = &mut |sample: &Sample<'_>| {
-                if told.is_told(sample) { ControlFlow::Continue(()) } else { writer.take(sample) }
-            };
+            let take = &mut |sample: &Sample<'_>| writer.take_new(sample, &mut told);
             history.export(&query(selector, options.metrics.clone()), take).map_err(failure)?;
             told.next();
         }
@@ -84,44 +87,6 @@ fn families(options: &Options) -> Vec<&'static Family> {
     let mut known = HashSet::new();
     families.retain(|family| known.insert(family.name));
     families
-}
-
-/// Writes the samples of one family, series after series. The history gives them in order of time, with the series of a
-/// container in between one another, and too many to be kept: so each series has a pass of its own.
-fn by_series(
-    history: &History,
-    query: &ExportQuery,
-    told: &mut Told,
-    writer: &mut Writer<'_>,
-) -> anyhow::Result<()> {
-    let mut known: Vec<Vec<(String, String)>> = Vec::new();
-    let mut wanted = 0;
-    while wanted == 0 || wanted < known.len() {
-        let take = &mut |sample: &Sample<'_>| {
-            if told.is_told(sample) {
-                return ControlFlow::Continue(());
-            }
-            let place = known.iter().position(|labels| labels == sample.labels);
-            let place = place.unwrap_or_else(|| {
-                // One that began after the first pass is left to the next export.
-                if wanted == 0 {
-                    known.push(sample.labels.to_vec());
-                }
-                known.len() - usize::from(wanted == 0)
-            });
-            if place == wanted { writer.take(sample) } else { ControlFlow::Continue(()) }
-        };
-        match history.export(query, take) {
-            // Of everything, some is not kept.
-            Err(Error::NotKept { .. }) => return Ok(()),
-            outcome => outcome.map_err(failure)?,
-        }
-        if writer.failed.is_some() {
-            return Ok(());
-        }
-        wanted += 1;
-    }
-    Ok(())
 }
 
 /// Which containers were written already: words of the command line can mean the same one. A container that was renamed has
@@ -183,6 +148,11 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    /// Takes a sample that is not of a container that was written already.
+    fn take_new(&mut self, sample: &Sample<'_>, told: &mut Told) -> ControlFlow<()> {
+        if told.is_told(sample) { ControlFlow::Continue(()) } else { self.take(sample) }
+    }
+
     fn take(&mut self, sample: &Sample<'_>) -> ControlFlow<()> {
         let found = export::Sample {
             container: sample.member.map(|member| Identity {
