@@ -29,34 +29,23 @@ type State = Result<History, NoHistory>;
 /// Writes the history until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Recorder {
-    shared: Arc<Shared>,
+    asker: Asker,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
 }
 
-#[derive(Debug)]
-struct Shared {
-    state: Mutex<State>,
-}
-
-impl Shared {
-    fn state(&self) -> State {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, state: State) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
-    }
-}
-
 /// Gives the history to whoever asks.
 #[derive(Clone, Debug)]
-pub(crate) struct Asker(Arc<Shared>);
+pub(crate) struct Asker(Arc<Mutex<State>>);
 
 impl Asker {
     /// The history, or why there is none.
     pub(crate) fn history(&self) -> State {
-        self.0.state()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, state: State) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 }
 
@@ -114,32 +103,26 @@ impl Opened {
 
     /// Records every tick from now on.
     pub(crate) fn record(self, samples: Samples, inbox: Arc<Inbox>) -> anyhow::Result<Recorder> {
-        let shared = Arc::new(Shared { state: Mutex::new(self.state) });
+        let asker = Asker(Arc::new(Mutex::new(self.state)));
         let (stop, stopped) = watch::channel(false);
         let thread = match self.options {
             None => None,
             Some(options) => {
-                let writer = Writer {
-                    options,
-                    store: self.store,
-                    shared: Arc::clone(&shared),
-                    inbox,
-                    ticks: None,
-                    lost: 0,
-                };
+                let writer =
+                    Writer { options, store: self.store, asker: asker.clone(), inbox, ticks: None, lost: 0 };
                 let runtime = tokio::runtime::Handle::current();
                 let run = move || runtime.block_on(writer.run(samples, stopped));
                 let thread = std::thread::Builder::new().name("recorder".to_owned()).spawn(run);
                 Some(thread.context("cannot start the thread of the history")?)
             }
         };
-        Ok(Recorder { shared, stop, thread })
+        Ok(Recorder { asker, stop, thread })
     }
 }
 
 impl Recorder {
     pub(crate) fn asker(&self) -> Asker {
-        Asker(Arc::clone(&self.shared))
+        self.asker.clone()
     }
 }
 
@@ -157,7 +140,7 @@ impl Drop for Recorder {
 struct Writer {
     options: plimsoll_store::Options,
     store: Option<Store>,
-    shared: Arc<Shared>,
+    asker: Asker,
     inbox: Arc<Inbox>,
     /// Ticks of the agent up to the last one that was recorded.
     ticks: Option<u64>,
@@ -183,20 +166,20 @@ impl Writer {
                 waits = waits.saturating_sub(self.options.interval);
                 if waits.is_zero() {
                     waits = TRY_AGAIN;
-                    let before = match self.shared.state() {
+                    let before = match self.asker.history() {
                         Err(NoHistory::Unavailable(reason)) => Some(reason),
                         _ => None,
                     };
                     let (store, state) = try_open(&self.options, before.as_deref());
                     self.store = store;
-                    self.shared.set(state);
+                    self.asker.set(state);
                 }
             }
             // An inbox that is full is emptied in the next pass, and the next tick tells again.
             let _ = self.inbox.put(Change::History { report: self.report() });
         }
         if let Some(store) = self.store.take() {
-            self.shared.set(Err(NoHistory::Unavailable("the agent is ending".to_owned())));
+            self.asker.set(Err(NoHistory::Unavailable("the agent is ending".to_owned())));
             store.close();
         }
     }
