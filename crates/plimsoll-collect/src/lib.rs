@@ -39,6 +39,7 @@ mod inbox;
 mod known;
 mod listened;
 mod lost;
+pub mod metrics;
 mod numbers;
 mod recent;
 mod recognise;

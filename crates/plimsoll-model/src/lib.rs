@@ -34,6 +34,7 @@
 pub mod agent;
 pub mod catalog;
 pub mod container;
+pub mod custom;
 pub mod lifecycle;
 pub mod oom;
 pub mod rate;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::agent::Agent;
 use crate::catalog::{DeviceSlot, InterfaceSlot, Slot};
 use crate::container::Container;
+use crate::custom::CustomCollector;
 use crate::lifecycle::Saved;
 use crate::values::Values;
 
@@ -19,6 +20,8 @@ pub struct Snapshot {
     pub containers: Vec<ContainerRow>,
     /// Engines, machine and the agent.
     pub agent: Agent,
+    /// Collectors that are not the sampler's own: how they do, and what they tell.
+    pub custom: Arc<[Arc<CustomCollector>]>,
 }
 
 /// One container in a snapshot.

@@ -1,8 +1,11 @@
 //! The one walk over catalog and snapshot. Whoever shows, stores or sends numbers is a [`Sink`].
 
+use std::collections::{BTreeMap, HashMap};
+
 use crate::agent::{Agent, Engine, EngineFacts, History, Source};
 use crate::catalog::{AgentFamily, CATALOG, Cell, Collector, Family, InfoFamily, Shape, Start};
 use crate::container::{Container, State};
+use crate::custom::{CollectorState, CustomFamily, CustomSample};
 use crate::selection::Selection;
 use crate::snapshot::{ContainerRow, Snapshot};
 
@@ -18,6 +21,13 @@ pub trait Sink {
     /// A sample. `container` is the row in [`Snapshot::containers`] that it is about. `value` is on the
     /// family's [`crate::Scale`]. `start` is since when a counter counts, in Unix nanoseconds.
     fn sample(&mut self, container: Option<usize>, value: u64, start: Option<u64>);
+
+    /// The custom samples that follow are of this name. Several collectors may tell values of one name; what the first of
+    /// them says of it holds. Whoever is about the catalog alone has nothing to do.
+    fn custom_family(&mut self, _family: &CustomFamily) {}
+
+    /// A custom sample. `container` is the row that it is about.
+    fn custom_sample(&mut self, _container: Option<usize>, _sample: &CustomSample) {}
 }
 
 impl Snapshot {
@@ -47,7 +57,13 @@ impl Snapshot {
                         }
                     }
                 }
-                Shape::Agent(which) => walk.agent(family, which),
+                Shape::Agent(which) => {
+                    // The last family counts all series, so what is not the catalog's comes before it.
+                    if which == AgentFamily::Series && selection.has_collector(Collector::Custom) {
+                        walk.custom();
+                    }
+                    walk.agent(family, which);
+                }
             }
         }
     }
@@ -231,9 +247,27 @@ impl<S: Sink> Walk<'_, S> {
                 let build = &agent.build;
                 self.own(family, &[build.version, build.revision, build.rustc, build.target], Some(1));
             }
-            AgentFamily::CollectorDuration => self.reports(family, |report| report.duration),
-            AgentFamily::CollectorSuccess => self.reports(family, |report| report.success.map(u64::from)),
-            AgentFamily::CollectorTimeouts => self.reports(family, |report| report.timeouts),
+            AgentFamily::CollectorDuration => {
+                self.reports(family, |report| report.duration);
+                self.states(family, |state| state.duration);
+            }
+            AgentFamily::CollectorSuccess => {
+                self.reports(family, |report| report.success.map(u64::from));
+                self.states(family, |state| state.success.map(u64::from));
+            }
+            AgentFamily::CollectorTimeouts => {
+                self.reports(family, |report| report.timeouts);
+                self.states(family, |state| {
+                    state.failures.iter().find(|(reason, _)| *reason == "timeout").map(|(_, count)| *count)
+                });
+            }
+            AgentFamily::CollectorHealthy => self.states(family, |state| Some(u64::from(state.healthy))),
+            AgentFamily::CollectorRuns => self.states(family, |state| Some(state.runs)),
+            AgentFamily::CollectorFailures => self.counts(family, |state| &state.failures),
+            AgentFamily::CollectorSkipped => self.states(family, |state| Some(state.skipped)),
+            AgentFamily::CollectorValues => self.states(family, |state| Some(state.values)),
+            AgentFamily::CollectorDropped => self.counts(family, |state| &state.left_out),
+            AgentFamily::CollectorLastSuccess => self.states(family, |state| state.last_success),
             AgentFamily::Capability => {
                 for capability in &*agent.capabilities {
                     self.own(family, &[capability.feature], Some(u64::from(capability.available)));
@@ -306,6 +340,52 @@ impl<S: Sink> Walk<'_, S> {
         for collector in Collector::ALL {
             let value = get(&self.snapshot.agent.collectors[*collector as usize]);
             self.own(family, &[collector.name()], value);
+        }
+    }
+}
+
+type Counts = Vec<(&'static str, u64)>;
+
+impl<S: Sink> Walk<'_, S> {
+    /// A sample of each collector on the framework.
+    fn states(&mut self, family: &'static Family, get: impl Fn(&CollectorState) -> Option<u64>) {
+        for collector in self.snapshot.custom.iter() {
+            self.own(family, &[&collector.state.name], get(&collector.state));
+        }
+    }
+
+    /// The same, where there are several with a reason each.
+    fn counts(&mut self, family: &'static Family, get: impl Fn(&CollectorState) -> &Counts) {
+        for collector in self.snapshot.custom.iter() {
+            for (reason, count) in get(&collector.state) {
+                self.own(family, &[&collector.state.name, reason], Some(*count));
+            }
+        }
+    }
+
+    /// What custom collectors tell, by name.
+    fn custom(&mut self) {
+        let snapshot = self.snapshot;
+        let mut by_name: BTreeMap<&str, Vec<&CustomFamily>> = BTreeMap::new();
+        for family in snapshot.custom.iter().flat_map(|collector| &*collector.families) {
+            by_name.entry(&family.name).or_default().push(family);
+        }
+        if by_name.is_empty() {
+            return;
+        }
+        let rows = snapshot.containers.iter().enumerate();
+        let rows: HashMap<&str, usize> = rows.map(|(index, row)| (&*row.container.id, index)).collect();
+        for families in by_name.values() {
+            self.sink.custom_family(families[0]);
+            for sample in families.iter().flat_map(|family| &family.samples) {
+                let row = sample.container.as_deref().map(|id| rows.get(id).copied());
+                // A container that is gone since has no labels any more by which to tell whose the value was.
+                if row == Some(None) {
+                    continue;
+                }
+                self.series += 1;
+                self.sink.custom_sample(row.flatten(), sample);
+            }
         }
     }
 }

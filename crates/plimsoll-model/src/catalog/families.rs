@@ -43,6 +43,13 @@ pub enum AgentFamily {
     CollectorDuration,
     CollectorSuccess,
     CollectorTimeouts,
+    CollectorHealthy,
+    CollectorRuns,
+    CollectorFailures,
+    CollectorSkipped,
+    CollectorValues,
+    CollectorDropped,
+    CollectorLastSuccess,
     Capability,
     Ticks,
     TicksMissed,
@@ -766,9 +773,31 @@ pub static CATALOG: &[Family] = &[
     own("plimsoll_collector_success", Gauge, Agent, "Whether the collector could read all that it should in the last pass.", AgentFamily::CollectorSuccess)
         .by(&["collector"])
         .any("the agent"),
-    own("plimsoll_collector_timeouts_total", Counter, Agent, "Requests of the collector that timed out.", AgentFamily::CollectorTimeouts)
+    own("plimsoll_collector_timeouts_total", Counter, Agent, "Requests, or attempts to collect, that timed out.", AgentFamily::CollectorTimeouts)
         .by(&["collector"])
         .any("the agent"),
+    own("plimsoll_collector_healthy", Gauge, Agent, "Whether a collector on the framework works: 1 yes, 0 no, it failed three times in a row and is tried seldom.", AgentFamily::CollectorHealthy)
+        .by(&["collector"])
+        .any("the collector framework"),
+    own("plimsoll_collector_runs_total", Counter, Agent, "Attempts of a collector on the framework to collect.", AgentFamily::CollectorRuns)
+        .by(&["collector"])
+        .any("the collector framework"),
+    own("plimsoll_collector_failures_total", Counter, Agent, "Attempts that failed, by reason.", AgentFamily::CollectorFailures)
+        .by(&["collector", "reason"])
+        .any("the collector framework"),
+    own("plimsoll_collector_runs_skipped_total", Counter, Agent, "Collections left out because the one before was still under way.", AgentFamily::CollectorSkipped)
+        .by(&["collector"])
+        .any("the collector framework"),
+    own("plimsoll_collector_values", Gauge, Agent, "Values in the last collection that succeeded.", AgentFamily::CollectorValues)
+        .by(&["collector"])
+        .any("the collector framework"),
+    own("plimsoll_collector_values_dropped_total", Counter, Agent, "Values of a collector that were left out because they are nonsense, by reason.", AgentFamily::CollectorDropped)
+        .by(&["collector", "reason"])
+        .any("the collector framework"),
+    own("plimsoll_collector_last_success_timestamp_seconds", Gauge, Agent, "When a collector on the framework last succeeded.", AgentFamily::CollectorLastSuccess)
+        .seconds()
+        .by(&["collector"])
+        .any("the collector framework"),
     own("plimsoll_capability", Gauge, Agent, "What this machine lets the agent read: 1 yes, 0 no. The page at / has the reasons.", AgentFamily::Capability)
         .by(&["feature"])
         .minimal()

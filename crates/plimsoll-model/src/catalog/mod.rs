@@ -146,6 +146,7 @@ collectors! {
     Engine "engine" "The container engines: reachable, version, containers by state.",
     Machine "machine" "Cores, memory and swap of the machine.",
     Process "process" "The agent's own process.",
+    Custom "custom" "Collectors of your own: commands, addresses, programs; and how they do.",
     Agent "agent" "The agent's account of its own work; always on.",
 }
 

@@ -1,0 +1,58 @@
+//! The collector framework: somebody writes what to collect, and gets scheduling, timeouts, retries, health and export for
+//! nothing, without being able to hurt the rest.
+//!
+//! A [`Collector`] wraps a [`ContainerMetricsCollector`] or a [`SystemMetricsCollector`] with all that; a
+//! [`CollectorRegistry`] holds several; a [`CollectorFactory`] makes them by the name of their type, most
+//! comfortably through a [`CollectorBuilder`].
+//!
+//! ```
+//! use std::time::Duration;
+//! use plimsoll_collect::metrics::{Collected, Collector, CollectorFactory, CollectorRegistry, MetricValue, SystemMetricsCollector};
+//!
+//! struct Uptime(std::time::Instant);
+//!
+//! impl SystemMetricsCollector for Uptime {
+//!     async fn collect_system_metrics(&self) -> Collected {
+//!         Ok(vec![MetricValue::new("program_uptime_seconds", self.0.elapsed().as_secs_f64()).unit("seconds")])
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let factory = CollectorFactory::default();
+//! let started = std::time::Instant::now();
+//! factory.register_collector_type("uptime", move |config| Collector::of_system(config, Uptime(started)))?;
+//!
+//! let registry = CollectorRegistry::new();
+//! let uptime = factory.builder().name("mine").interval(Duration::from_secs(5)).custom_labels([("env", "prod")]).build("uptime")?;
+//! registry.register_collector(uptime)?;
+//! for metric in registry.collect_all_metrics("").await {
+//!     println!("{}", metric.to_prometheus_format());
+//! }
+//! registry.cleanup_all().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod check;
+mod collector;
+mod config;
+mod error;
+mod factory;
+mod health;
+mod registry;
+mod value;
+mod work;
+
+pub use check::{MAX_LABELS_OF_VALUE, MAX_METRIC_NAME, MAX_VALUES, Nonsense};
+pub use collector::{Collector, CollectorStatus, Scope};
+pub use config::{
+    CollectorConfig, ConfigError, MAX_CUSTOM_LABELS, MAX_INTERVAL, MAX_NAME, MAX_RETRIES, MAX_RETRY_DELAY,
+    MIN_INTERVAL,
+};
+pub use error::{BoxError, CollectorError, Reason};
+pub use factory::{CollectorBuilder, CollectorFactory, MAX_TYPES};
+pub use health::{LONGEST_PROBE, LONGEST_RETRY, UNHEALTHY_AFTER};
+pub use registry::{CollectorRegistry, MAX_COLLECTORS};
+pub use value::{ContainerMetrics, MetricKind, MetricType, MetricValue};
+pub use work::{Collected, ContainerMetricsCollector, SystemMetricsCollector};
