@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use plimsoll_model::agent::{Engine, History};
 use plimsoll_model::container::LabelLoss;
+use plimsoll_model::custom::CustomCollector;
 use plimsoll_model::{Container, Lifecycle};
 
 use crate::numbers::Numbers;
@@ -58,6 +59,11 @@ pub enum Change {
     History {
         /// The report.
         report: History,
+    },
+    /// What collectors tell that are not the sampler's own.
+    Collectors {
+        /// All of them, by name.
+        collectors: Arc<[Arc<CustomCollector>]>,
     },
     /// The first full look at all engines has ended, with or without success.
     Synchronised,

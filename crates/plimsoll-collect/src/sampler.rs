@@ -9,6 +9,7 @@ use std::time::Duration;
 use plimsoll_kernel::{Kernel, OwnProcess, Reader, Reading, Spent, monotonic};
 use plimsoll_model::agent::{Agent, Capability, CollectorReport, Source};
 use plimsoll_model::container::LabelLoss;
+use plimsoll_model::custom::CustomCollector;
 use plimsoll_model::lifecycle::Saved;
 use plimsoll_model::{Collector, Container, ContainerRow, Lifecycle, Snapshot};
 
@@ -54,6 +55,7 @@ pub struct Sampler {
     positions: HashMap<String, usize>,
     buffers: Vec<Arc<Snapshot>>,
     agent: Agent,
+    custom: Arc<[Arc<CustomCollector>]>,
     process: OwnProcess,
     ages: Ages,
     machine_read: Option<u64>,
@@ -90,6 +92,7 @@ impl Sampler {
             positions: HashMap::new(),
             buffers: Vec::new(),
             agent,
+            custom: Arc::default(),
             process: OwnProcess::open(),
             ages: Ages::default(),
             machine_read: None,
@@ -138,6 +141,7 @@ impl Sampler {
             self.read_containers(target, now, began, periodic);
             self.report(began);
             target.agent.clone_from(&self.agent);
+            target.custom = Arc::clone(&self.custom);
         }
         self.buffers.push(Arc::clone(&snapshot));
         snapshot
@@ -336,6 +340,7 @@ impl Sampler {
                     self.engines_changed();
                 }
                 Change::History { report } => self.agent.history = Some(report),
+                Change::Collectors { collectors } => self.custom = collectors,
                 Change::Synchronised => self.synchronised = true,
             }
         }

@@ -78,8 +78,9 @@ pub(crate) struct Check {
 }
 
 impl Check {
-    pub(crate) fn reserving(reserved: fn(&str) -> bool) -> Self {
-        Self { reserved: Some(reserved), ..Self::default() }
+    /// Names that are not to be used from now on.
+    pub(crate) fn reserve(&mut self, is_reserved: fn(&str) -> bool) {
+        self.reserved = Some(is_reserved);
     }
 
     /// Takes out what is nonsense, and counts it.
@@ -183,7 +184,8 @@ mod tests {
             (MetricValue::new("good", 2.0).label("empty", ""), Nonsense::Duplicate),
             (MetricValue::new("ours_m", 2.0), Nonsense::Reserved),
         ] {
-            let mut check = Check::reserving(|name| name.starts_with("ours_"));
+            let mut check = Check::default();
+            check.reserve(|name| name.starts_with("ours_"));
             let values =
                 vec![MetricValue::new("good", 1.0), value, MetricValue::new("last", 3.0).label("l", &long)];
             let (kept, left_out) = cleaned(&mut check, values);

@@ -169,11 +169,9 @@ impl Collector {
         })
     }
 
-    /// The same, where some names of metrics are somebody else's.
-    #[must_use]
-    pub(crate) fn reserving(self, reserved: fn(&str) -> bool) -> Self {
-        self.state().check = Check::reserving(reserved);
-        self
+    /// Leaves out values whose names are somebody else's.
+    pub(crate) fn reserve(&self, is_reserved: fn(&str) -> bool) {
+        self.state().check.reserve(is_reserved);
     }
 
     /// How it is run.

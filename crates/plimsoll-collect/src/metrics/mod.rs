@@ -34,16 +34,21 @@
 //! # }
 //! ```
 
+mod built_in;
 mod check;
 mod collector;
 mod config;
 mod error;
 mod factory;
 mod health;
+mod output;
+mod readings;
 mod registry;
+mod schedule;
 mod value;
 mod work;
 
+pub use built_in::register_built_in;
 pub use check::{MAX_LABELS_OF_VALUE, MAX_METRIC_NAME, MAX_VALUES, Nonsense};
 pub use collector::{Collector, CollectorStatus, Scope};
 pub use config::{
@@ -53,6 +58,8 @@ pub use config::{
 pub use error::{BoxError, CollectorError, Reason};
 pub use factory::{CollectorBuilder, CollectorFactory, MAX_TYPES};
 pub use health::{LONGEST_PROBE, LONGEST_RETRY, UNHEALTHY_AFTER};
+pub use readings::Readings;
 pub use registry::{CollectorRegistry, MAX_COLLECTORS};
+pub use schedule::{Rescheduled, Schedule, Scheduled};
 pub use value::{ContainerMetrics, MetricKind, MetricType, MetricValue};
 pub use work::{Collected, ContainerMetricsCollector, SystemMetricsCollector};

@@ -131,11 +131,15 @@ impl CollectorRegistry {
         let mut collectors = self.collectors();
         collectors.retain(|collector| collector.scope() == Scope::Container);
         let collectors = &collectors;
-        let collected = container_ids.iter().map(|id| async move {
-            let timestamp = SystemTime::now();
-            let metrics = collect(collectors, id).await;
-            ContainerMetrics { container_id: (*id).to_owned(), timestamp, metrics }
-        });
+        // Made first: a stream that borrows its closure cannot be sent to another thread.
+        let collected: Vec<_> = container_ids
+            .iter()
+            .map(|id| async move {
+                let timestamp = SystemTime::now();
+                let metrics = collect(collectors, id).await;
+                ContainerMetrics { container_id: (*id).to_owned(), timestamp, metrics }
+            })
+            .collect();
         stream::iter(collected).buffered(AT_ONCE).collect().await
     }
 

@@ -285,7 +285,8 @@ mod tests {
             let line = line(MetricValue::new(name, 1.0).label("a", text.clone()).label("b", "1"));
             prop_assert!(!line.contains('\n'));
             prop_assert!(line.ends_with(r#"b="1"} 1 1640995200000"#), "{line}");
-            prop_assert!(is_metric_name(&line[..line.find('{').unwrap()]));
+            let name_ends = line.find('{').unwrap();
+            prop_assert!(is_metric_name(&line[..name_ends]));
             let line = super::tests::line(MetricValue::new("m", 1.0).label(label, "x"));
             let name = line.strip_prefix("m{").unwrap().strip_suffix(r#"="x"} 1 1640995200000"#).unwrap();
             prop_assert!(is_name(name, false), "{line}");

@@ -13,9 +13,11 @@
 //! ```
 
 mod families;
+mod framework;
 mod slots;
 
 pub use families::{AgentFamily, CATALOG, InfoFamily};
+pub use framework::{FRAMEWORK, FrameworkGroup, FrameworkMetric, FrameworkSource};
 pub use slots::{DeviceSlot, InterfaceSlot, Slot, SlotIndex};
 
 /// How a family's values behave.

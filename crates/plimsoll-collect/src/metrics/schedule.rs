@@ -1,0 +1,284 @@
+//! Runs collectors again and again, each at its own interval, and hands what they last told to the sampler's snapshots.
+//!
+//! Each collector has a task of its own, so one that hangs concerns no other, and none of them concerns the sampler: it
+//! finds the last values in its inbox.
+
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
+
+use futures_util::stream::{self, StreamExt as _};
+use plimsoll_model::Snapshot;
+use plimsoll_model::custom::{CollectorState, CustomCollector, CustomFamily, is_reserved};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+
+use super::collector::{Collector, Scope};
+use super::error::CollectorError;
+use super::output::families;
+use crate::inbox::{Change, Inbox};
+use crate::{Samples, nanos};
+
+/// Collectors begin within this time, each at its own moment, so that they do not all run at once.
+const SPREAD: Duration = Duration::from_secs(1);
+
+/// The shortest time between two reports to the sampler: what many collectors tell at about the same time goes together.
+const REPORT_EVERY: Duration = Duration::from_millis(50);
+
+/// Of how many containers one collector collects at the same time.
+const AT_ONCE: usize = 16;
+
+/// A collector to run, and the name of its type.
+#[derive(Clone, Debug)]
+pub struct Scheduled {
+    /// The type's name.
+    pub type_name: String,
+    /// The collector.
+    pub collector: Arc<Collector>,
+}
+
+impl Scheduled {
+    fn is_as(&self, other: &Self) -> bool {
+        self.type_name == other.type_name && self.collector.config() == other.collector.config()
+    }
+}
+
+/// What a change of the schedule did, by names of collectors.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rescheduled {
+    /// Those that run from now on.
+    pub started: Vec<String>,
+    /// Those that do not run any more. One whose configuration changed is here and among the started.
+    pub stopped: Vec<String>,
+    /// Those that were not touched.
+    pub kept: Vec<String>,
+}
+
+/// Collectors that run. They end when this is dropped.
+#[derive(Debug)]
+pub struct Schedule {
+    samples: Samples,
+    board: Arc<Board>,
+    tasks: BTreeMap<String, Task>,
+    reporter: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Task {
+    scheduled: Scheduled,
+    handle: JoinHandle<()>,
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.handle.abort();
+    }
+}
+
+/// What each collector last told.
+#[derive(Debug, Default)]
+struct Board {
+    collectors: Mutex<BTreeMap<String, Arc<CustomCollector>>>,
+    changed: Notify,
+}
+
+impl Board {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<CustomCollector>>> {
+        self.collectors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, collector: CustomCollector) {
+        self.lock().insert(collector.state.name.clone(), Arc::new(collector));
+        self.changed.notify_one();
+    }
+
+    fn remove(&self, name: &str) {
+        self.lock().remove(name);
+        self.changed.notify_one();
+    }
+
+    fn report(&self) -> Change {
+        Change::Collectors { collectors: self.lock().values().cloned().collect() }
+    }
+}
+
+impl Schedule {
+    /// A schedule without collectors. Containers are those that `samples` show; reports go to `inbox`. Needs a tokio
+    /// runtime.
+    #[must_use]
+    pub fn new(samples: Samples, inbox: Arc<Inbox>) -> Self {
+        let board = Arc::<Board>::default();
+        let reporter = tokio::spawn(report(Arc::clone(&board), inbox));
+        Self { samples, board, tasks: BTreeMap::new(), reporter }
+    }
+
+    /// Runs these collectors, and no others. One that runs already with the same type and configuration goes on as if
+    /// nothing had happened, with its health and its values.
+    ///
+    /// # Errors
+    /// If two of them have the same name. Then nothing has changed.
+    pub fn replace(&mut self, wanted: Vec<Scheduled>) -> Result<Rescheduled, CollectorError> {
+        let mut names = HashSet::new();
+        if let Some(twice) = wanted.iter().find(|one| !names.insert(one.collector.name())) {
+            return Err(CollectorError::Duplicate { name: twice.collector.name().to_owned() });
+        }
+        let mut done = Rescheduled::default();
+        let goes_on = |name: &str, task: &Task| {
+            wanted.iter().any(|one| one.collector.name() == name && one.is_as(&task.scheduled))
+        };
+        let stopped: Vec<String> = self
+            .tasks
+            .iter()
+            .filter(|(name, task)| !goes_on(name, task))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in stopped {
+            if let Some(task) = self.tasks.remove(&name) {
+                let collector = Arc::clone(&task.scheduled.collector);
+                drop(task);
+                tokio::spawn(async move { collector.cleanup().await });
+            }
+            self.board.remove(&name);
+            done.stopped.push(name);
+        }
+        for scheduled in wanted {
+            let name = scheduled.collector.name().to_owned();
+            if self.tasks.contains_key(&name) {
+                done.kept.push(name);
+                continue;
+            }
+            if scheduled.collector.config().enabled {
+                scheduled.collector.reserve(is_reserved);
+                let state = state(&scheduled, None, 0);
+                self.board.put(CustomCollector { state, families: Arc::default() });
+                let run = run(scheduled.clone(), self.samples.clone(), Arc::clone(&self.board));
+                self.tasks.insert(name.clone(), Task { scheduled, handle: tokio::spawn(run) });
+                done.started.push(name);
+            }
+        }
+        Ok(done)
+    }
+
+    /// Waits until each collector has ended its first collection, but no longer than `patience`.
+    pub async fn first_round(&self, patience: Duration) {
+        let until = Instant::now() + patience;
+        loop {
+            let is_over = self.board.lock().values().all(|collector| collector.state.success.is_some());
+            if is_over || timeout_at(until, sleep(REPORT_EVERY)).await.is_err() {
+                // What was told last reaches the sampler with the next report.
+                sleep(2 * REPORT_EVERY).await;
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Schedule {
+    fn drop(&mut self) {
+        self.reporter.abort();
+    }
+}
+
+/// Tells the sampler whenever something has changed.
+async fn report(board: Arc<Board>, inbox: Arc<Inbox>) {
+    loop {
+        board.changed.notified().await;
+        inbox.put_patiently(board.report()).await;
+        sleep(REPORT_EVERY).await;
+    }
+}
+
+/// Runs one collector for as long as it is let.
+async fn run(scheduled: Scheduled, samples: Samples, board: Arc<Board>) {
+    let interval = scheduled.collector.config().collection_interval;
+    let mut skipped = 0;
+    let mut due = Instant::now() + moment(scheduled.collector.name(), interval.min(SPREAD));
+    loop {
+        sleep_until(due).await;
+        if let Some((success, families)) = collect(&scheduled.collector, &samples).await {
+            let state = state(&scheduled, Some(success), skipped);
+            board.put(CustomCollector { state, families });
+        }
+        due += interval;
+        let now = Instant::now();
+        if now > due {
+            let missed = now.duration_since(due).as_nanos() / interval.as_nanos().max(1) + 1;
+            let missed = u32::try_from(missed).unwrap_or(u32::MAX);
+            skipped += u64::from(missed);
+            due = due.checked_add(interval * missed).unwrap_or(now + interval);
+        }
+    }
+}
+
+/// Collects once. Nothing where it was not to be tried.
+async fn collect(collector: &Collector, samples: &Samples) -> Option<(bool, Arc<[CustomFamily]>)> {
+    if collector.scope() == Scope::System {
+        return match collector.collect_with_error_handling("").await {
+            Ok(values) => Some((true, families(values.into_iter().map(|value| (None, value))))),
+            Err(CollectorError::Unhealthy { .. }) => None,
+            Err(error) => {
+                tracing::debug!("{}", error.chain());
+                Some((false, Arc::default()))
+            }
+        };
+    }
+    let running = running(&samples.latest());
+    collector.keep_only(|id| running.iter().any(|running| **running == *id));
+    // Collected first: a stream that borrows its closure cannot be sent to another thread.
+    let outcomes: Vec<_> = running
+        .iter()
+        .map(|id| async move { (id, collector.collect_with_error_handling(id).await) })
+        .collect();
+    let mut success = true;
+    let mut told = Vec::new();
+    let mut outcomes = stream::iter(outcomes).buffered(AT_ONCE);
+    while let Some((id, outcome)) = outcomes.next().await {
+        match outcome {
+            Ok(values) => told.extend(values.into_iter().map(|value| (Some(Arc::clone(id)), value))),
+            Err(CollectorError::NoSuchContainer { .. }) => {}
+            Err(error) => {
+                tracing::debug!("{}", error.chain());
+                success = false;
+            }
+        }
+    }
+    Some((success, families(told)))
+}
+
+/// The ids of the containers that run.
+fn running(snapshot: &Snapshot) -> Vec<Arc<str>> {
+    let running = snapshot.containers.iter().filter(|row| row.container.state.may_have_processes());
+    running.map(|row| Arc::from(&*row.container.id)).collect()
+}
+
+fn state(scheduled: &Scheduled, success: Option<bool>, skipped: u64) -> CollectorState {
+    let collector = &scheduled.collector;
+    let (config, status) = (collector.config(), collector.get_status());
+    let last_success = status.last_success.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    CollectorState {
+        name: collector.name().to_owned(),
+        type_name: scheduled.type_name.clone(),
+        healthy: status.is_healthy,
+        success,
+        duration: status.last_duration.map(nanos),
+        interval: nanos(config.collection_interval),
+        timeout: nanos(config.timeout),
+        runs: status.runs,
+        failures: status.failures.iter().map(|(reason, count)| (reason.word(), *count)).collect(),
+        left_out: status.left_out.iter().map(|(nonsense, count)| (nonsense.word(), *count)).collect(),
+        skipped,
+        values: status.values as u64,
+        last_success: last_success.map(nanos),
+        last_error: status.last_error.unwrap_or_default(),
+        unhealthy_containers: status.unhealthy_containers as u64,
+    }
+}
+
+/// A time below `spread` that follows from the name.
+fn moment(name: &str, spread: Duration) -> Duration {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    Duration::from_nanos(hasher.finish() % nanos(spread).max(1))
+}
