@@ -341,7 +341,9 @@ fn docker_and_podman_side_by_side() {
     let snapshot = agent.newer();
     let engines = snapshot.agent.engines.iter().map(|engine| (&*engine.name, engine.is_up()));
     assert_eq!(engines.collect::<BTreeMap<_, _>>(), BTreeMap::from([("docker", true), ("podman", true)]));
-    assert!(snapshot.containers.iter().all(|row| !row.interfaces.is_empty()));
+    for name in [&*name, docked.name()] {
+        agent.wait_row(name, "its traffic", |row| !row.interfaces.is_empty());
+    }
     docked.docker(&["restart", "-t", "0"]);
     wait_counts(&agent, docked.name(), [1, 0, 1, 0, 1, 0]);
     wait_counts(&agent, &name, [0; 6]);

@@ -39,6 +39,10 @@ pub struct Inspection {
     pub restart_count: Option<u64>,
 }
 
+/// How late the event of a start may be, in nanoseconds: Podman writes it when the container runs already, and takes its time
+/// on a busy machine. A later one is of another start.
+const LATEST_START_EVENT: u64 = 10_000_000_000;
+
 /// An end whose event has not come yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct AwaitedEnd {
@@ -136,9 +140,12 @@ impl Lifecycle {
             return;
         }
         // Events come in order: that of an end before this start was lost. But a process that ended at once may have
-        // done so before the event of its start was written.
+        // done so before the event of its start was written, whether one inspection told both or two.
         let is_of_awaited_run = self.awaited_run.take_if(|start| at >= *start).is_some();
-        self.awaited_end.take_if(|awaited| at > awaited.end && !is_of_awaited_run);
+        let is_late = |start: u64| at >= start && at - start <= LATEST_START_EVENT;
+        let late_for = self.awaited_start.filter(|start| is_late(*start));
+        let is_over = |awaited: &AwaitedEnd| late_for.is_some_and(|start| start <= awaited.end);
+        self.awaited_end.take_if(|awaited| at > awaited.end && !is_of_awaited_run && !is_over(awaited));
         match self.awaited_start {
             // The engine logs an event after it has set the time that it shows in an inspection.
             Some(start) if at >= start => {
@@ -507,6 +514,18 @@ mod tests {
         life.started(36);
         life.died(40, Some(3));
         assert_eq!(counts(&life), (1, 0, 1, [0, 0, 1]));
+        // The same, told by two inspections: the first still saw it run.
+        let mut life = Lifecycle::made(0);
+        life.inspected(&running(10, 0));
+        life.inspected(&exited(10, 20, 3, 0));
+        life.started(25);
+        life.died(27, Some(3));
+        assert_eq!(counts(&life), (0, 0, 0, [0, 0, 1]));
+        let mut life = Lifecycle::first_seen(0);
+        life.inspected(&exited(10, 30, 0, 0));
+        life.inspected(&exited(31, 32, 3, 0));
+        life.started(33);
+        life.died(34, Some(3));
         // Docker's: only the start's event is later than the end.
         life.inspected(&exited(50, 51, 3, 0));
         life.started(52);
@@ -638,9 +657,10 @@ mod tests {
             life.inspected(&exited(10, 20, 3, 0));
             life
         };
+        const SECOND: u64 = 1_000_000_000;
         let mut life = met();
-        life.started(31);
-        life.died(41, Some(4));
+        life.started(31 * SECOND);
+        life.died(41 * SECOND, Some(4));
         assert_eq!(life.exits, [0, 0, 2], "its start tells that the event of the end at 20 was lost");
         let mut life = met();
         life.inspected(&running(30, 0));
