@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::agent::Agent;
 use crate::catalog::{DeviceSlot, InterfaceSlot, Slot};
 use crate::container::Container;
+use crate::host::HostParts;
 use crate::lifecycle::Saved;
 use crate::values::Values;
 
@@ -19,6 +20,8 @@ pub struct Snapshot {
     pub containers: Vec<ContainerRow>,
     /// Engines, machine and the agent.
     pub agent: Agent,
+    /// The machine's own numbers, as they were last read.
+    pub host: HostParts,
 }
 
 /// One container in a snapshot.
