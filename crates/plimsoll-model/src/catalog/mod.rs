@@ -24,7 +24,7 @@ pub use slots::{DeviceSlot, InterfaceSlot, Slot, SlotIndex};
 pub static CATALOG: &[Family] = &JOINED;
 
 /// The tables in one: a slice that is put together cannot grow, so its length is the sum of theirs.
-const JOINED: [Family; families::CONTAINERS.len() + host::HOST.len() + families::AGENT.len()] = {
+static JOINED: [Family; families::CONTAINERS.len() + host::HOST.len() + families::AGENT.len()] = {
     let tables = [families::CONTAINERS, host::HOST, families::AGENT];
     let mut joined =
         [families::AGENT[0]; families::CONTAINERS.len() + host::HOST.len() + families::AGENT.len()];
