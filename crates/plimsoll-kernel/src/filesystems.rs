@@ -227,11 +227,7 @@ impl FilesystemReader {
         let help = move || {
             // Given back when the thread ends, however it does.
             let _place = place;
-            // A variable of its own: the queue must not stay locked while a mount is asked.
-            while let Some(job) = {
-                let next = lock(&queue).pop_front();
-                next
-            } {
+            while let Some(job) = next(&queue) {
                 lock(&helpers.asked).insert(job.mount);
                 let answer = ask(&job.path);
                 lock(&helpers.asked).remove(&job.mount);
@@ -283,6 +279,11 @@ fn text(path: &Path) -> Option<Vec<u8>> {
     let mut text = Vec::new();
     std::fs::File::open(path).ok()?.take(MAX_MOUNT_LIST).read_to_end(&mut text).ok()?;
     Some(text)
+}
+
+/// Takes the next mount. A function of its own, so that the queue is not locked while the mount is asked.
+fn next(queue: &Queue) -> Option<Job> {
+    lock(queue).pop_front()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -42,8 +42,10 @@ pub struct HostReader {
     pressure: [ProcFile; plan::RESOURCES.len()],
     plan: Plan,
     processors: Vec<Subject<u64, Times>>,
-    /// The disks and network devices of the last reading, by name.
-    named: (Vec<Subject<Vec<u8>, Disk>>, Vec<Subject<Vec<u8>, Traffic>>),
+    /// The disks of the last reading, by name.
+    known_disks: Vec<Subject<Vec<u8>, Disk>>,
+    /// The network devices of the last reading, by name.
+    known_interfaces: Vec<Subject<Vec<u8>, Traffic>>,
     /// Clock ticks a second.
     ticks: u64,
     /// When the machine was booted: in seconds as the kernel last told, and in nanoseconds as first worked out from it.
@@ -92,7 +94,8 @@ impl HostReader {
             pressure: plan::RESOURCES.map(file),
             plan: Plan::new(ticks),
             processors: Vec::new(),
-            named: (Vec::new(), Vec::new()),
+            known_disks: Vec::new(),
+            known_interfaces: Vec::new(),
             ticks,
             boot: None,
             left_out: 0,
@@ -170,7 +173,7 @@ impl HostReader {
 
     fn read_lists(&mut self) {
         let (buffer, errors, left_out) = (&mut self.buffer, &mut self.read_errors, &mut self.left_out);
-        let (disks, interfaces) = &mut self.named;
+        let (disks, interfaces) = (&mut self.known_disks, &mut self.known_interfaces);
         let mut position = 0;
         host::disks(self.disks.read(buffer, errors).unwrap_or_default(), |name, columns| {
             if host::is_shown_disk(name) {
@@ -207,10 +210,12 @@ impl HostReader {
                     }
                 }
                 Place::Disk(column) => {
-                    self.named.0.iter().for_each(|disk| push(&disk.labels[0], disk.values[column]));
+                    self.known_disks.iter().for_each(|disk| push(&disk.labels[0], disk.values[column]));
                 }
                 Place::Interface(column) => {
-                    self.named.1.iter().for_each(|device| push(&device.labels[0], device.values[column]));
+                    self.known_interfaces
+                        .iter()
+                        .for_each(|device| push(&device.labels[0], device.values[column]));
                 }
                 Place::Stat(position) => push(&none, plan.stat.values[position]),
                 Place::Memory(position) => push(&none, plan.memory.values[position]),

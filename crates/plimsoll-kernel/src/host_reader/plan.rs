@@ -117,7 +117,7 @@ impl Plan {
             HostField::Interface(column) => Place::Interface(column),
             HostField::Pressure { resource, full } => {
                 let is_of = |file: &&str| file.strip_prefix("pressure/") == Some(resource);
-                Place::Pressure(RESOURCES.iter().position(|file| is_of(&file))?, usize::from(full))
+                Place::Pressure(RESOURCES.iter().position(is_of)?, usize::from(full))
             }
             HostField::Time => Place::Time,
             HostField::Mount(_) => return None,

@@ -35,7 +35,7 @@ pub fn mounts(bytes: &[u8], most: usize, is_wanted: impl Fn(&Mount) -> bool) -> 
 /// The numbers of all mounts.
 pub fn ids(bytes: &[u8]) -> impl Iterator<Item = u64> {
     let first = |line: &[u8]| super::number(line.split(|byte| *byte == b' ').next()?);
-    bytes.split(|byte| *byte == b'\n').filter_map(move |line| first(line))
+    bytes.split(|byte| *byte == b'\n').filter_map(first)
 }
 
 fn mount(line: &[u8]) -> Option<Mount> {
