@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use plimsoll_kernel::parse::pressure::Resource;
-use plimsoll_kernel::parse::{Numbers, block, cpu, lines, memory, net, pressure, proc, single};
+use plimsoll_kernel::parse::{Numbers, block, cpu, host, lines, memory, mounts, net, pressure, proc, single};
 use plimsoll_kernel::recognise;
 use plimsoll_model::Slot;
 
@@ -65,9 +65,11 @@ pub fn kernel_files(bytes: &[u8]) {
 }
 
 /// The files of `/proc`: a process's `cgroup`, `stat` and `net/*`, the machine's `stat` and `meminfo`, lists of
-/// processors.
+/// processors; and all that is read of the machine itself.
 pub fn proc(bytes: &[u8]) {
     check_slots(bytes, net::sockstat);
+    check_machine(bytes);
+    check_mounts(bytes);
 
     let line_count = bytes.split(|byte| *byte == b'\n').count();
     let interfaces = steady(bytes, |bytes| {
@@ -104,6 +106,53 @@ pub fn proc(bytes: &[u8]) {
     let memory = steady(bytes, proc::meminfo);
     assert!(memory.memory.unwrap_or(0) % 1024 == 0 && memory.swap.unwrap_or(0) % 1024 == 0, "{memory:?}");
     assert_ne!(same_twice(bytes, proc::cpu_list), Some(0), "an empty list says nothing");
+}
+
+/// The machine's own files: `stat`, `loadavg`, `meminfo`, `vmstat`, `diskstats`, `net/dev`, `pressure/*`.
+fn check_machine(bytes: &[u8]) {
+    const WANTED: &[&str] = &["intr", "ctxt", "MemFree", "Active(anon)", "pgfault", "oom_kill"];
+    let line_count = bytes.split(|byte| *byte == b'\n').count();
+    let processors = steady(bytes, |bytes| {
+        let mut rows = Vec::new();
+        host::processors(bytes, |processor, times| rows.push((processor, *times)));
+        rows
+    });
+    assert!(processors.len() <= line_count);
+    let fields = steady(bytes, |bytes| {
+        let mut found = Vec::new();
+        host::fields(bytes, WANTED, |word, value| found.push((word, value)));
+        found
+    });
+    assert!(fields.len() <= line_count && fields.iter().all(|(word, _)| *word < WANTED.len()), "{fields:?}");
+    let disks = steady(bytes, |bytes| {
+        let mut rows = Vec::new();
+        host::disks(bytes, |name, disk| rows.push((name.to_vec(), *disk)));
+        rows
+    });
+    assert!(disks.len() <= line_count && disks.iter().all(|(name, _)| !name.is_empty()), "{disks:?}");
+    let interfaces = steady(bytes, |bytes| {
+        let mut rows = Vec::new();
+        host::interfaces(bytes, |name, traffic| rows.push((name.to_vec(), *traffic)));
+        rows
+    });
+    for name in disks.iter().map(|(name, _)| name).chain(interfaces.iter().map(|(name, _)| name)) {
+        assert!(!name.is_empty() && !name.contains(&b'\n'), "{name:?}");
+        let _ = (host::is_shown_disk(name), host::is_shown_interface(name));
+    }
+    steady(bytes, host::pressure);
+    let load = same_twice(bytes, host::load);
+    assert!(load.iter().flatten().all(|load| load % 10_000_000 == 0), "{load:?} has more than two decimals");
+}
+
+/// `mountinfo`.
+fn check_mounts(bytes: &[u8]) {
+    let (found, left_out) = steady(bytes, |bytes| mounts::mounts(bytes, MAX_ELEMENTS, |_| true));
+    assert!(found.len() == MAX_ELEMENTS || (found.len() < MAX_ELEMENTS && left_out == 0));
+    for mount in &found {
+        assert!(mount.point.starts_with(b"/") && !mount.fs_type.is_empty(), "{mount:?}");
+        let _ = (mounts::is_shown_point(&mount.point), mounts::is_shown_type(&mount.fs_type));
+    }
+    assert!(steady(bytes, |bytes| mounts::ids(bytes).count()) >= found.len());
 }
 
 /// Paths of cgroups, one a line: whose container they are.

@@ -12,6 +12,11 @@ pub fn monotonic() -> u64 {
     nanos(ClockId::Monotonic)
 }
 
+/// The time of day, in Unix nanoseconds.
+pub(crate) fn realtime() -> u64 {
+    nanos(ClockId::Realtime)
+}
+
 fn nanos(clock: ClockId) -> u64 {
     let now = clock_gettime(clock);
     let seconds = u64::try_from(now.tv_sec).unwrap_or(0);

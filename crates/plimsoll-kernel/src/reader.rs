@@ -470,7 +470,7 @@ impl Kernel {
 }
 
 /// Reads a file from its beginning and returns its length. The buffer grows with the longest file.
-fn read_whole(descriptor: &OwnedFd, buffer: &mut Vec<u8>) -> Result<usize, Errno> {
+pub(crate) fn read_whole(descriptor: &OwnedFd, buffer: &mut Vec<u8>) -> Result<usize, Errno> {
     let mut length = 0;
     loop {
         let read = rustix::io::pread(descriptor, &mut buffer[length..], length as u64)?;

@@ -35,6 +35,7 @@ pub mod agent;
 pub mod catalog;
 pub mod container;
 pub mod custom;
+mod host;
 pub mod lifecycle;
 pub mod oom;
 pub mod rate;
@@ -46,6 +47,7 @@ mod visit;
 
 pub use catalog::{Collector, DeviceSlot, Family, InterfaceSlot, Kind, Profile, Scale, Slot, Unit};
 pub use container::{Container, Health, State};
+pub use host::{Host, HostLabels, HostParts, HostRow};
 pub use lifecycle::Lifecycle;
 pub use selection::Selection;
 pub use snapshot::{ContainerRow, DeviceRow, InterfaceRow, Snapshot};

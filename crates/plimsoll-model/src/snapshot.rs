@@ -6,6 +6,7 @@ use crate::agent::Agent;
 use crate::catalog::{DeviceSlot, InterfaceSlot, Slot};
 use crate::container::Container;
 use crate::custom::CustomCollector;
+use crate::host::HostParts;
 use crate::lifecycle::Saved;
 use crate::values::Values;
 
@@ -22,6 +23,8 @@ pub struct Snapshot {
     pub agent: Agent,
     /// Collectors that are not the sampler's own: how they do, and what they tell.
     pub custom: Arc<[Arc<CustomCollector>]>,
+    /// The machine's own numbers, as they were last read.
+    pub host: HostParts,
 }
 
 /// One container in a snapshot.

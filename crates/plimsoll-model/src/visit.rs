@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::agent::{Agent, Engine, EngineFacts, History, Source};
-use crate::catalog::{AgentFamily, CATALOG, Cell, Collector, Family, InfoFamily, Shape, Start};
+use crate::catalog::{
+    AgentFamily, CATALOG, Cell, Collector, Family, InfoFamily, MAX_HOST_LABELS, Shape, Start,
+};
 use crate::container::{Container, State};
 use crate::custom::{CollectorState, CustomFamily, CustomSample};
 use crate::selection::Selection;
@@ -34,7 +36,7 @@ impl Snapshot {
     /// Hands everything that is selected and present to `sink`.
     pub fn visit(&self, selection: &Selection, sink: &mut impl Sink) {
         let mut walk = Walk { snapshot: self, sink, open: false, series: 0 };
-        for family in CATALOG.iter().filter(|family| selection.has(family)) {
+        for (index, family) in CATALOG.iter().enumerate().filter(|(_, family)| selection.has(family)) {
             walk.open = false;
             match family.shape {
                 Shape::Container(cells) => walk.cells(family, cells),
@@ -64,6 +66,7 @@ impl Snapshot {
                     }
                     walk.agent(family, which);
                 }
+                Shape::Host(_) => walk.host(index, family),
             }
         }
     }
@@ -98,6 +101,21 @@ impl<S: Sink> Walk<'_, S> {
                 self.series += 1;
                 self.sink.sample(Some(index), value, start_of(family, row, &self.snapshot.agent));
             }
+        }
+    }
+
+    /// What the last reading of the machine has of the family at this position of the catalog.
+    fn host(&mut self, index: usize, family: &'static Family) {
+        let Some(host) = self.snapshot.host.of(family.collector) else { return };
+        for row in host.rows_of(index) {
+            let mut values = [""; MAX_HOST_LABELS];
+            for (value, label) in values.iter_mut().zip(&*row.labels) {
+                *value = label;
+            }
+            self.announce(family);
+            self.sink.labels(family.labels, &values[..family.labels.len()]);
+            self.series += 1;
+            self.sink.sample(None, row.value, host.boot);
         }
     }
 
@@ -291,7 +309,8 @@ impl<S: Sink> Walk<'_, S> {
                 self.own(family, &["too_many"], Some(loss.too_many));
                 self.own(family, &["long_key"], Some(loss.long_key));
                 self.own(family, &["long_value"], Some(loss.long_value));
-                self.own(family, &["too_many_rows"], Some(loss.rows));
+                let rows = loss.rows.saturating_add(self.snapshot.host.left_out());
+                self.own(family, &["too_many_rows"], Some(rows));
             }
             AgentFamily::ReadErrors => {
                 for (file, count) in &agent.read_errors {
@@ -396,6 +415,8 @@ fn start_of(family: &Family, row: &ContainerRow, agent: &Agent) -> Option<u64> {
         Start::Created => row.created,
         Start::Seen => Some(row.seen),
         Start::Agent => Some(agent.started),
+        // Of no container; the reading of the machine knows it.
+        Start::Boot => None,
     }
 }
 

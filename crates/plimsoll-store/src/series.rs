@@ -24,8 +24,12 @@ const DERIVED: [Slot; 5] =
 /// The series of a named part of a container: one for each slot, none where the dictionary was full.
 type Part<const N: usize> = [Option<SeriesId>; N];
 
-/// The values of the labels of a series that is about no container, and its number.
-type Own = (Box<[String]>, SeriesId);
+/// The most names of series of the machine itself (disks, network devices, mounts). Mount points and network devices come and
+/// go with containers, and must not take the room of all other names in the course of years.
+pub(crate) const MAX_HOST_NAMES: usize = 16_384;
+
+/// The series of a family that is about no container, by the values of its labels.
+type Own = HashMap<Box<[String]>, SeriesId>;
 
 /// Names and numbers of series.
 #[derive(Debug)]
@@ -34,8 +38,10 @@ pub(crate) struct Dictionary {
     slots: Vec<(Slot, SeriesId)>,
     interfaces: HashMap<Arc<str>, Part<{ InterfaceSlot::COUNT }>>,
     devices: HashMap<Arc<str>, Part<{ DeviceSlot::COUNT }>>,
-    /// Of the families that are about no container: the values of their labels, and the series.
-    own: HashMap<&'static str, Vec<Own>>,
+    /// Of the families that are about no container.
+    own: HashMap<&'static str, Own>,
+    /// How many of those are the machine's.
+    host_names: usize,
     /// By number, whether the series is a counter.
     counters: Vec<bool>,
     working_set: Option<WorkingSet>,
@@ -53,6 +59,7 @@ impl Dictionary {
             interfaces: HashMap::new(),
             devices: HashMap::new(),
             own: HashMap::new(),
+            host_names: 0,
             // Number 0 is the row itself.
             counters: vec![false],
             working_set: None,
@@ -93,9 +100,10 @@ impl Dictionary {
                     self.devices.entry(name.into()).or_default()[slot.index()] = Some(id);
                 }
             }
-            Shape::Agent(_) => {
+            Shape::Agent(_) | Shape::Host(_) => {
                 let values = values.into_iter().map(str::to_owned).collect();
-                self.own.entry(family.name).or_default().push((values, id));
+                self.own.entry(family.name).or_default().insert(values, id);
+                self.host_names += usize::from(matches!(family.shape, Shape::Host(_)));
             }
             Shape::Info(_) => {}
         }
@@ -191,15 +199,24 @@ impl Dictionary {
 
     /// The series of a family that is about no container.
     pub(crate) fn own(&mut self, family: &'static Family, values: &[String]) -> Option<SeriesId> {
-        let known =
-            self.own.get(family.name).and_then(|series| series.iter().find(|(known, _)| **known == *values));
-        if let Some((_, id)) = known {
+        if let Some(id) = self.own.get(family.name).and_then(|series| series.get(values)) {
             return Some(*id);
+        }
+        let is_of_host = matches!(family.shape, Shape::Host(_));
+        if is_of_host && self.host_names >= MAX_HOST_NAMES {
+            self.refuse();
+            return None;
         }
         let borrowed: Vec<&str> = values.iter().map(String::as_str).collect();
         let id = self.name(family, &borrowed)?;
-        self.own.entry(family.name).or_default().push((values.into(), id));
+        self.own.entry(family.name).or_default().insert(values.into(), id);
+        self.host_names += usize::from(is_of_host);
         Some(id)
+    }
+
+    /// Counts a number that is not stored because there are too many names.
+    pub(crate) fn refuse(&mut self) {
+        self.refused += 1;
     }
 
     /// By number, whether a series is a counter.
@@ -258,7 +275,7 @@ impl Dictionary {
                 Shape::Device(slot) => {
                     self.devices.iter().for_each(|(name, part)| tell(family, &[name], part[slot.index()]));
                 }
-                Shape::Agent(_) => {
+                Shape::Agent(_) | Shape::Host(_) => {
                     for (values, id) in self.own.get(family.name).into_iter().flatten() {
                         let values: Vec<&str> = values.iter().map(String::as_str).collect();
                         tell(family, &values, Some(*id));

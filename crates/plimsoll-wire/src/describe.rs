@@ -20,7 +20,8 @@ named below. What could not be read is absent, never 0; a label that would be em
 in base units unless the name says otherwise. Counters of the kernel begin anew with each start of the
 container. The profile is the smallest that shows the metric: `minimal` is part of `default`, and `default`
 of `full`. A dash as the source means that this cgroup version does not have it. OpenMetrics shows infos and
-counters under their base names; in Prometheus' text format an info is a gauge that is always 1.
+counters under their base names; in Prometheus' text format an info is a gauge that is always 1. Metrics that begin
+with `node_` are about the machine and are called as node_exporter calls them; their counters count since the boot.
 ";
 
 /// The whole catalog as Markdown: `docs/metrics.md`.
@@ -48,6 +49,7 @@ fn row(family: &Family, page: &mut String) {
         Kind::Counter => "counter",
         Kind::Gauge => "gauge",
         Kind::Info => "info",
+        Kind::Untyped => "untyped",
     };
     let labels: Vec<String> = family.labels.iter().map(|label| format!("`{label}`")).collect();
     let name = format!("`{}`", family.name);

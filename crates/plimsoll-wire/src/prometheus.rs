@@ -75,7 +75,7 @@ fn base_name(family: &Family) -> &'static str {
     let suffix = match family.kind {
         Kind::Counter => "_total",
         Kind::Info => "_info",
-        Kind::Gauge => "",
+        Kind::Gauge | Kind::Untyped => "",
     };
     family.name.strip_suffix(suffix).unwrap_or(family.name)
 }

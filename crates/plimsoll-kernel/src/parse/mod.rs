@@ -6,7 +6,9 @@
 
 pub mod block;
 pub mod cpu;
+pub mod host;
 pub mod memory;
+pub mod mounts;
 pub mod net;
 pub mod pressure;
 pub mod proc;
@@ -124,6 +126,14 @@ mod tests {
         let _ = proc::stat(bytes);
         let _ = proc::meminfo(bytes);
         let _ = proc::cpu_list(bytes);
+        host::processors(bytes, |_, _| {});
+        host::fields(bytes, &["ctxt", "MemFree", "Active(anon)", "pgfault"], |_, _| {});
+        let _ = (host::load(bytes), host::pressure(bytes));
+        host::disks(bytes, |_, _| {});
+        let _ = (host::is_shown_disk(bytes), host::is_shown_interface(bytes));
+        host::interfaces(bytes, |_, _| {});
+        let _ = (mounts::mounts(bytes, 10, |_| true), mounts::ids(bytes).count());
+        let _ = (mounts::is_shown_point(bytes), mounts::is_shown_type(bytes));
     }
 
     proptest! {
@@ -136,7 +146,7 @@ mod tests {
         fn no_line_of_likely_words_makes_a_parser_panic(words in prop::collection::vec(prop_oneof![
             Just("some"), Just("full"), Just("avg10="), Just("total=99999999999999999999"), Just("eth0:"), Just("\n"),
             Just("8:0"), Just("Read"), Just("rbytes=1"), Just("cpu"), Just("cpu0"), Just("0::/a"), Just("1:cpu,cpuacct:/"),
-            Just("TCP:"), Just("inuse"), Just("-1"), Just("18446744073709551615"), Just("nr_periods"), Just("(("), Just(")"),
+            Just("TCP:"), Just("inuse"), Just("-"), Just("/\\040"), Just("MemFree:"), Just("0.52"), Just("\ncpu1"), Just("\nsda"), Just("-1"), Just("18446744073709551615"), Just("nr_periods"), Just("(("), Just(")"),
         ], 0..60)) {
             all(words.join(" ").as_bytes());
         }

@@ -1,5 +1,5 @@
 //! The table itself, in the order of the documentation: identity and life cycle, processor, pressure,
-//! memory, block I/O, network, processes, engine and agent.
+//! memory, block I/O, network, processes, engine and agent. What the machine itself says stands in [`super::host`].
 //!
 //! Names that cAdvisor has are kept as they are, also where they break today's conventions
 //! (`container_memory_rss` without a unit), so that its dashboards work unchanged.
@@ -70,7 +70,7 @@ pub enum AgentFamily {
     Series,
 }
 
-const fn family(
+pub(super) const fn family(
     name: &'static str,
     kind: Kind,
     collector: Collector,
@@ -150,40 +150,43 @@ const fn cell(slot: Slot, values: &'static [&'static str]) -> Cell {
 }
 
 impl Family {
-    const fn bytes(self) -> Self {
+    pub(super) const fn bytes(self) -> Self {
         Self { unit: Unit::Bytes, ..self }
     }
-    const fn seconds(self) -> Self {
+    pub(super) const fn seconds(self) -> Self {
         Self { unit: Unit::Seconds, scale: Scale::Nano, ..self }
     }
-    const fn percent(self) -> Self {
+    pub(super) const fn percent(self) -> Self {
         Self { unit: Unit::Percent, scale: Scale::Nano, ..self }
     }
-    const fn unit(self, unit: Unit) -> Self {
+    pub(super) const fn unit(self, unit: Unit) -> Self {
         Self { unit, ..self }
     }
-    const fn nano(self) -> Self {
+    pub(super) const fn nano(self) -> Self {
         Self { scale: Scale::Nano, ..self }
     }
-    const fn minimal(self) -> Self {
+    pub(super) const fn minimal(self) -> Self {
         Self { profile: Profile::Minimal, ..self }
     }
-    const fn full(self) -> Self {
+    pub(super) const fn full(self) -> Self {
         Self { profile: Profile::Full, ..self }
     }
-    const fn by(self, labels: &'static [&'static str]) -> Self {
+    pub(super) const fn of_kind(self, kind: Kind) -> Self {
+        Self { kind, ..self }
+    }
+    pub(super) const fn by(self, labels: &'static [&'static str]) -> Self {
         Self { labels, ..self }
     }
-    const fn since(self, start: Start) -> Self {
+    pub(super) const fn since(self, start: Start) -> Self {
         Self { start, ..self }
     }
-    const fn v1(self, v1: &'static str) -> Self {
+    pub(super) const fn v1(self, v1: &'static str) -> Self {
         Self { source: Source { v1, ..self.source }, ..self }
     }
-    const fn v2(self, v2: &'static str) -> Self {
+    pub(super) const fn v2(self, v2: &'static str) -> Self {
         Self { source: Source { v2, ..self.source }, ..self }
     }
-    const fn any(self, source: &'static str) -> Self {
+    pub(super) const fn any(self, source: &'static str) -> Self {
         Self { source: Source { v1: source, v2: source }, ..self }
     }
 }
@@ -191,8 +194,8 @@ impl Family {
 use Collector::{Agent, Container, Cpu, Engine, Machine, Memory, Pressure, Process, Processes, Sockets};
 use Kind::{Counter, Gauge, Info};
 
-/// Every metric family, in the order in which they are shown.
-pub static CATALOG: &[Family] = &[
+/// The families of containers, engines and the hardware, in the order in which they are shown.
+pub(super) const CONTAINERS: &[Family] = &[
     // Identity and life cycle.
     info(
         "container_info",
@@ -744,6 +747,10 @@ pub static CATALOG: &[Family] = &[
         .bytes()
         .minimal()
         .any("/proc/meminfo SwapTotal"),
+];
+
+/// The families of the agent itself, which come last.
+pub(super) const AGENT: &[Family] = &[
     // The agent's own process.
     own("process_cpu_seconds_total", Counter, Process, "Processor time of the agent.", AgentFamily::ProcessCpu)
         .seconds()

@@ -1,6 +1,6 @@
 //! The metric catalog: every family that can be emitted, defined once.
 //!
-//! Name, kind, unit, help, labels and source of a metric stand in [`families::CATALOG`] and nowhere else.
+//! Name, kind, unit, help, labels and source of a metric stand in [`CATALOG`] and nowhere else.
 //! Encoders, the documentation and the collectors' switches derive from it; what is not in it cannot be
 //! shown, because [`crate::Snapshot::visit`] walks the catalog.
 //!
@@ -14,11 +14,33 @@
 
 mod families;
 mod framework;
+mod host;
 mod slots;
 
-pub use families::{AgentFamily, CATALOG, InfoFamily};
+pub use families::{AgentFamily, InfoFamily};
 pub use framework::{FRAMEWORK, FrameworkGroup, FrameworkMetric, FrameworkSource};
+pub use host::{HostField, MAX_HOST_LABELS, MountField};
 pub use slots::{DeviceSlot, InterfaceSlot, Slot, SlotIndex};
+
+/// Every metric family, in the order in which they are shown.
+pub static CATALOG: &[Family] = &JOINED;
+
+/// The tables in one: a slice that is put together cannot grow, so its length is the sum of theirs.
+static JOINED: [Family; families::CONTAINERS.len() + host::HOST.len() + families::AGENT.len()] = {
+    let tables = [families::CONTAINERS, host::HOST, families::AGENT];
+    let mut joined =
+        [families::AGENT[0]; families::CONTAINERS.len() + host::HOST.len() + families::AGENT.len()];
+    let (mut table, mut at) = (0, 0);
+    while table < tables.len() {
+        let mut next = 0;
+        while next < tables[table].len() {
+            joined[at] = tables[table][next];
+            (at, next) = (at + 1, next + 1);
+        }
+        table += 1;
+    }
+    joined
+};
 
 /// How a family's values behave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +51,9 @@ pub enum Kind {
     Gauge,
     /// Always 1; the labels are the message.
     Info,
+    /// An established name whose values behave as they do in the kernel's file, and nobody says how. Shown as untyped, and
+    /// otherwise treated as a gauge.
+    Untyped,
 }
 
 /// What a value counts.
@@ -147,6 +172,8 @@ collectors! {
     Processes "processes" "Processes, threads and their limits.",
     Engine "engine" "The container engines: reachable, version, containers by state.",
     Machine "machine" "Cores, memory and swap of the machine.",
+    Host "host" "The machine under node_exporter's names: processors, load, memory, pressure, disks, network devices.",
+    Filesystem "filesystem" "Space and inodes of the machine's mounted file systems, under node_exporter's names.",
     Process "process" "The agent's own process.",
     Custom "custom" "Collectors of your own: commands, addresses, programs; and how they do.",
     Agent "agent" "The agent's account of its own work; always on.",
@@ -177,6 +204,8 @@ pub enum Start {
     Seen,
     /// Since the agent started.
     Agent,
+    /// Since the machine was booted.
+    Boot,
 }
 
 /// Where a number comes from, for the documentation.
@@ -228,6 +257,8 @@ pub enum Shape {
     Info(InfoFamily),
     /// In what the agent knows of engines, machine and itself.
     Agent(AgentFamily),
+    /// In a reading of the machine ([`crate::Host`]), one row for each series.
+    Host(HostField),
 }
 
 /// One number of a container: its slot, and the values of the family's labels for it.
@@ -246,10 +277,16 @@ impl Family {
         CATALOG.iter().find(|family| family.name == name)
     }
 
+    /// The position in [`CATALOG`].
+    #[must_use]
+    pub fn index(&self) -> usize {
+        CATALOG.iter().position(|family| family.name == self.name).unwrap_or(CATALOG.len())
+    }
+
     /// Whether each series of the family is about one container, and so carries `name`, `image` and `id`.
     #[must_use]
     pub fn is_of_container(&self) -> bool {
-        !matches!(self.shape, Shape::Agent(_))
+        !matches!(self.shape, Shape::Agent(_) | Shape::Host(_))
     }
 }
 
@@ -266,7 +303,7 @@ mod tests {
                 Shape::Container(cells) => container.extend(cells.iter().map(|cell| cell.slot)),
                 Shape::Interface(slot) => interface.push(slot),
                 Shape::Device(slot) => device.push(slot),
-                Shape::Info(_) | Shape::Agent(_) => {}
+                Shape::Info(_) | Shape::Agent(_) | Shape::Host(_) => {}
             }
         }
         for slot in Slot::ALL {
@@ -288,10 +325,11 @@ mod tests {
         for family in CATALOG {
             let name = family.name;
             assert!(names.insert(name), "{name} stands twice");
-            assert!(
-                name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'),
-                "{name}"
-            );
+            // node_exporter keeps the kernel's words as they are.
+            let capitals = name.starts_with("node_memory_");
+            let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+            assert!(name.bytes().all(|b| is_plain(b) || (capitals && b.is_ascii_uppercase())), "{name}");
+            assert_eq!(name.starts_with("node_"), matches!(family.shape, Shape::Host(_)), "{name}");
             assert_eq!(
                 name.ends_with("_total"),
                 family.kind == Kind::Counter,
@@ -310,6 +348,31 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn families_of_the_machine_have_their_labels() {
+        for family in CATALOG {
+            let Shape::Host(field) = family.shape else { continue };
+            let (name, labels) = (family.name, family.labels);
+            assert!(labels.len() <= MAX_HOST_LABELS, "{name}");
+            let expected: &[&str] = match field {
+                HostField::Processor(_) => &["cpu", "mode"],
+                HostField::Disk(_) | HostField::Interface(_) => &["device"],
+                HostField::Mount(_) => &["device", "mountpoint", "fstype"],
+                _ => &[],
+            };
+            assert_eq!(labels, expected, "{name}");
+            let collector =
+                if matches!(field, HostField::Mount(_)) { Collector::Filesystem } else { Collector::Host };
+            assert_eq!(family.collector, collector, "{name}");
+            assert_eq!(&CATALOG[family.index()], family);
+        }
+    }
+
+    #[test]
+    fn the_last_family_counts_the_others() {
+        assert_eq!(CATALOG.last().map(|family| family.shape), Some(Shape::Agent(AgentFamily::Series)));
     }
 
     #[test]

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use plimsoll_model::agent::{Engine, EngineState};
-use plimsoll_model::catalog::{AgentFamily, Shape};
+use plimsoll_model::catalog::{AgentFamily, CATALOG, HostField, Shape};
 use plimsoll_model::rate::percent;
 use plimsoll_model::{
-    Container, ContainerRow, DeviceRow, DeviceSlot, Family, Health, InterfaceRow, InterfaceSlot, Kind, Slot,
-    Snapshot, State, Values,
+    Collector, Container, ContainerRow, DeviceRow, DeviceSlot, Family, Health, Host, HostLabels, HostParts,
+    HostRow, InterfaceRow, InterfaceSlot, Kind, Slot, Snapshot, State, Values,
 };
 
 use crate::asking::Asking;
@@ -63,6 +63,8 @@ enum Place {
     Interface(InterfaceSlot, Arc<str>),
     Device(DeviceSlot, Arc<str>),
     Own(AgentFamily, Vec<String>),
+    /// A family of the machine, by its position in the catalog.
+    Host(u16, HostLabels),
 }
 
 /// A stored series: where it stands, and whether it is a counter.
@@ -82,6 +84,10 @@ fn places(directory: &Directory) -> Places {
             Shape::Device(slot) => Some(Place::Device(slot, first())),
             Shape::Agent(which) => {
                 Some(Place::Own(which, values.iter().map(|value| (*value).to_owned()).collect()))
+            }
+            Shape::Host(_) => {
+                let labels = values.iter().map(|value| Box::from(*value)).collect();
+                u16::try_from(family.index()).ok().map(|family| Place::Host(family, labels))
             }
             Shape::Info(_) => None,
         };
@@ -225,7 +231,7 @@ fn row(moment: &Moment, places: &Places, record: &ContainerRecord, name: &str) -
                 });
                 devices[index].values.set(*slot, *value);
             }
-            Some((Place::Own(..), _)) | None => {}
+            Some((Place::Own(..) | Place::Host(..), _)) | None => {}
         }
     }
     let mut container = Container::new(&record.container, record.engine.as_str().into());
@@ -272,6 +278,7 @@ fn health(values: &Values<Slot, { Slot::COUNT }>) -> Health {
 
 /// What the history knows of engines, the machine and the agent.
 fn tell_host(snapshot: &mut Snapshot, moment: &Moment, places: &Places) {
+    snapshot.host = host_parts(moment, places);
     let agent = &mut snapshot.agent;
     for (series, value) in &moment.values {
         let Some((Place::Own(which, labels), _)) = places.get(series) else { continue };
@@ -297,6 +304,28 @@ fn tell_host(snapshot: &mut Snapshot, moment: &Moment, places: &Places) {
             _ => {}
         }
     }
+}
+
+/// The machine's own numbers. The boot time is one of them, in whole seconds.
+fn host_parts(moment: &Moment, places: &Places) -> HostParts {
+    let mut rows: [Vec<HostRow>; 2] = Default::default();
+    let mut boot = None;
+    for (series, value) in &moment.values {
+        let Some((Place::Host(family, labels), _)) = places.get(series) else { continue };
+        let Some(entry) = CATALOG.get(usize::from(*family)) else { continue };
+        if entry.shape == Shape::Host(HostField::Stat("btime")) {
+            boot = Some(*value);
+        }
+        let part = &mut rows[usize::from(entry.collector == Collector::Filesystem)];
+        part.push(HostRow { family: *family, labels: Arc::clone(labels), value: *value });
+    }
+    let part = |boot, rows: Vec<HostRow>| {
+        let host = (!rows.is_empty()).then(|| Host::new(nanos(moment.at), boot, rows));
+        host.map(Arc::new)
+    };
+    let [system, filesystem] = rows;
+    // File systems have no counters, and so no boot.
+    HostParts { system: part(boot, system), filesystem: part(None, filesystem) }
 }
 
 fn nanos(at: Millis) -> u64 {

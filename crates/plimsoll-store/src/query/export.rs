@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use plimsoll_model::catalog::{AgentFamily, CATALOG, Shape, Start};
+use plimsoll_model::catalog::{AgentFamily, CATALOG, HostField, Shape, Start};
 use plimsoll_model::{Family, Slot};
 
 use crate::asking::Asking;
@@ -50,6 +50,13 @@ struct Export<'a> {
     outputs: Vec<Output>,
 }
 
+/// What a start is the start of: of the container or the agent, or of the machine.
+#[derive(Clone, Copy)]
+enum What {
+    Life,
+    Boot,
+}
+
 /// Whose samples are given, and since when their counters count.
 struct Subject<'a> {
     line: &'a Line,
@@ -58,6 +65,8 @@ struct Subject<'a> {
     seen: Option<u64>,
     /// The start of the container, or of the agent for the host, as its samples told last.
     started: Option<u64>,
+    /// When the machine was booted, as its samples told last.
+    booted: Option<u64>,
 }
 
 impl Export<'_> {
@@ -85,11 +94,13 @@ impl Export<'_> {
             created: record.and_then(|record| nanos(record.created?)),
             seen: record.and_then(|record| nanos(record.first_seen)),
             started: None,
+            booted: None,
         };
-        let start = self.start(member.is_none());
+        let starts = self.starts(member.is_none());
         let columns = |tier: Tier, key: ColumnKey| {
-            start
+            starts
                 .iter()
+                .map(|(_, recipe)| recipe)
                 .chain(self.outputs.iter().map(|output| &output.recipe))
                 .any(|recipe| recipe.needs(tier, key))
         };
@@ -108,7 +119,7 @@ impl Export<'_> {
                         until: holds.until.min(last.saturating_add(1)),
                     };
                     let view = View { tier: self.tier, block, holds, asked: window };
-                    if self.rows(&view, start.as_ref(), &mut trails, &mut subject, take).is_break() {
+                    if self.rows(&view, &starts, &mut trails, &mut subject, take).is_break() {
                         return Ok(ControlFlow::Break(()));
                     }
                 }
@@ -121,24 +132,28 @@ impl Export<'_> {
     fn rows(
         &self,
         view: &View<'_>,
-        start: Option<&Recipe>,
+        starts: &[(What, Recipe)],
         trails: &mut [Trail],
         subject: &mut Subject<'_>,
         take: &mut dyn FnMut(&Sample<'_>) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        let mut starts = Vec::new();
-        if let Some(start) = start {
-            start.observe(view, &mut None, |seen| starts.push((seen.at, seen.last)));
+        let mut told = Vec::new();
+        for (what, start) in starts {
+            start.observe(view, &mut None, |seen| told.push((seen.at, *what, seen.last)));
         }
+        told.sort_by_key(|(at, ..)| *at);
         let mut rows: Vec<(Millis, usize, Observation)> = Vec::new();
         for (index, (output, trail)) in self.outputs.iter().zip(trails).enumerate() {
             output.recipe.observe(view, trail, |seen| rows.push((seen.at, index, *seen)));
         }
         rows.sort_by_key(|(at, index, _)| (*at, *index));
-        let mut starts = starts.into_iter().peekable();
+        let mut told = told.into_iter().peekable();
         for (at, index, seen) in rows {
-            while let Some((_, started)) = starts.next_if(|(when, _)| *when <= at) {
-                subject.started = Some(started);
+            while let Some((_, what, start)) = told.next_if(|(when, ..)| *when <= at) {
+                match what {
+                    What::Life => subject.started = Some(start),
+                    What::Boot => subject.booted = Some(start),
+                }
             }
             let Some(output) = self.outputs.get(index) else { continue };
             let Some(metric) = self.metrics.get(output.metric) else { continue };
@@ -165,17 +180,26 @@ impl Export<'_> {
         ControlFlow::Continue(())
     }
 
-    /// What tells when a container, or the agent, started.
-    fn start(&self, is_host: bool) -> Option<Recipe> {
+    /// What tells when a container, or the agent, started; and, for the host, when that was booted.
+    fn starts(&self, is_host: bool) -> Vec<(What, Recipe)> {
         let directory = self.asking.directory();
-        let series = if is_host {
-            let shape = Shape::Agent(AgentFamily::ProcessStart);
-            let family = CATALOG.iter().find(|family| family.shape == shape);
-            family.and_then(|family| Some(directory.series_of(family.name).first()?.id))
-        } else {
-            directory.slot(Slot::Started)
+        let of_shape = |shape: Shape| {
+            let family = CATALOG.iter().find(|family| family.shape == shape)?;
+            Some(directory.series_of(family.name).first()?.id)
         };
-        series.map(|series| Recipe::Stored { series, counter: false })
+        let (started, booted) = if is_host {
+            (
+                of_shape(Shape::Agent(AgentFamily::ProcessStart)),
+                of_shape(Shape::Host(HostField::Stat("btime"))),
+            )
+        } else {
+            (directory.slot(Slot::Started), None)
+        };
+        let recipe = |series| Recipe::Stored { series, counter: false };
+        [(What::Life, started), (What::Boot, booted)]
+            .into_iter()
+            .filter_map(|(what, series)| Some((what, recipe(series?))))
+            .collect()
     }
 }
 
@@ -185,6 +209,7 @@ impl Subject<'_> {
             Start::Life | Start::Agent => self.started,
             Start::Created => self.created,
             Start::Seen => self.seen,
+            Start::Boot => self.booted,
         }
     }
 }

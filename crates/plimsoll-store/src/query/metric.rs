@@ -6,6 +6,7 @@ use plimsoll_model::{Collector, Family, Kind, Slot, catalog::Shape};
 
 use crate::Error;
 use crate::query::Function;
+use crate::row::HOST_COLLECTORS;
 
 /// How many names are offered in place of one that is not known.
 const NEAREST: usize = 3;
@@ -73,9 +74,11 @@ impl Metric {
                 Slot::LastSeen => Formula::LastSeen,
                 slot => Formula::Stored(stored_name(slot)),
             },
-            Shape::Container(_) | Shape::Interface(_) | Shape::Device(_) | Shape::Agent(_) => {
-                Formula::Stored(family.name)
-            }
+            Shape::Container(_)
+            | Shape::Interface(_)
+            | Shape::Device(_)
+            | Shape::Agent(_)
+            | Shape::Host(_) => Formula::Stored(family.name),
         };
         Ok(Self { family, formula })
     }
@@ -103,7 +106,7 @@ impl Metric {
 
 /// Whether the numbers of a collector are kept as the host's.
 fn is_host_collector(collector: Collector) -> bool {
-    matches!(collector, Collector::Machine | Collector::Process | Collector::Engine)
+    HOST_COLLECTORS.contains(&collector)
 }
 
 /// The name under which a slot's number is stored: the first in the catalog. One slot has two families.
@@ -178,6 +181,8 @@ mod tests {
             ),
             ("plimsoll_engine_up", Formula::Stored("plimsoll_engine_up")),
             ("machine_memory_bytes", Formula::Stored("machine_memory_bytes")),
+            ("node_load1", Formula::Stored("node_load1")),
+            ("node_filesystem_avail_bytes", Formula::Stored("node_filesystem_avail_bytes")),
         ] {
             assert_eq!(Metric::by_name(name).unwrap().formula, formula, "{name}");
         }

@@ -106,6 +106,7 @@ impl From<&'static Family> for Metric {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
             Kind::Info => "info",
+            Kind::Untyped => "untyped",
         };
         Self { name: family.name, kind, unit: family.unit.word(), help: family.help }
     }

@@ -250,7 +250,10 @@ fn metric() -> [Field; 4] {
         ("name", text("The name, as in /metrics.")),
         (
             "kind",
-            described(json!({ "type": "string", "enum": ["counter", "gauge", "info"] }), "How it behaves."),
+            described(
+                json!({ "type": "string", "enum": ["counter", "gauge", "info", "untyped"] }),
+                "How it behaves.",
+            ),
         ),
         ("unit", text("The unit; empty for a plain number.")),
         ("help", text("What it means.")),

@@ -74,7 +74,7 @@ pub(crate) fn snapshot(count: usize) -> Snapshot {
             row(container, &mut dice)
         })
         .collect();
-    Snapshot { at: NOW, sequence: 1, containers, agent: agent(count as u64) }
+    Snapshot { at: NOW, sequence: 1, containers, agent: agent(count as u64), ..Snapshot::default() }
 }
 
 fn row(container: Container, dice: &mut Dice) -> ContainerRow {
@@ -100,7 +100,7 @@ fn row(container: Container, dice: &mut Dice) -> ContainerRow {
             Shape::Device(DeviceSlot::CostUsage | DeviceSlot::CostWait) => {}
             Shape::Device(DeviceSlot::CostIndebt | DeviceSlot::CostIndelay) => {}
             Shape::Device(slot) => disk.set(slot, dice.value(family)),
-            Shape::Info(_) | Shape::Agent(_) => {}
+            Shape::Info(_) | Shape::Agent(_) | Shape::Host(_) => {}
         }
     }
     row.values.set(Slot::State, 1);

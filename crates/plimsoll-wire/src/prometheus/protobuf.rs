@@ -32,6 +32,8 @@ pub enum MetricType {
     Counter = 0,
     /// Goes up and down.
     Gauge = 1,
+    /// Nobody says.
+    Untyped = 3,
 }
 
 /// One label of a series.
@@ -75,6 +77,14 @@ pub struct Counter {
     pub created_timestamp: Option<Timestamp>,
 }
 
+/// A value of which nobody says how it behaves.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct Untyped {
+    /// The value.
+    #[prost(double, optional, tag = "1")]
+    pub value: Option<f64>,
+}
+
 /// One series.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Metric {
@@ -87,6 +97,9 @@ pub struct Metric {
     /// Its value, if it is a counter.
     #[prost(message, optional, tag = "3")]
     pub counter: Option<Counter>,
+    /// Its value, if it is untyped.
+    #[prost(message, optional, tag = "5")]
+    pub untyped: Option<Untyped>,
 }
 
 /// One family with all of its series.
@@ -114,6 +127,7 @@ const FAMILY_METRIC: u8 = (4 << 3) | 2;
 const METRIC_LABEL: u8 = (1 << 3) | 2;
 const METRIC_GAUGE: u8 = (2 << 3) | 2;
 const METRIC_COUNTER: u8 = (3 << 3) | 2;
+const METRIC_UNTYPED: u8 = (5 << 3) | 2;
 const LABEL_NAME: u8 = (1 << 3) | 2;
 const LABEL_VALUE: u8 = (2 << 3) | 2;
 const NUMBER_VALUE: u8 = (1 << 3) | 1;
@@ -183,8 +197,11 @@ impl Sink for Writer<'_> {
             return;
         }
         if self.body.is_empty() {
-            let is_counter = family.kind == Kind::Counter;
-            let kind = if is_counter { MetricType::Counter } else { MetricType::Gauge };
+            let kind = match family.kind {
+                Kind::Counter => MetricType::Counter,
+                Kind::Gauge | Kind::Info => MetricType::Gauge,
+                Kind::Untyped => MetricType::Untyped,
+            };
             let header = MetricFamily {
                 name: Some(family.name.to_owned()),
                 help: Some(family.help.to_owned()),
@@ -219,7 +236,11 @@ impl Writer<'_> {
 fn put_value(family: &Family, value: u64, start: Option<u64>, out: &mut Vec<u8>) {
     const NUMBER: usize = 1 + size_of::<f64>();
     let is_counter = family.kind == Kind::Counter;
-    out.push(if is_counter { METRIC_COUNTER } else { METRIC_GAUGE });
+    out.push(match family.kind {
+        Kind::Counter => METRIC_COUNTER,
+        Kind::Gauge | Kind::Info => METRIC_GAUGE,
+        Kind::Untyped => METRIC_UNTYPED,
+    });
     let created = start.filter(|_| is_counter).map(timestamp);
     let created_length = created.as_ref().map_or(0, Message::encoded_len);
     // A timestamp is at most 16 bytes long, so that its length takes one.

@@ -134,7 +134,11 @@ pub(crate) fn write_header(family: &Family, dialect: Dialect, out: &mut Vec<u8>)
     };
     match dialect {
         Dialect::Prometheus => {
-            let kind = if family.kind == Kind::Counter { "counter" } else { "gauge" };
+            let kind = match family.kind {
+                Kind::Counter => "counter",
+                Kind::Gauge | Kind::Info => "gauge",
+                Kind::Untyped => "untyped",
+            };
             line("HELP", family.name, family.help, false);
             line("TYPE", family.name, kind, false);
         }
@@ -144,6 +148,7 @@ pub(crate) fn write_header(family: &Family, dialect: Dialect, out: &mut Vec<u8>)
                 Kind::Counter => "counter",
                 Kind::Gauge => "gauge",
                 Kind::Info => "info",
+                Kind::Untyped => "unknown",
             };
             line("TYPE", name, kind, false);
             if let Some(unit) = unit_in_name(family) {

@@ -9,8 +9,8 @@ use plimsoll_model::agent::{
 use plimsoll_model::catalog::Collector;
 use plimsoll_model::container::{ImageFacts, LabelChoice, LabelLoss};
 use plimsoll_model::{
-    Container, ContainerRow, DeviceRow, DeviceSlot, InterfaceRow, InterfaceSlot, Slot, Snapshot, State,
-    Values,
+    Container, ContainerRow, DeviceRow, DeviceSlot, Family, Host, HostParts, HostRow, InterfaceRow,
+    InterfaceSlot, Slot, Snapshot, State, Values,
 };
 
 const START: u64 = 1_795_223_743_003_874_862;
@@ -19,7 +19,47 @@ const START: u64 = 1_795_223_743_003_874_862;
 /// one without a name, and one that cannot be told from the first.
 pub(crate) fn snapshot() -> Snapshot {
     let containers = vec![well_behaved(), hostile(), enormous(), nameless(), twin()];
-    Snapshot { at: START, sequence: 7, containers, agent: agent() }
+    Snapshot { at: START, sequence: 7, containers, agent: agent(), host: host(), ..Snapshot::default() }
+}
+
+/// A machine with a disk and a mount that have hostile names, two mounts that are the same once their names are cut, and one of
+/// each kind of family.
+fn host() -> HostParts {
+    let nasty = "\"quotes\" \\back\\slash\\ new\nline \t 🚢 {a=\"b\"} # HELP";
+    let megabyte = "é🚢".repeat((1 << 20) / 6);
+    let (one, two) = (format!("/{megabyte}a"), format!("/{megabyte}b"));
+    let system = [
+        host_row("node_cpu_seconds_total", &["0", "user"], 396_770_000_000),
+        host_row("node_cpu_seconds_total", &["0", "idle"], 0),
+        host_row("node_load1", &[], 520_000_000),
+        host_row("node_memory_MemTotal_bytes", &[], 25_276_510_208),
+        host_row("node_memory_Active_anon_bytes", &[], 1_667_072),
+        host_row("node_memory_HugePages_Total", &[], 3),
+        host_row("node_disk_io_now", &["vda"], 1),
+        host_row("node_disk_io_now", &[nasty], 2),
+        host_row("node_disk_read_bytes_total", &["vda"], 1536),
+        host_row("node_network_receive_bytes_total", &["eth0"], u64::MAX),
+        host_row("node_boot_time_seconds", &[], 1_795_222_999_000_000_000),
+        host_row("node_vmstat_pgfault", &[], 21_223_873),
+    ];
+    let filesystem = [
+        host_row("node_filesystem_size_bytes", &["/dev/vda", "/", "ext4"], 270_553_174_016),
+        host_row("node_filesystem_size_bytes", &["", nasty, "\\n"], 1),
+        host_row("node_filesystem_size_bytes", &["tmpfs", &one, "tmpfs"], 2),
+        host_row("node_filesystem_size_bytes", &["tmpfs", &two, "tmpfs"], 3),
+        host_row("node_filesystem_device_error", &["server:/x", "/gone", "nfs"], 1),
+    ];
+    let mut system = Host::new(START, Some(START - 744_000_000_000), system.into());
+    system.left_out = 5;
+    HostParts {
+        system: Some(Arc::new(system)),
+        filesystem: Some(Arc::new(Host::new(START, None, filesystem.into()))),
+    }
+}
+
+fn host_row(name: &str, labels: &[&str], value: u64) -> HostRow {
+    let family = u16::try_from(Family::by_name(name).unwrap().index()).unwrap();
+    HostRow { family, labels: labels.iter().map(|label| Box::from(*label)).collect(), value }
 }
 
 fn well_behaved() -> ContainerRow {

@@ -107,7 +107,7 @@ fn read(bytes: &[u8], openmetrics: bool) -> Result<Vec<Family>, String> {
 fn belongs(family: &Family, sample: &Sample, openmetrics: bool) -> Result<(), String> {
     let suffix = sample.name.strip_prefix(&family.name).ok_or("a sample of another family")?;
     let allowed: &[&str] = match (openmetrics, &*family.kind) {
-        (false, "counter" | "gauge") | (true, "gauge") => &[""],
+        (false, "counter" | "gauge" | "untyped") | (true, "gauge" | "unknown") => &[""],
         (true, "counter") => &["_total", "_created"],
         (true, "info") => &["_info"],
         _ => return Err("a bad kind, or none before the samples".to_owned()),

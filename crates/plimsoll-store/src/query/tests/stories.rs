@@ -1,9 +1,10 @@
 //! Small histories of which the answers are known.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use plimsoll_model::agent::Engine;
-use plimsoll_model::{DeviceSlot, InterfaceSlot, Slot, Snapshot, State};
+use plimsoll_model::{DeviceSlot, Family, Host, HostRow, InterfaceSlot, Slot, Snapshot, State};
 
 use super::world::{DAY_ZERO, World, every_second};
 use crate::{
@@ -219,6 +220,57 @@ fn the_host_has_series_and_stands_in_snapshots() {
     history.export(&query, &mut take).unwrap();
     let started = Some(DAY_ZERO.unsigned_abs() * 1_000_000);
     assert_eq!(exported, [(0, 0, started, true), (1_000, 10_000_000, started, true)]);
+}
+
+/// A row of the machine.
+fn host_row(name: &str, labels: &[&str], value: u64) -> HostRow {
+    let family = u16::try_from(Family::by_name(name).unwrap().index()).unwrap();
+    HostRow { family, labels: labels.iter().map(|label| Box::from(*label)).collect(), value }
+}
+
+#[test]
+fn the_machine_has_a_history_too() {
+    let mut world = an_hour();
+    let booted = (DAY_ZERO.unsigned_abs() - 60_000) * 1_000_000;
+    let samples: Vec<Snapshot> = (0..20u64)
+        .map(|second| {
+            let at = (DAY_ZERO.unsigned_abs() + second * 1_000) * 1_000_000;
+            let mut snapshot = Snapshot { at, ..Snapshot::default() };
+            let system = vec![
+                host_row("node_cpu_seconds_total", &["0", "user"], second * 500_000_000),
+                host_row("node_cpu_seconds_total", &["1", "user"], 7),
+                host_row("node_boot_time_seconds", &[], booted),
+                host_row("node_vmstat_pgfault", &[], second),
+            ];
+            let mounts = vec![host_row("node_filesystem_avail_bytes", &["/dev/vda", "/", "ext4"], 1 << 30)];
+            snapshot.host.system = Some(Arc::new(Host::new(at, Some(booted), system)));
+            snapshot.host.filesystem = Some(Arc::new(Host::new(at, None, mounts)));
+            snapshot
+        })
+        .collect();
+    world.add_host(&samples);
+    let history = world.history();
+    let of_host = Selector { host: true, ..Selector::default() };
+    let names = ["node_cpu_seconds_total", "node_filesystem_avail_bytes", "node_vmstat_pgfault"];
+    let query =
+        SeriesQuery { selector: of_host.clone(), ..series(&names, range(0, 20_000), Some(20_000), None) };
+    let answer = history.series(&query).unwrap();
+    let points: Vec<_> = answer.series.iter().map(|series| series.points[0]).collect();
+    assert_eq!(points, [Some(0.5), Some(0.0), Some(1_073_741_824.0), Some(9.5)], "untyped is no counter");
+    assert_eq!(history.at(DAY_ZERO + 10_000).unwrap().host, samples[10].host);
+    let mut starts = Vec::new();
+    let query = ExportQuery {
+        selector: of_host,
+        metrics: vec!["node_cpu_seconds_total".to_owned()],
+        range: range(0, 1_000),
+        tier: Tier::Raw,
+    };
+    let mut take = |sample: &Sample<'_>| {
+        starts.push((sample.labels[0].1.clone(), sample.start));
+        ControlFlow::Continue(())
+    };
+    history.export(&query, &mut take).unwrap();
+    assert_eq!(starts, [("0".to_owned(), Some(booted)), ("1".to_owned(), Some(booted))]);
 }
 
 #[test]
