@@ -392,7 +392,8 @@ impl<S: Sink> Walk<'_, S> {
         if by_name.is_empty() {
             return;
         }
-        let rows = snapshot.containers.iter().enumerate();
+        // Of two rows of one id, the first is the one that is shown.
+        let rows = snapshot.containers.iter().enumerate().rev();
         let rows: HashMap<&str, usize> = rows.map(|(index, row)| (&*row.container.id, index)).collect();
         for families in by_name.values() {
             self.sink.custom_family(families[0]);

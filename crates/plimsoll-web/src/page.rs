@@ -99,6 +99,26 @@ pub(crate) fn render(snapshot: &Snapshot, status: &Status, host: &str) -> String
         page.raw("</tbody></table>\n");
     }
 
+    if !snapshot.custom.is_empty() {
+        page.raw("<h2>Collectors</h2>\n<table><thead><tr><th>collector<th>type<th>state<th>values<th>last trouble</tr></thead><tbody>\n");
+        for collector in snapshot.custom.iter() {
+            let state = &collector.state;
+            let works = state.healthy && state.success != Some(false);
+            let word = match (state.healthy, state.success) {
+                (false, _) => "unhealthy, tried seldom",
+                (true, Some(false)) => "failed",
+                (true, _) => "begins",
+            };
+            let good = if state.success.is_some() { "works" } else { "begins" };
+            page.raw("<tr>").cell(&state.name).cell(&state.type_name);
+            page.mark(works, good, word)
+                .cell(&state.values.to_string())
+                .cell(&state.last_error)
+                .raw("</tr>\n");
+        }
+        page.raw("</tbody></table>\n");
+    }
+
     if !agent.capabilities.is_empty() {
         page.raw("<h2>What this machine lets it read</h2>\n<table>");
         page.raw("<thead><tr><th>feature<th>there<th>why<th>what to do</tr></thead><tbody>\n");

@@ -6,7 +6,10 @@ mod harness;
 mod schema;
 
 use std::path::Path;
+use std::sync::Arc;
 
+use plimsoll_model::custom::{CollectorState, CustomCollector};
+use plimsoll_model::{Collector, Snapshot};
 use plimsoll_web::{Limits, NoHistory};
 use serde_json::Value;
 
@@ -95,6 +98,49 @@ async fn every_path_is_described_and_takes_what_the_document_names() {
             assert_eq!(is_missing, parameter["required"] == true, "{path} without {name}: {}", reply.text());
         }
     }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn collectors_tell_how_they_do_without_a_history() {
+    let mut fake = fake();
+    let mut snapshot = Snapshot::clone(&fake.snapshot);
+    snapshot.agent.collectors[Collector::Cpu as usize].success = Some(false);
+    let state = |name: &str, success| CollectorState {
+        name: name.to_owned(),
+        type_name: "exec".to_owned(),
+        healthy: success != Some(false),
+        success,
+        interval: 30_000_000_000,
+        failures: vec![("timeout", 4)],
+        last_error: "it printed \"<b>\"".to_owned(),
+        last_success: Some(1_795_223_743_003_874_862),
+        ..CollectorState::default()
+    };
+    let collector = |state| Arc::new(CustomCollector { state, ..CustomCollector::default() });
+    snapshot.custom = [("backup", Some(false)), ("new", None)]
+        .map(|(name, success)| collector(state(name, success)))
+        .into();
+    fake.snapshot = Arc::new(snapshot);
+    let server = Server::start(fake, Limits::default()).await;
+    let document = document(&server).await;
+    let answer = json(&server.get("/api/v1/collectors", "").await);
+    let schema = &document["paths"]["/api/v1/collectors"]["get"]["responses"]["200"]["content"]["application/json"]
+        ["schema"];
+    let wrong = schema::wrong(&document, schema, &answer);
+    assert!(wrong.is_empty(), "{wrong:?}: {answer}");
+    let [cpu, backup, new] = &answer["collectors"].as_array().unwrap()[..] else { panic!("{answer}") };
+    assert_eq!(
+        (&cpu["name"], &cpu["type"], &cpu["healthy"]),
+        (&"cpu".into(), &"built-in".into(), &false.into())
+    );
+    assert_eq!((&backup["healthy"], &backup["interval"]), (&false.into(), &30.0.into()));
+    assert_eq!(backup["failures"]["timeout"], 4);
+    assert_eq!(backup["last_success"], 1_795_223_743_003_i64);
+    assert!(new.get("success").is_none());
+    let page = server.get("/", "").await;
+    let page = page.text();
+    assert!(page.contains("backup") && page.contains("it printed &quot;&lt;b&gt;"), "{page}");
     server.stop().await;
 }
 

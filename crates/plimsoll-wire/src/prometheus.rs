@@ -23,6 +23,7 @@
 //! ```
 
 mod accept;
+mod custom;
 pub mod protobuf;
 mod rows;
 pub(crate) mod text;

@@ -1,5 +1,6 @@
 //! The paths of the API.
 
+use plimsoll_model::Snapshot;
 use plimsoll_store::History;
 use serde_json::Value;
 
@@ -8,10 +9,13 @@ use super::failure::Failure;
 use super::parameters::{
     ANY_METRICS, Asked, EXPORT, LIMIT, METRICS, ONE, ONE_METRIC, Parameter, RANGE, RANKING, SELECTION, STEPS,
 };
-use super::{answers, export, numbers, schemas};
+use super::{answers, collectors, export, numbers, schemas};
 
 /// Answers a question.
 pub(crate) type Question = fn(&History, &Asked, &mut Out) -> Result<(), Failure>;
+
+/// Answers from a snapshot.
+pub(crate) type Present = fn(&Snapshot) -> Result<Vec<u8>, Failure>;
 
 /// How an endpoint answers.
 #[derive(Clone, Copy)]
@@ -20,6 +24,8 @@ pub(crate) enum Answer {
     Question(Question),
     /// From the history, at length.
     Export(Question),
+    /// From the present snapshot.
+    Present(Present),
     /// With the OpenAPI document.
     Document,
 }
@@ -123,6 +129,16 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
         groups: &[],
         answer: Answer::Question(answers::status),
         schema: schemas::status,
+    },
+    Endpoint {
+        path: "/api/v1/collectors",
+        id: "collectors",
+        about: "how collectors do: the agent's own, and those of the configuration",
+        details: "This is of the present, and needs no history. What is scheduled on the framework also tells how often it runs, \
+                  what failed and what was left out, by reason, and what went wrong the last time. Durations are in seconds.",
+        groups: &[],
+        answer: Answer::Present(collectors::answer),
+        schema: schemas::collectors,
     },
     Endpoint {
         path: "/api/v1/openapi.json",

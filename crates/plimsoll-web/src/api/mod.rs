@@ -1,4 +1,4 @@
-//! `/api/v1/`: the history as JSON.
+//! `/api/v1/`: the history as JSON, and how collectors do.
 //!
 //! [`endpoints`] is the table of paths, parameters and answers. The router is made from it, parameters are read by it, and
 //! the OpenAPI document is written from it, so that none of them can say something else.
@@ -7,6 +7,7 @@
 
 mod answers;
 mod body;
+mod collectors;
 mod endpoints;
 mod export;
 mod failure;
@@ -92,6 +93,13 @@ async fn answer<B: Backend>(
     let limits = &site.app.limits;
     let (places, question, content_type, takes_long) = match endpoint.answer {
         Answer::Document => return ([(CONTENT_TYPE, JSON)], openapi::TEXT.as_str()).into_response(),
+        Answer::Present(present) => {
+            let snapshot = tokio::time::timeout(limits.wait_time, site.app.backend.snapshot()).await;
+            return match snapshot.map_err(|_| Failure::Busy).and_then(|snapshot| present(&snapshot)) {
+                Ok(body) => ([(CONTENT_TYPE, JSON)], body).into_response(),
+                Err(failure) => failure.into_response(),
+            };
+        }
         Answer::Question(question) => (&site.questions, question, JSON, None),
         Answer::Export(question) => {
             let takes_long = TakesLong(limits.export_time);

@@ -215,6 +215,37 @@ pub(crate) fn status() -> Value {
 }
 
 /// A body that is no JSON document.
+pub(crate) fn collectors() -> Value {
+    let counts = |about| {
+        described(
+            json!({ "type": "object", "additionalProperties": { "type": "integer", "minimum": 0 } }),
+            about,
+        )
+    };
+    let yes = |about| described(json!({ "type": "boolean" }), about);
+    let one = object(
+        "A collector. What stands here of schedules is absent for the agent's own, which run with each sample.",
+        &[
+            ("name", text("Its name.")),
+            ("type", text("Its type; `built-in` for the agent's own.")),
+            ("healthy", yes("Whether it works. One that keeps failing is tried seldom.")),
+            ("success?", yes("Whether its last collection succeeded.")),
+            ("duration?", number("How long its last attempt took, in seconds.")),
+            ("interval?", number("The time between two collections, in seconds.")),
+            ("timeout?", number("How long an attempt may take, in seconds.")),
+            ("runs?", whole("Attempts so far.")),
+            ("failures?", counts("Attempts that failed, by reason.")),
+            ("skipped?", whole("Collections left out because the one before was still under way.")),
+            ("values?", whole("Values in its last collection that succeeded.")),
+            ("dropped?", counts("Values that were left out, by reason.")),
+            ("unhealthy_containers?", whole("Containers of which nothing can be collected.")),
+            ("last_success?", time("When it last succeeded.")),
+            ("last_error?", text("What went wrong the last time.")),
+        ],
+    );
+    object("", &[("at", time("The moment.")), ("collectors", list(one))])
+}
+
 pub(crate) fn lines() -> Value {
     json!({ "type": "string" })
 }

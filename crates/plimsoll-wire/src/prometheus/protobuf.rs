@@ -17,10 +17,12 @@
 //! ```
 
 use plimsoll_model::catalog::Shape;
+use plimsoll_model::custom::{CustomFamily, CustomKind, CustomSample};
 use plimsoll_model::text::{MAX_TEXT, bounded};
 use plimsoll_model::{Family, Kind, Scale, Selection, Sink, Snapshot};
 use prost::Message;
 
+use super::custom::help;
 use super::rows::{Identities, Seen, labels_of};
 use super::unit_in_name;
 
@@ -143,6 +145,7 @@ pub(super) fn encode(snapshot: &Snapshot, selection: &Selection, out: &mut Vec<u
         out,
         identities,
         family: None,
+        custom: None,
         body: Vec::new(),
         may_repeat: false,
         value: Vec::new(),
@@ -158,6 +161,8 @@ struct Writer<'a> {
     /// Each container's labels as fields of a [`Metric`].
     identities: Identities,
     family: Option<&'static Family>,
+    /// The header of the custom family, and the key of its values.
+    custom: Option<(MetricFamily, u8)>,
     /// The family's message so far; its length goes in front once it is known. Empty until a sample comes:
     /// what may not be shown leaves no header behind.
     body: Vec<u8>,
@@ -212,19 +217,57 @@ impl Sink for Writer<'_> {
         }
         self.value.clear();
         put_value(family, value, start, &mut self.value);
-        self.body.push(FAMILY_METRIC);
-        put_length(identity.len() + self.labels.len() + self.value.len(), &mut self.body);
-        self.body.extend_from_slice(identity);
-        self.body.extend_from_slice(&self.labels);
-        self.body.extend_from_slice(&self.value);
+        put_metric(identity, &self.labels, &self.value, &mut self.body);
+    }
+
+    fn custom_family(&mut self, family: &CustomFamily) {
+        self.close();
+        self.seen.clear();
+        let (kind, key) = match family.kind {
+            CustomKind::Counter => (MetricType::Counter, METRIC_COUNTER),
+            CustomKind::Gauge => (MetricType::Gauge, METRIC_GAUGE),
+            CustomKind::Untyped => (MetricType::Untyped, METRIC_UNTYPED),
+        };
+        let header = MetricFamily {
+            name: Some(family.name.clone()),
+            help: Some(help(family).to_owned()),
+            r#type: Some(kind.into()),
+            ..MetricFamily::default()
+        };
+        self.custom = Some((header, key));
+    }
+
+    fn custom_sample(&mut self, container: Option<usize>, sample: &CustomSample) {
+        let identity = container.map_or(Some(&[][..]), |row| self.identities.get(row));
+        let (Some((header, key)), Some(identity)) = (&self.custom, identity) else { return };
+        self.labels.clear();
+        for (name, value) in &sample.labels {
+            put_label(name, value, &mut self.labels);
+        }
+        if !self.seen.is_new(container, &self.labels) {
+            return;
+        }
+        if self.body.is_empty() {
+            put(header, &mut self.body);
+        }
+        self.value.clear();
+        self.value.push(*key);
+        put_length(NUMBER, &mut self.value);
+        self.value.push(NUMBER_VALUE);
+        self.value.extend_from_slice(&sample.value.to_le_bytes());
+        put_metric(identity, &self.labels, &self.value, &mut self.body);
     }
 }
 
 impl Writer<'_> {
     /// Ends the family that is open, if one is.
     fn close(&mut self) {
-        let Some(family) = self.family.take().filter(|_| !self.body.is_empty()) else { return };
-        if let Some(unit) = unit_in_name(family) {
+        let family = self.family.take();
+        self.custom = None;
+        if self.body.is_empty() {
+            return;
+        }
+        if let Some(unit) = family.and_then(unit_in_name) {
             put(&MetricFamily { unit: Some(unit.to_owned()), ..MetricFamily::default() }, &mut self.body);
         }
         put_length(self.body.len(), self.out);
@@ -232,9 +275,20 @@ impl Writer<'_> {
     }
 }
 
+/// The length of a field with a double.
+const NUMBER: usize = 1 + size_of::<f64>();
+
+/// A [`Metric`] as a field of a [`MetricFamily`], put together of its fields.
+fn put_metric(identity: &[u8], labels: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    out.push(FAMILY_METRIC);
+    put_length(identity.len() + labels.len() + value.len(), out);
+    for part in [identity, labels, value] {
+        out.extend_from_slice(part);
+    }
+}
+
 /// A value as a field of a [`Metric`].
 fn put_value(family: &Family, value: u64, start: Option<u64>, out: &mut Vec<u8>) {
-    const NUMBER: usize = 1 + size_of::<f64>();
     let is_counter = family.kind == Kind::Counter;
     out.push(match family.kind {
         Kind::Counter => METRIC_COUNTER,

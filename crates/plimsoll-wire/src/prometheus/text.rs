@@ -1,9 +1,11 @@
 //! The two text formats. They differ in headers and in the last line; samples are the same.
 
 use plimsoll_model::catalog::Shape;
+use plimsoll_model::custom::{CustomFamily, CustomSample};
 use plimsoll_model::text::{MAX_TEXT, bounded};
 use plimsoll_model::{Family, Kind, Scale, Selection, Sink, Snapshot};
 
+use super::custom::{Families, help, in_text, write_decimal};
 use super::rows::{Identities, Seen, labels_of};
 use super::{base_name, unit_in_name};
 
@@ -31,6 +33,7 @@ pub(super) fn encode(dialect: Dialect, snapshot: &Snapshot, selection: &Selectio
         scale: Scale::One,
         tail: Vec::new(),
         seen: Seen::default(),
+        custom: Custom::default(),
         digits: itoa::Buffer::new(),
     };
     snapshot.visit(selection, &mut writer);
@@ -57,7 +60,17 @@ struct Writer<'a> {
     /// The family's own labels, and all that stands between a container's labels and the value.
     tail: Vec<u8>,
     seen: Seen,
+    custom: Custom,
     digits: itoa::Buffer,
+}
+
+/// The custom family that is written.
+#[derive(Default)]
+struct Custom {
+    /// Its header, until its first sample.
+    header: Vec<u8>,
+    name: String,
+    families: Families,
 }
 
 impl Sink for Writer<'_> {
@@ -119,6 +132,61 @@ impl Sink for Writer<'_> {
             write_number(Scale::Nano, start, &mut self.digits, out);
             out.push(b'\n');
         }
+    }
+
+    fn custom_family(&mut self, family: &CustomFamily) {
+        let Custom { header, name, families } = &mut self.custom;
+        self.seen.clear();
+        name.clone_from(&family.name);
+        header.clear();
+        let (shown, kind) = match self.dialect {
+            Dialect::Prometheus => (&*family.name, in_text(family.kind)),
+            Dialect::OpenMetrics { .. } => families.in_openmetrics(family),
+        };
+        let is_openmetrics = self.dialect != Dialect::Prometheus;
+        header.extend_from_slice(format!("# TYPE {shown} {kind}\n").as_bytes());
+        header.extend_from_slice(format!("# HELP {shown} ").as_bytes());
+        write_escaped(help(family), is_openmetrics, header);
+        header.push(b'\n');
+    }
+
+    fn custom_sample(&mut self, container: Option<usize>, sample: &CustomSample) {
+        if self.identity(container).is_none() {
+            return;
+        }
+        let tail = &mut self.tail;
+        tail.clear();
+        tail.push(if container.is_some() { b',' } else { b'{' });
+        let labels = sample.labels.iter().map(|(name, value)| (&**name, &**value));
+        match (write_labels(labels, tail), container) {
+            (false, None) => {
+                tail.clear();
+                tail.push(b' ');
+            }
+            (has_labels, _) => {
+                tail.truncate(if has_labels { tail.len() } else { 0 });
+                tail.extend_from_slice(b"} ");
+            }
+        }
+        // Collectors that tell the same are told apart by nothing: who comes first is shown.
+        if !self.seen.is_new(container, &self.tail) {
+            return;
+        }
+        self.out.append(&mut self.custom.header);
+        self.out.extend_from_slice(self.custom.name.as_bytes());
+        let identity = container.and_then(|row| self.identities.get(row)).unwrap_or_default();
+        self.out.extend_from_slice(identity);
+        self.out.extend_from_slice(&self.tail);
+        write_decimal(sample.value, self.out);
+        self.out.push(b'\n');
+    }
+}
+
+impl Writer<'_> {
+    /// The labels of a container that may be shown; `None` where its series would be another's.
+    #[inline]
+    fn identity(&self, container: Option<usize>) -> Option<&[u8]> {
+        container.map_or(Some(&[]), |row| self.identities.get(row))
     }
 }
 

@@ -8,6 +8,7 @@ use plimsoll_model::agent::{
 };
 use plimsoll_model::catalog::Collector;
 use plimsoll_model::container::{ImageFacts, LabelChoice, LabelLoss};
+use plimsoll_model::custom::{CollectorState, CustomCollector, CustomFamily, CustomKind, CustomSample};
 use plimsoll_model::{
     Container, ContainerRow, DeviceRow, DeviceSlot, Family, Host, HostParts, HostRow, InterfaceRow,
     InterfaceSlot, Slot, Snapshot, State, Values,
@@ -19,7 +20,7 @@ const START: u64 = 1_795_223_743_003_874_862;
 /// one without a name, and one that cannot be told from the first.
 pub(crate) fn snapshot() -> Snapshot {
     let containers = vec![well_behaved(), hostile(), enormous(), nameless(), twin()];
-    Snapshot { at: START, sequence: 7, containers, agent: agent(), host: host(), ..Snapshot::default() }
+    Snapshot { at: START, sequence: 7, containers, agent: agent(), host: host(), custom: custom() }
 }
 
 /// A machine with a disk and a mount that have hostile names, two mounts that are the same once their names are cut, and one of
@@ -60,6 +61,59 @@ fn host() -> HostParts {
 fn host_row(name: &str, labels: &[&str], value: u64) -> HostRow {
     let family = u16::try_from(Family::by_name(name).unwrap().index()).unwrap();
     HostRow { family, labels: labels.iter().map(|label| Box::from(*label)).collect(), value }
+}
+
+/// Collectors of somebody's own: one whose every text is hostile, and one that tells the same and then fails.
+fn custom() -> Arc<[Arc<CustomCollector>]> {
+    let nasty = "\"quotes\" \\back\\slash\\ new\nline 🚢 {a=\"b\"} # HELP";
+    let sample = |labels: &[(&str, &str)], value, container: Option<&str>| CustomSample {
+        labels: labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        value,
+        container: container.map(Arc::from),
+    };
+    let family = |name: &str, kind, samples| CustomFamily {
+        name: name.to_owned(),
+        help: if kind == CustomKind::Untyped { String::new() } else { nasty.to_owned() },
+        kind,
+        samples,
+    };
+    let web = "0a1b2c3d4e5f".repeat(5);
+    let families: [_; 4] = [
+        family(
+            "backup_age_seconds",
+            CustomKind::Gauge,
+            vec![
+                sample(&[("volume", nasty)], -0.5, None),
+                sample(&[("volume", nasty)], 7.0, None),
+                sample(&[("empty", "")], 1e300, None),
+            ],
+        ),
+        family("jobs", CustomKind::Gauge, vec![sample(&[], 3.0, Some(&web)), sample(&[], 4.0, Some("gone"))]),
+        family("jobs_total", CustomKind::Counter, vec![sample(&[("queue", "a")], 5.0, Some(&web))]),
+        family("odd_name", CustomKind::Untyped, vec![sample(&[], 12.25, None)]),
+    ];
+    let state = CollectorState {
+        name: "backups".to_owned(),
+        type_name: "exec".to_owned(),
+        healthy: true,
+        success: Some(true),
+        duration: Some(1_500_000),
+        runs: 9,
+        failures: vec![("error", 0), ("timeout", 2), ("panic", 0)],
+        left_out: vec![("duplicate", 1)],
+        skipped: 1,
+        values: 7,
+        last_success: Some(START),
+        ..CollectorState::default()
+    };
+    let failed =
+        CollectorState { name: "twin".to_owned(), success: Some(false), ..CollectorState::default() };
+    let again: Arc<[_]> = [families[3].clone()].into();
+    [
+        Arc::new(CustomCollector { state, families: families.into() }),
+        Arc::new(CustomCollector { state: failed, families: again }),
+    ]
+    .into()
 }
 
 fn well_behaved() -> ContainerRow {

@@ -151,8 +151,9 @@ fn sample(line: &str) -> Option<Sample> {
         rest = inner.strip_prefix('}')?;
     }
     let value = rest.strip_prefix(' ')?;
-    let is_plain = value.bytes().all(|b| b.is_ascii_digit() || b == b'.') && !value.is_empty();
-    (is_name(name, true) && is_plain).then(|| Sample {
+    // Custom values have signs and exponents, too; nobody writes a plus, or what is no number.
+    let is_number = value.bytes().all(|b| b.is_ascii_digit() || b"-.e".contains(&b)) && !value.is_empty();
+    (is_name(name, true) && is_number).then(|| Sample {
         name: name.to_owned(),
         labels,
         value: value.to_owned(),
