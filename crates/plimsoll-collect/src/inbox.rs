@@ -6,7 +6,7 @@ use std::time::Duration;
 use plimsoll_model::agent::{Engine, History};
 use plimsoll_model::container::LabelLoss;
 use plimsoll_model::custom::CustomCollector;
-use plimsoll_model::{Container, Lifecycle};
+use plimsoll_model::{Collector, Container, Host, Lifecycle};
 
 use crate::numbers::Numbers;
 use crate::source::Origin;
@@ -64,6 +64,13 @@ pub enum Change {
     Collectors {
         /// All of them, by name.
         collectors: Arc<[Arc<CustomCollector>]>,
+    },
+    /// What one of the collectors of the machine read.
+    Host {
+        /// Which one.
+        group: Collector,
+        /// Its reading.
+        host: Arc<Host>,
     },
     /// The first full look at all engines has ended, with or without success.
     Synchronised,

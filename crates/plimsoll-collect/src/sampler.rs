@@ -11,7 +11,7 @@ use plimsoll_model::agent::{Agent, Capability, CollectorReport, Source};
 use plimsoll_model::container::LabelLoss;
 use plimsoll_model::custom::CustomCollector;
 use plimsoll_model::lifecycle::Saved;
-use plimsoll_model::{Collector, Container, ContainerRow, Lifecycle, Snapshot};
+use plimsoll_model::{Collector, Container, ContainerRow, HostParts, Lifecycle, Snapshot};
 
 use crate::inbox::{Change, Inbox, Whereabouts};
 use crate::listened::{self, Listened};
@@ -26,11 +26,18 @@ pub struct Ages {
     pub limits: Duration,
     /// The machine's size and the agent's descriptors.
     pub machine: Duration,
+    /// A reading of the machine that is not renewed is not shown any more after this time. An interval that is longer
+    /// needs a longer one.
+    pub host: Duration,
 }
 
 impl Default for Ages {
     fn default() -> Self {
-        Self { limits: Duration::from_secs(30), machine: Duration::from_secs(30) }
+        Self {
+            limits: Duration::from_secs(30),
+            machine: Duration::from_secs(30),
+            host: Duration::from_secs(30),
+        }
     }
 }
 
@@ -56,6 +63,7 @@ pub struct Sampler {
     buffers: Vec<Arc<Snapshot>>,
     agent: Agent,
     custom: Arc<[Arc<CustomCollector>]>,
+    host: HostParts,
     process: OwnProcess,
     ages: Ages,
     machine_read: Option<u64>,
@@ -93,6 +101,7 @@ impl Sampler {
             buffers: Vec::new(),
             agent,
             custom: Arc::default(),
+            host: HostParts::default(),
             process: OwnProcess::open(),
             ages: Ages::default(),
             machine_read: None,
@@ -142,9 +151,18 @@ impl Sampler {
             self.report(began);
             target.agent.clone_from(&self.agent);
             target.custom = Arc::clone(&self.custom);
+            self.forget_old_host(now);
+            target.host.clone_from(&self.host);
         }
         self.buffers.push(Arc::clone(&snapshot));
         snapshot
+    }
+
+    /// A collector of the machine that hangs leaves its last reading behind, which is not true for ever.
+    fn forget_old_host(&mut self, now: u64) {
+        for part in [&mut self.host.system, &mut self.host.filesystem] {
+            drop(part.take_if(|host| now.saturating_sub(host.at) > nanos(self.ages.host)));
+        }
     }
 
     /// A snapshot that nobody reads any more, or a new one.
@@ -341,6 +359,8 @@ impl Sampler {
                 }
                 Change::History { report } => self.agent.history = Some(report),
                 Change::Collectors { collectors } => self.custom = collectors,
+                Change::Host { group: Collector::Filesystem, host } => self.host.filesystem = Some(host),
+                Change::Host { host, .. } => self.host.system = Some(host),
                 Change::Synchronised => self.synchronised = true,
             }
         }

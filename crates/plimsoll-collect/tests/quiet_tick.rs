@@ -68,9 +68,9 @@ fn sampler(kernel: Kernel, changes: impl IntoIterator<Item = Change>, ages: Ages
 }
 
 const AGES: [Ages; 2] = [
-    Ages { limits: Duration::from_secs(30), machine: Duration::from_secs(30) },
+    Ages { limits: Duration::from_secs(30), machine: Duration::from_secs(30), host: Duration::from_secs(30) },
     // Everything that is read seldom is read in each pass.
-    Ages { limits: Duration::ZERO, machine: Duration::ZERO },
+    Ages { limits: Duration::ZERO, machine: Duration::ZERO, host: Duration::from_secs(30) },
 ];
 
 #[test]

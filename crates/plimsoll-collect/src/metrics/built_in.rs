@@ -74,7 +74,7 @@ impl ContainerMetricsCollector for BuiltIn {
     }
 }
 
-fn decimal(value: u64, scale: Scale) -> f64 {
+pub(super) fn decimal(value: u64, scale: Scale) -> f64 {
     match scale {
         Scale::One => value as f64,
         Scale::Nano => value as f64 / 1e9,

@@ -41,6 +41,7 @@ mod config;
 mod error;
 mod factory;
 mod health;
+mod host;
 mod output;
 mod readings;
 mod registry;
@@ -58,6 +59,7 @@ pub use config::{
 pub use error::{BoxError, CollectorError, Reason};
 pub use factory::{CollectorBuilder, CollectorFactory, MAX_TYPES};
 pub use health::{LONGEST_PROBE, LONGEST_RETRY, UNHEALTHY_AFTER};
+pub use host::{register_host, scheduled_host};
 pub use readings::Readings;
 pub use registry::{CollectorRegistry, MAX_COLLECTORS};
 pub use schedule::{Rescheduled, Schedule, Scheduled};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use plimsoll_engine::{Discovery, Surroundings, discover};
 use plimsoll_kernel::{Kernel, Roots};
 use plimsoll_model::catalog::FrameworkGroup;
-use plimsoll_model::{Collector, ContainerRow, Profile, Selection, Slot, Snapshot};
+use plimsoll_model::{Collector, Container, ContainerRow, Profile, Selection, Slot, Snapshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
@@ -103,6 +103,14 @@ impl Readings {
             *self.samples.write().unwrap_or_else(PoisonError::into_inner) = None;
             *started = None;
         }
+    }
+
+    /// A container that is known at the moment, by its id, its name, or the beginning of its id. Nothing is known before a
+    /// built-in collector is ready.
+    #[must_use]
+    pub fn container(&self, id: &str) -> Option<Arc<Container>> {
+        let samples = self.samples.read().unwrap_or_else(PoisonError::into_inner).clone();
+        row(&samples?.latest(), id).map(|row| Arc::clone(&row.container))
     }
 
     /// A snapshot that is at most 100 ms old.

@@ -21,8 +21,10 @@ use super::output::families;
 use crate::inbox::{Change, Inbox};
 use crate::{Samples, nanos};
 
-/// Collectors begin within this time, each at its own moment, so that they do not all run at once.
+/// Collectors begin within this time, each at its own moment, so that they do not all run at once. A hundred and more take all of
+/// it, fewer take less.
 const SPREAD: Duration = Duration::from_secs(1);
+const MANY: u32 = 100;
 
 /// The shortest time between two reports to the sampler: what many collectors tell at about the same time goes together.
 const REPORT_EVERY: Duration = Duration::from_millis(50);
@@ -143,6 +145,8 @@ impl Schedule {
             self.board.remove(&name);
             done.stopped.push(name);
         }
+        let few = u32::try_from(wanted.len()).unwrap_or(MANY).min(MANY);
+        let spread = SPREAD * few / MANY;
         for scheduled in wanted {
             let name = scheduled.collector.name().to_owned();
             if self.tasks.contains_key(&name) {
@@ -153,7 +157,7 @@ impl Schedule {
                 scheduled.collector.reserve(is_reserved);
                 let state = state(&scheduled, None, 0);
                 self.board.put(CustomCollector { state, families: Arc::default() });
-                let run = run(scheduled.clone(), self.samples.clone(), Arc::clone(&self.board));
+                let run = run(scheduled.clone(), spread, self.samples.clone(), Arc::clone(&self.board));
                 self.tasks.insert(name.clone(), Task { scheduled, handle: tokio::spawn(run) });
                 done.started.push(name);
             }
@@ -191,10 +195,10 @@ async fn report(board: Arc<Board>, inbox: Arc<Inbox>) {
 }
 
 /// Runs one collector for as long as it is let.
-async fn run(scheduled: Scheduled, samples: Samples, board: Arc<Board>) {
+async fn run(scheduled: Scheduled, spread: Duration, samples: Samples, board: Arc<Board>) {
     let interval = scheduled.collector.config().collection_interval;
     let mut skipped = 0;
-    let mut due = Instant::now() + moment(scheduled.collector.name(), interval.min(SPREAD));
+    let mut due = Instant::now() + moment(scheduled.collector.name(), interval.min(spread));
     loop {
         sleep_until(due).await;
         if let Some((success, families)) = collect(&scheduled.collector, &samples).await {
