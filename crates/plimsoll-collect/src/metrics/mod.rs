@@ -42,6 +42,7 @@ mod error;
 mod factory;
 mod health;
 mod output;
+pub mod parse;
 mod readings;
 mod registry;
 mod schedule;
