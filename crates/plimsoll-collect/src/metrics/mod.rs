@@ -39,13 +39,17 @@ mod check;
 mod collector;
 mod config;
 mod error;
+mod exec;
 mod factory;
 mod health;
 mod output;
+mod parameters;
 pub mod parse;
+mod reading;
 mod readings;
 mod registry;
 mod schedule;
+mod text;
 mod value;
 mod work;
 
@@ -57,6 +61,9 @@ pub use config::{
     MIN_INTERVAL,
 };
 pub use error::{BoxError, CollectorError, Reason};
+pub use exec::{
+    COMMAND_HOME, COMMAND_PATH, Exec, ExecError, MAX_AT_ONCE, MAX_COMPLAINT, MAX_OUTPUT, MAX_PROCESSES,
+};
 pub use factory::{CollectorBuilder, CollectorFactory, MAX_TYPES};
 pub use health::{LONGEST_PROBE, LONGEST_RETRY, UNHEALTHY_AFTER};
 pub use readings::Readings;
