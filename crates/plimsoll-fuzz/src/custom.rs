@@ -53,7 +53,7 @@ fn check(read: &Result<Parsed, ParseError>, most: usize) {
             parsed.values.iter().for_each(check_value);
         }
         Err(error) => {
-            assert!(error.to_string().len() < 4096, "an error of {} bytes", error.to_string().len())
+            assert!(error.to_string().len() < 4096, "an error of {} bytes", error.to_string().len());
         }
     }
 }

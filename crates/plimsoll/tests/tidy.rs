@@ -30,7 +30,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("plimsoll-testkit", &[]),
     // For tests alone, as the test kit.
-    ("plimsoll-fuzz", &["plimsoll-collect", "plimsoll-engine", "plimsoll-kernel", "plimsoll-model", "plimsoll-wire"]),
+    (
+        "plimsoll-fuzz",
+        &["plimsoll-collect", "plimsoll-engine", "plimsoll-kernel", "plimsoll-model", "plimsoll-wire"],
+    ),
 ];
 
 fn root() -> PathBuf {
