@@ -21,11 +21,13 @@
 #![cfg(target_os = "linux")]
 
 mod chunks;
+mod custom;
 mod engine;
 mod http;
 mod kernel;
 mod wire;
 
+pub use custom::custom;
 pub use engine::{endpoint, engine_replies, event_stream, state_files};
 pub use http::http;
 pub use kernel::{kernel_files, locate, proc};
@@ -46,4 +48,5 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("http", http),
     ("prometheus_accept", prometheus_accept),
     ("label_escaping", label_escaping),
+    ("custom", custom),
 ];

@@ -30,7 +30,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("plimsoll-testkit", &[]),
     // For tests alone, as the test kit.
-    ("plimsoll-fuzz", &["plimsoll-engine", "plimsoll-kernel", "plimsoll-model", "plimsoll-wire"]),
+    (
+        "plimsoll-fuzz",
+        &["plimsoll-collect", "plimsoll-engine", "plimsoll-kernel", "plimsoll-model", "plimsoll-wire"],
+    ),
 ];
 
 fn root() -> PathBuf {
@@ -111,6 +114,8 @@ fn the_model_does_nothing_but_compute() {
 #[test]
 fn parsers_do_not_read() {
     forbid("plimsoll-kernel", "/parse", &["std::fs", "rustix", "File::"], "parsing is a function of bytes");
+    let words = ["std::fs", "tokio", "hyper", "SystemTime::now"];
+    forbid("plimsoll-collect", "/metrics/parse", &words, "parsing is a function of bytes");
     forbid("plimsoll-engine", "/lenient", &["tokio", "hyper", "std::fs"], "parsing is a function of bytes");
 }
 

@@ -38,14 +38,21 @@ mod built_in;
 mod check;
 mod collector;
 mod config;
+mod custom;
 mod error;
+mod exec;
 mod factory;
 mod health;
 mod host;
+mod http;
 mod output;
+mod parameters;
+pub mod parse;
+mod reading;
 mod readings;
 mod registry;
 mod schedule;
+mod text;
 mod value;
 mod work;
 
@@ -56,10 +63,15 @@ pub use config::{
     CollectorConfig, ConfigError, MAX_CUSTOM_LABELS, MAX_INTERVAL, MAX_NAME, MAX_RETRIES, MAX_RETRY_DELAY,
     MIN_INTERVAL,
 };
+pub use custom::register as register_custom;
 pub use error::{BoxError, CollectorError, Reason};
+pub use exec::{
+    COMMAND_HOME, COMMAND_PATH, Exec, ExecError, MAX_AT_ONCE, MAX_COMPLAINT, MAX_OUTPUT, MAX_PROCESSES,
+};
 pub use factory::{CollectorBuilder, CollectorFactory, MAX_TYPES};
 pub use health::{LONGEST_PROBE, LONGEST_RETRY, UNHEALTHY_AFTER};
 pub use host::{register_host, scheduled_host};
+pub use http::{Http, HttpError, HttpOfContainers, Lookup, MAX_BODY, MAX_HEADERS, USUAL_PATH};
 pub use readings::Readings;
 pub use registry::{CollectorRegistry, MAX_COLLECTORS};
 pub use schedule::{Rescheduled, Schedule, Scheduled};

@@ -176,7 +176,8 @@ fn is_name(name: &str, colons: bool) -> bool {
     name.bytes().next().is_some_and(|first| !first.is_ascii_digit()) && name.bytes().all(may)
 }
 
-fn push_name(name: &str, colons: bool, out: &mut String) {
+/// Writes a name with `_` for everything that a name may not have; `colons` for a metric's.
+pub(super) fn push_name(name: &str, colons: bool, out: &mut String) {
     if name.chars().next().is_none_or(|first| first.is_ascii_digit()) {
         out.push('_');
     }

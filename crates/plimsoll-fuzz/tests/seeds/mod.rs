@@ -28,6 +28,7 @@ pub(crate) fn of(target: &str) -> Vec<Vec<u8>> {
             [b"0a1b\xff", "\u{e9}\u{1f6a2}".repeat(200).as_bytes(), b"\xffimage"].concat(),
             b"\"\xff\\\xff\n\xff\\n\xff} 1\n\xff\xff,a=\"\xff\"eth\\0\n\xff# HELP\xff\xf0\x9f\x9a\xa2\xff\xc3\xa9".to_vec(),
         ],
+        "custom" => CUSTOM.iter().map(|text| text.as_bytes().to_vec()).collect(),
         _ => Vec::new(),
     };
     seeds.sort();
@@ -77,6 +78,17 @@ const ACCEPTED: &[&str] = &[
     "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,text/plain;version=0.0.4;q=0.3",
     "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8",
     "Application/OpenMetrics-Text; Version=\"1.0.0\"; Q=0.001, text/*",
+];
+
+/// What commands and servers print: both dialects of Prometheus' text, both forms of JSON, and what is nearly that.
+const CUSTOM: &[&str] = &[
+    "# HELP http_requests_total The total\\nnumber.\n# TYPE http_requests_total counter\nhttp_requests_total{method=\"post\",code=\"200\"} 1027 1395066363000\n\nmsdos_file_access_time_seconds{path=\"C:\\\\DIR\\\\FILE.TXT\",error=\"Cannot find file:\\n\\\"FILE.TXT\\\"\"} 1.458255915e9\nsomething_weird{problem=\"division by zero\"} +Inf -3982045\n",
+    "# TYPE rpc_seconds summary\nrpc_seconds{quantile=\"0.99\"} NaN\nrpc_seconds_sum 1.7560473e+07\nrpc_seconds_count 2693\n# TYPE wait histogram\nwait_bucket{le=\"0.05\",} 24054\nwait_bucket{le=\"+Inf\"}144320\nwait_sum 53423\nwait_count 144320\r\n",
+    "# TYPE foo_seconds counter\n# UNIT foo_seconds seconds\nfoo_seconds_total{a=\"b\"} 17.0 1520879607.789 # {trace_id=\"KOO5S4vxi0o\"} 0.67\nfoo_seconds_created 1520430000.123\n# TYPE up stateset\nup{up=\"on\"} 1\n# TYPE build info\nbuild_info{v=\"1\"} 1\n# EOF\n",
+    r#"{"queue depth": 12.5, "pool": {"size": 8, "open": true, "idle": null, "name": "x", "list": [1]}, "5m": -1e-3}"#,
+    r#"[{"name": "jobs_total", "value": 3, "labels": {"queue": "a\"b", "n": 1, "on": true}, "type": "counter", "unit": "seconds", "help": "Jobs.", "timestamp": 1640995200.5}, {"name": ""}, 5]"#,
+    r#" {"metrics": [{"name": "a-b", "value": 1}], "metrics": {"d": {"d": {"d": 1}}}}"#,
+    "a{b=\"c\",b=\"d\"} 1\na{b=\"c} 1\n9a 1\na 1 2 3\na\n{\"a.b\"} 1\n#\n# TYPE\n# HELP a\n",
 ];
 
 /// The files of the captured trees whose path below the tree's root is wanted, each content once.
