@@ -19,7 +19,7 @@ command -v cargo >/dev/null 2>&1 || {
 step "what the tests need"
 scripts/need.sh docker=docker.io dockerd=docker.io iptables=iptables promtool=prometheus linux.uml=user-mode-linux \
   busybox=busybox-static mkfs.ext4=e2fsprogs curl=curl podman=podman crun=crun runc=runc catatonit=catatonit \
-  docker-registry=docker-registry
+  docker-registry=docker-registry prometheus-node-exporter=prometheus-node-exporter
 scripts/engine-up.sh
 
 step "format"
