@@ -14,6 +14,7 @@ use plimsoll_store::History;
 use plimsoll_web::{App, Backend, Limits, NoHistory, Status};
 use tracing::{info, warn};
 
+use crate::collectors::{self, Collectors};
 use crate::failure::Failure;
 use crate::pipeline::{self, BUILD, Pipeline};
 use crate::recorder::{self, Asker};
@@ -21,19 +22,25 @@ use crate::settings::Settings;
 use crate::settings::value::NONE;
 use crate::text::printable;
 
-/// Runs the agent until a signal ends it.
-pub(crate) fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
+/// Reads the settings again.
+type Again<'a> = &'a dyn Fn() -> Result<Settings, Failure>;
+
+/// Runs the agent until a signal ends it. `again` reads the settings once more, when a signal asks for it.
+pub(crate) fn run(settings: &Settings, again: Again<'_>) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let runtime = pipeline::runtime()?;
-    let outcome = runtime.block_on(serve(settings, began));
+    let outcome = runtime.block_on(serve(settings, again, began));
     // A request that is being encoded must not hold up the end.
     runtime.shutdown_background();
     outcome
 }
 
-async fn serve(settings: &Settings, began: Instant) -> anyhow::Result<ExitCode> {
+async fn serve(settings: &Settings, again: Again<'_>, began: Instant) -> anyhow::Result<ExitCode> {
     // Listening for signals comes first, so that one that comes early ends the program in order.
     let ended = std::pin::pin!(pipeline::ended());
+    let mut hang_ups = HangUps::listen();
+    // What cannot be run is told before anything is started.
+    collectors::check(settings)?;
     let listener = bind(settings.listen)?;
     let address = listener.local_addr().unwrap_or(settings.listen);
     let selection = pipeline::selection(settings);
@@ -47,6 +54,7 @@ async fn serve(settings: &Settings, began: Instant) -> anyhow::Result<ExitCode> 
     let pipeline = Pipeline::start_after(settings, selection.clone(), history.past())?;
     info!("{}", pipeline.cgroups);
     let recorder = history.record(pipeline.samples.clone(), Arc::clone(&pipeline.inbox))?;
+    let mut own = Collectors::start(settings, &pipeline.samples, &pipeline.inbox)?;
     let without_engine = settings.engine == [NONE];
     let backend =
         Arc::new(Agent { samples: pipeline.samples.clone(), history: recorder.asker(), without_engine });
@@ -58,13 +66,49 @@ async fn serve(settings: &Settings, began: Instant) -> anyhow::Result<ExitCode> 
     }
     let samples = pipeline.samples.clone();
     let told = tokio::spawn(async move { tell(&*samples.ready().await, began) });
-    let served = plimsoll_web::serve(listener, app, ended).await;
+    let reloading = async {
+        loop {
+            hang_ups.next().await;
+            own.reload(again);
+        }
+    };
+    let served = tokio::select! {
+        served = plimsoll_web::serve(listener, app, ended) => served,
+        () = reloading => Ok(()),
+    };
     told.abort();
+    // With it end the commands that collectors run.
+    drop(own);
     // What was sampled last is written before the program ends.
     drop(recorder);
     served.with_context(|| format!("cannot serve {address}"))?;
     info!("ended");
     Ok(ExitCode::SUCCESS)
+}
+
+/// The signals that ask for the configuration to be read again: SIGHUP, where there is one.
+struct HangUps {
+    #[cfg(unix)]
+    signals: Option<tokio::signal::unix::Signal>,
+}
+
+impl HangUps {
+    fn listen() -> Self {
+        Self {
+            #[cfg(unix)]
+            signals: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).ok(),
+        }
+    }
+
+    async fn next(&mut self) {
+        #[cfg(unix)]
+        if let Some(signals) = &mut self.signals
+            && signals.recv().await.is_some()
+        {
+            return;
+        }
+        std::future::pending().await
+    }
 }
 
 /// Says what was found.

@@ -9,6 +9,7 @@ use plimsoll_model::agent::{Capability, Engine, EngineState, Source};
 use plimsoll_model::{Slot, Snapshot, State};
 use rustix::fs::Access;
 
+use crate::collectors;
 use crate::pipeline::{self, BUILD, Pipeline};
 use crate::settings::Settings;
 use crate::text::printable;
@@ -16,6 +17,7 @@ use crate::{engines, failure, output};
 
 /// Prints the report.
 pub(crate) fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
+    collectors::check(settings)?;
     let selection = pipeline::selection(settings);
     let (cgroups, snapshot, engine) = pipeline::runtime()?.block_on(async {
         let pipeline = Pipeline::start(settings, selection)?;

@@ -18,7 +18,7 @@ use crate::settings::flags;
 use crate::settings::value::{self, Raw};
 use crate::stats::template::Template;
 use crate::sub::Sub;
-use crate::{export, healthcheck, history, metrics, pipeline, stats};
+use crate::{export, exposition, healthcheck, history, pipeline, stats};
 
 const QUICK_START: &str = "\
 Quick start:
@@ -286,12 +286,12 @@ fn metrics_arguments() -> Vec<Arg> {
 }
 
 /// What `plimsoll metrics` is asked for.
-pub(crate) fn metrics_options(matches: &ArgMatches) -> metrics::Options {
+pub(crate) fn metrics_options(matches: &ArgMatches) -> exposition::Options {
     let format = match matches.get_one::<String>("format").map(String::as_str) {
-        Some("openmetrics") => metrics::Format::OpenMetrics,
-        _ => metrics::Format::Text,
+        Some("openmetrics") => exposition::Format::OpenMetrics,
+        _ => exposition::Format::Text,
     };
-    metrics::Options { describe: matches.get_flag("describe"), format }
+    exposition::Options { describe: matches.get_flag("describe"), format }
 }
 
 fn healthcheck_arguments() -> Vec<Arg> {

@@ -53,6 +53,13 @@ impl Failure {
         whole.trim_start_matches("plimsoll: ").trim_end().to_owned()
     }
 
+    /// The whole message in one line, for the log.
+    pub(crate) fn in_one_line(self) -> String {
+        let whole = message(&self.into());
+        let lines: Vec<_> = whole.trim_start_matches("plimsoll: ").lines().map(str::trim).collect();
+        lines.join("; ")
+    }
+
     /// The exit code.
     #[cfg(test)]
     pub(crate) fn code(&self) -> u8 {

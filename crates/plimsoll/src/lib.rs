@@ -23,17 +23,23 @@
 //! # }
 //! ```
 //!
+//! [`docker`] is that; [`metrics`] is a framework for collectors, with those of containers built in.
+//!
 //! The crate is also the program `plimsoll`, an agent with a web server and a command line. A program that wants the
 //! library alone leaves that out:
 //!
 //! ```toml
-//! plimsoll = { version = "0.1", default-features = false, features = ["docker"] }
+//! plimsoll = { version = "0.1", default-features = false, features = ["docker", "metrics"] }
 //! ```
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 #[cfg(feature = "docker")]
 pub mod docker;
+#[cfg(any(feature = "docker", feature = "metrics"))]
+mod environment;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 
 /// That the example of the guide compiles.
 #[cfg(all(doctest, feature = "docker"))]

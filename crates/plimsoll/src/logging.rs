@@ -7,19 +7,33 @@ use std::io::{self, IsTerminal as _};
 
 use jiff::Timestamp;
 use tracing::Level;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::settings::value::{LogFormat, LogLevel};
 
-/// Starts the log. A second call in one process changes nothing.
-pub(crate) fn start(level: LogLevel, format: LogFormat) {
-    let log = tracing_subscriber::fmt().with_max_level(max(level)).with_writer(io::stderr).with_timer(Utc);
+/// Where the collectors' own lines come from.
+const COLLECTORS: &str = "plimsoll_collect::metrics";
+
+/// Starts the log; of collectors it says as much as `collectors`, if that is something else. A second call in one process
+/// changes nothing.
+pub(crate) fn start(level: LogLevel, collectors: Option<LogLevel>, format: LogFormat) {
+    let wanted =
+        Targets::new().with_default(max(level)).with_target(COLLECTORS, max(collectors.unwrap_or(level)));
+    let log = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_timer(Utc);
     // Being started already is the only failure, and then there is a log.
     let _ = match format {
-        LogFormat::Text => log.with_target(false).with_ansi(io::stderr().is_terminal()).try_init(),
+        LogFormat::Text => {
+            let log = log.with_target(false).with_ansi(io::stderr().is_terminal());
+            tracing_subscriber::registry().with(log.with_filter(wanted)).try_init()
+        }
         LogFormat::Json => {
-            log.with_ansi(false).json().flatten_event(true).with_current_span(false).try_init()
+            let log = log.with_ansi(false).json().flatten_event(true).with_current_span(false);
+            tracing_subscriber::registry().with(log.with_filter(wanted)).try_init()
         }
     };
 }

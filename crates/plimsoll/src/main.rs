@@ -11,14 +11,15 @@
 mod agent;
 mod check;
 mod cli;
+mod collectors;
 mod engines;
 mod export;
+mod exposition;
 mod failure;
 mod generate;
 mod healthcheck;
 mod history;
 mod logging;
-mod metrics;
 mod output;
 mod pipeline;
 mod recorder;
@@ -54,14 +55,21 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     match Sub::from_name(name) {
-        Some(Sub::Agent) => with_settings(Sub::Agent, arguments, agent::run),
+        Some(Sub::Agent) => {
+            let again = || {
+                let given = flags::assignments(Sub::Agent, arguments);
+                settings::load(given, &Environment::of_process(), settings::file::read)
+                    .map(|merged| merged.settings)
+            };
+            with_settings(Sub::Agent, arguments, |settings| agent::run(settings, &again))
+        }
         Some(Sub::Stats) => {
             let options = cli::stats_options(arguments)?;
             with_settings(Sub::Stats, arguments, |settings| stats::run(settings, &options))
         }
         Some(Sub::Metrics) => {
             let options = cli::metrics_options(arguments);
-            with_settings(Sub::Metrics, arguments, |settings| metrics::run(settings, &options))
+            with_settings(Sub::Metrics, arguments, |settings| exposition::run(settings, &options))
         }
         Some(Sub::History) => {
             let options = history::options(arguments)?;
@@ -103,6 +111,6 @@ fn with_settings(
         // Commands that end by themselves say on their own what went wrong.
         level = LogLevel::Error;
     }
-    logging::start(level, merged.settings.log_format);
+    logging::start(level, merged.settings.collection_log_level, merged.settings.log_format);
     command(&merged.settings)
 }

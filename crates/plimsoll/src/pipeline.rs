@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use plimsoll_collect::{
-    Engines, Filter, Inbox, Options, Recogniser, Sampler, SamplerThread, Samples, SourceChoice,
+    Ages, Engines, Filter, Inbox, Options, Recogniser, Sampler, SamplerThread, Samples, SourceChoice,
 };
 use plimsoll_kernel::{Kernel, Roots};
 use plimsoll_model::agent::{Build, Engine, Source};
@@ -49,7 +49,8 @@ pub(crate) struct Pipeline {
     engines: JoinHandle<()>,
 }
 
-fn roots(settings: &Settings) -> Roots {
+/// Where the kernel's files are.
+pub(crate) fn roots(settings: &Settings) -> Roots {
     Roots {
         cgroup: settings.cgroup_root.clone(),
         procfs: settings.procfs.clone(),
@@ -122,7 +123,8 @@ impl Pipeline {
         }
         let options = options(settings, selection, past)?;
         let inbox = Arc::new(Inbox::default());
-        let sampler = Sampler::new(kernel, options.clone(), Arc::clone(&inbox));
+        let ages = Ages { host: Ages::default().host.max(settings.interval * 3), ..Ages::default() };
+        let sampler = Sampler::new(kernel, options.clone(), Arc::clone(&inbox)).with_ages(ages);
         let (thread, samples) =
             SamplerThread::start(sampler, settings.interval).context("cannot start the sampler's thread")?;
         let engines = Engines::new(engines::which(settings), recogniser, options, Arc::clone(&inbox));

@@ -157,11 +157,16 @@ fn the_environment_is_read_in_two_places() {
     let words = ["env::var", "env::vars", "env::set_var"];
     let free = ["plimsoll", "plimsoll-testkit", "plimsoll-fuzz"];
     for (name, _) in ARROWS.iter().filter(|(name, _)| !free.contains(name)) {
-        forbid(name, "", &words, "only the program and DockerSupport::new read the environment");
+        forbid(
+            name,
+            "",
+            &words,
+            "only the program, DockerSupport::new and collector_factory read the environment",
+        );
     }
-    // The settings of the program; and the library's promise to find the engine that `docker` would talk to, which
-    // variables decide.
-    let places = ["/src/settings/environment.rs", "/src/docker/environment.rs"];
+    // The settings of the program; and the library's promises to find the engines that `docker` and `podman` would talk to,
+    // which variables decide, and to take the defaults of collectors from the usual ones.
+    let places = ["/src/settings/environment.rs", "/src/environment.rs"];
     for (path, code) in sources("plimsoll") {
         let is_allowed = places.iter().any(|place| path.to_string_lossy().ends_with(place));
         assert!(is_allowed || !words.iter().any(|word| code.contains(word)), "{} reads it", path.display());
@@ -180,7 +185,7 @@ fn the_library_alone_brings_no_server_and_no_command_line() {
     };
     let of_the_program =
         ["axum", "clap", "plimsoll-web", "plimsoll-wire", "toml", "tracing-subscriber", "anyhow"];
-    let (library, whole) = (tree(&["--no-default-features", "--features", "docker"]), tree(&[]));
+    let (library, whole) = (tree(&["--no-default-features", "--features", "docker,metrics"]), tree(&[]));
     for name in of_the_program {
         assert!(whole.iter().any(|found| found == name), "{name} is in no tree any more: look for another");
         assert!(!library.iter().any(|found| found == name), "the library alone brings {name}");

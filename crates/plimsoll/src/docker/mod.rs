@@ -69,7 +69,6 @@ mod alert;
 mod collector;
 mod config;
 mod engine;
-mod environment;
 mod error;
 mod export;
 mod names;

@@ -10,11 +10,11 @@ use super::alert::{Alert, AlertRule};
 use super::collector::{DEFAULT_DATA_POINTS, DEFAULT_INTERVAL, MetricsCollector, MetricsOptions};
 use super::config::ContainerConfig;
 use super::engine::{self, Connected};
-use super::environment;
 use super::error::{DockerError, Result, shown};
 use super::names::container_name;
 use super::point::{AggregatedMetrics, MetricDataPoint};
 use super::policy::PullPolicy;
+use crate::environment;
 
 /// The longest id or name of a container that an engine is asked for.
 const MAX_ASKED: usize = 256;

@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::failure::Failure;
 use crate::settings::assignment::{Assignment, Origin, bad_value, unknown};
+use crate::settings::collectors::{self, CollectorTable};
 use crate::settings::table::{COLLECTORS, Kind, SETTINGS, Setting, by_key};
 use crate::settings::value::Raw;
 use crate::text;
@@ -30,17 +31,31 @@ pub(crate) fn read(path: &Path) -> io::Result<String> {
     Ok(contents)
 }
 
-/// What a configuration says, line by line. The path is for messages.
-pub(super) fn assignments(contents: &str, path: &Path) -> Result<Vec<Assignment>, Failure> {
+/// What a configuration says.
+#[derive(Default)]
+pub(super) struct Contents {
+    /// Its settings, line by line.
+    pub(super) assignments: Vec<Assignment>,
+    /// Its collectors.
+    pub(super) collectors: Vec<CollectorTable>,
+}
+
+/// Reads what a configuration says. The path is for messages.
+pub(super) fn contents(contents: &str, path: &Path) -> Result<Contents, Failure> {
     let origin =
         |span: Range<usize>| Origin::File { path: path.to_owned(), line: line(contents, span.start) };
     let document = DeTable::parse(contents).map_err(|error| {
         let place = origin(error.span().unwrap_or(0..0));
         Failure::caller(format!("{place}: not valid TOML: {}", text::printable(error.message())))
     })?;
-    let mut assignments = Vec::new();
+    let mut told = Contents::default();
+    let assignments = &mut told.assignments;
     for (key, value) in in_order(document.get_ref()) {
         let place = origin(key.span());
+        if key.get_ref().as_ref() == collectors::KEY {
+            told.collectors = collectors::tables(value, &place, &origin)?;
+            continue;
+        }
         let setting = setting(key.get_ref(), &place)?;
         if !matches!(setting.kind, Kind::Collectors) {
             assignments.push(Assignment::new(setting, raw(value.get_ref()), place));
@@ -64,7 +79,7 @@ pub(super) fn assignments(contents: &str, path: &Path) -> Result<Vec<Assignment>
             assignments.push(Assignment::new(setting, Raw::Collector(name, on), place));
         }
     }
-    Ok(assignments)
+    Ok(told)
 }
 
 fn setting(key: &str, place: &Origin) -> Result<&'static Setting, Failure> {
@@ -76,14 +91,14 @@ fn setting(key: &str, place: &Origin) -> Result<&'static Setting, Failure> {
         Some(setting) => Ok(setting),
         None => {
             let in_file = SETTINGS.iter().filter(|setting| !matches!(setting.kind, Kind::ConfigFile));
-            let known: Vec<&str> = in_file.map(|setting| setting.key).collect();
+            let known: Vec<&str> = in_file.map(|setting| setting.key).chain([collectors::KEY]).collect();
             Err(unknown(&place.to_string(), "key", key, &known))
         }
     }
 }
 
 /// The entries of a table as they stand in the file, so that the first mistake is the one that is told.
-fn in_order<'a, 'i>(
+pub(super) fn in_order<'a, 'i>(
     table: &'a DeTable<'i>,
 ) -> Vec<(&'a Spanned<std::borrow::Cow<'i, str>>, &'a Spanned<DeValue<'i>>)> {
     let mut entries: Vec<_> = table.iter().collect();
@@ -91,7 +106,7 @@ fn in_order<'a, 'i>(
     entries
 }
 
-fn raw(value: &DeValue<'_>) -> Raw {
+pub(super) fn raw(value: &DeValue<'_>) -> Raw {
     match value {
         DeValue::String(text) => Raw::Text(text.to_string()),
         DeValue::Integer(number) => Raw::Number(number.to_string()),

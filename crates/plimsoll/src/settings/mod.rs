@@ -7,6 +7,7 @@
 //! another program, may be overridden).
 
 mod assignment;
+pub(crate) mod collectors;
 pub(crate) mod environment;
 pub(crate) mod file;
 pub(crate) mod flags;
@@ -68,9 +69,11 @@ pub(crate) fn load(
     };
     let mut assignments = Vec::new();
     let mut found = None;
+    let mut tables = Vec::new();
     match read(&path) {
         Ok(contents) => {
-            assignments = file::assignments(&contents, &path)?;
+            let told = file::contents(&contents, &path)?;
+            (assignments, tables) = (told.assignments, told.collectors);
             found = Some(path);
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound && origin == Origin::Default => {}
@@ -90,6 +93,7 @@ pub(crate) fn load(
         merged.origins.insert(assignment.key(), assignment.origin.clone());
     }
     merged.settings.config = found;
+    merged.settings.collector = tables;
     merged.settings.surroundings = surroundings;
     merged.settings.state_home = state_home;
     agree(&merged)?;

@@ -3,6 +3,7 @@
 use toml::Value;
 
 use crate::settings::Merged;
+use crate::settings::collectors::CollectorTable;
 use crate::settings::table::{COLLECTORS, Kind, SETTINGS};
 use crate::text;
 
@@ -49,7 +50,9 @@ impl Merged {
                 }
             }
         }
-        out + &tables
+        out.push_str(&tables);
+        out.extend(self.settings.collector.iter().map(CollectorTable::to_toml));
+        out
     }
 }
 

@@ -9,6 +9,7 @@ use plimsoll_collect::SourceChoice;
 use plimsoll_engine::Surroundings;
 use plimsoll_model::Profile;
 
+use crate::settings::collectors::CollectorTable;
 use crate::settings::history::{Keep, Place};
 use crate::settings::value::{AUTO, LogFormat, LogLevel};
 
@@ -56,6 +57,16 @@ pub(crate) struct Settings {
     pub(crate) history_size: u64,
     /// How long samples and each of the coarser tiers are kept.
     pub(crate) history_keep: Keep,
+    /// The time between two collections of a collector that does not say.
+    pub(crate) collection_interval: Duration,
+    /// How long an attempt to collect may take.
+    pub(crate) collection_timeout: Duration,
+    /// How often a collection that failed is tried again.
+    pub(crate) collection_retries: u32,
+    /// How much the log says of collectors; as of everything where nothing is said.
+    pub(crate) collection_log_level: Option<LogLevel>,
+    /// The collectors of the configuration file.
+    pub(crate) collector: Vec<CollectorTable>,
     /// How much the log says.
     pub(crate) log_level: LogLevel,
     /// For whom the log is written.
@@ -91,6 +102,11 @@ impl Default for Settings {
             history: Place::default(),
             history_size: 1 << 30,
             history_keep: Keep::default(),
+            collection_interval: Duration::from_secs(30),
+            collection_timeout: Duration::from_secs(10),
+            collection_retries: 3,
+            collection_log_level: None,
+            collector: Vec::new(),
             log_level: LogLevel::default(),
             log_format: LogFormat::default(),
             config: None,

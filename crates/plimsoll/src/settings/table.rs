@@ -10,7 +10,7 @@ use toml::Value;
 
 use crate::settings::history;
 use crate::settings::schema::Settings;
-use crate::settings::value::{self, Choice as _, Expected, LogFormat, LogLevel, Raw};
+use crate::settings::value::{self, Choice as _, CollectionLogLevel, Expected, LogFormat, LogLevel, Raw};
 use crate::sub::Sub;
 
 /// The collectors that can be switched on and off: all of the catalog's but the last, the agent's account of
@@ -112,6 +112,7 @@ const SOURCES: &str = "Where to read";
 const MEASURED: &str = "What to measure";
 const CONTAINERS: &str = "Which containers";
 const HISTORY: &str = "History";
+const OWN: &str = "Collectors of your own";
 const PROGRAM: &str = "Log and configuration";
 
 const READERS: &[Sub] = &[Sub::Agent, Sub::Stats, Sub::Metrics, Sub::Check];
@@ -442,6 +443,86 @@ pub(crate) static SETTINGS: &[Setting] = &[
         on: &[Sub::Agent],
         apply: |settings, raw| history::keep(raw).map(|keep| settings.history_keep = keep),
         show: |settings| settings.history_keep.entries().into(),
+    },
+    Setting {
+        key: "collection_interval",
+        flag: "collection-interval",
+        env: "PLIMSOLL_COLLECTION_INTERVAL",
+        aliases: &[Alias {
+            env: "METRICS_COLLECTION_INTERVAL",
+            apply: |settings, raw| {
+                value::collection_interval(raw).map(|interval| settings.collection_interval = interval)
+            },
+            help: "seconds",
+        }],
+        kind: Kind::One,
+        value_name: "DURATION",
+        help: "Time between two collections of a `[[collector]]`, 100ms to 24h",
+        long: "For those that do not say. The containers themselves are sampled at `interval`.",
+        group: OWN,
+        on: EXPOSERS,
+        apply: |settings, raw| {
+            value::collection_interval(raw).map(|interval| settings.collection_interval = interval)
+        },
+        show: |settings| value::show_duration(settings.collection_interval).into(),
+    },
+    Setting {
+        key: "collection_timeout",
+        flag: "collection-timeout",
+        env: "PLIMSOLL_COLLECTION_TIMEOUT",
+        aliases: &[Alias {
+            env: "METRICS_TIMEOUT",
+            apply: |settings, raw| value::timeout(raw).map(|timeout| settings.collection_timeout = timeout),
+            help: "seconds",
+        }],
+        kind: Kind::One,
+        value_name: "DURATION",
+        help: "How long one attempt to collect may take, 1ms to 1h",
+        long: "For those that do not say; never longer than their interval.",
+        group: OWN,
+        on: EXPOSERS,
+        apply: |settings, raw| value::timeout(raw).map(|timeout| settings.collection_timeout = timeout),
+        show: |settings| value::show_duration(settings.collection_timeout).into(),
+    },
+    Setting {
+        key: "collection_retries",
+        flag: "collection-retries",
+        env: "PLIMSOLL_COLLECTION_RETRIES",
+        aliases: &[Alias {
+            env: "METRICS_RETRY_ATTEMPTS",
+            apply: |settings, raw| value::retries(raw).map(|retries| settings.collection_retries = retries),
+            help: "the same",
+        }],
+        kind: Kind::One,
+        value_name: "COUNT",
+        help: "How often a collection that failed is tried again, 0 to 100",
+        long: "For those that do not say. The waits between attempts double, and none begins after the interval has passed.",
+        group: OWN,
+        on: EXPOSERS,
+        apply: |settings, raw| value::retries(raw).map(|retries| settings.collection_retries = retries),
+        show: |settings| i64::from(settings.collection_retries).into(),
+    },
+    Setting {
+        key: "collection_log_level",
+        flag: "collection-log-level",
+        env: "PLIMSOLL_COLLECTION_LOG_LEVEL",
+        aliases: &[Alias {
+            env: "METRICS_LOG_LEVEL",
+            apply: |settings, raw| {
+                value::level_of_others(raw).map(|level| settings.collection_log_level = Some(level))
+            },
+            help: "also WARNING and the like",
+        }],
+        kind: Kind::Choice(value::names::<CollectionLogLevel>),
+        value_name: "LEVEL",
+        help: "How much the log says of collectors",
+        long: "`same` is as `log-level` says. With debug, each attempt that fails has a line.",
+        group: OWN,
+        on: EXPOSERS,
+        apply: |settings, raw| {
+            value::choice::<CollectionLogLevel>(raw).map(|level| settings.collection_log_level = level.0)
+        },
+        show: |settings| CollectionLogLevel(settings.collection_log_level).name().into(),
     },
     Setting {
         key: "log_level",

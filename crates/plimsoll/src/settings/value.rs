@@ -11,6 +11,7 @@ use std::time::Duration;
 use glob::Pattern;
 use jiff::SignedDuration;
 use plimsoll_collect::SourceChoice;
+use plimsoll_collect::metrics::{MAX_INTERVAL, MAX_RETRIES, MIN_INTERVAL};
 use plimsoll_engine::Endpoint;
 use plimsoll_model::Profile;
 
@@ -103,6 +104,41 @@ pub(crate) fn timeout(raw: &Raw) -> Result<Duration, Expected> {
     duration(raw)
         .filter(|duration| (Duration::from_millis(1)..=INTERVAL_MAX).contains(duration))
         .ok_or_else(|| "a duration from 1ms to 1h, such as 500ms or 3s".into())
+}
+
+/// How often something is tried again.
+pub(crate) fn retries(raw: &Raw) -> Result<u32, Expected> {
+    let text = match raw {
+        Raw::Text(text) | Raw::Number(text) => text.as_str(),
+        _ => "",
+    };
+    let number = text.parse().ok().filter(|number| *number <= MAX_RETRIES);
+    number.ok_or_else(|| Expected(format!("a number from 0 to {MAX_RETRIES}")))
+}
+
+/// A time between two collections.
+pub(crate) fn collection_interval(raw: &Raw) -> Result<Duration, Expected> {
+    duration(raw)
+        .filter(|duration| (MIN_INTERVAL..=MAX_INTERVAL).contains(duration))
+        .ok_or_else(|| "a duration from 100ms to 24h, such as 500ms, 30 (seconds), 1m or 6h".into())
+}
+
+/// A time that is waited, or none.
+pub(crate) fn delay(raw: &Raw) -> Result<Duration, Expected> {
+    duration(raw)
+        .filter(|duration| *duration <= INTERVAL_MAX)
+        .ok_or_else(|| "a duration from 0s to 1h, such as 500ms or 5s".into())
+}
+
+/// A level of the log as other programs spell it: `WARNING`, `DEBUG`.
+pub(crate) fn level_of_others(raw: &Raw) -> Result<LogLevel, Expected> {
+    let text = if let Raw::Text(text) = raw { text.to_lowercase() } else { String::new() };
+    let name = match &*text {
+        "warning" => "warn",
+        "critical" | "fatal" => "error",
+        other => other,
+    };
+    choice(&Raw::Text(name.to_owned()))
 }
 
 /// A duration with a unit, or plain seconds.
@@ -273,6 +309,21 @@ pub(crate) enum LogFormat {
 
 impl Choice for LogFormat {
     const ALL: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
+}
+
+/// How much the log says of collectors: nothing of their own, or a level.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CollectionLogLevel(pub(crate) Option<LogLevel>);
+
+impl Choice for CollectionLogLevel {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("same", Self(None)),
+        ("error", Self(Some(LogLevel::Error))),
+        ("warn", Self(Some(LogLevel::Warn))),
+        ("info", Self(Some(LogLevel::Info))),
+        ("debug", Self(Some(LogLevel::Debug))),
+        ("trace", Self(Some(LogLevel::Trace))),
+    ];
 }
 
 /// A list of glob patterns.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use plimsoll_wire::{describe, prometheus};
 
+use crate::collectors::{self, Collectors};
 use crate::pipeline::{self, Pipeline};
 use crate::settings::Settings;
 use crate::{engines, output};
@@ -32,6 +33,7 @@ pub(crate) fn run(settings: &Settings, options: &Options) -> anyhow::Result<Exit
         output::print(&describe::markdown())?;
         return Ok(ExitCode::SUCCESS);
     }
+    collectors::check(settings)?;
     let selection = pipeline::selection(settings);
     let format = match options.format {
         Format::Text => prometheus::Format::Text,
@@ -39,7 +41,12 @@ pub(crate) fn run(settings: &Settings, options: &Options) -> anyhow::Result<Exit
     };
     let snapshot = pipeline::runtime()?.block_on(async {
         let pipeline = Pipeline::start(settings, selection.clone())?;
-        anyhow::Ok(pipeline.with_engine().await?)
+        let own = Collectors::start(settings, &pipeline.samples, &pipeline.inbox)?;
+        let (snapshot, ()) = tokio::join!(pipeline.with_engine(), own.first_round());
+        let snapshot = snapshot?;
+        // Some of them may have told later than the engine.
+        drop(snapshot);
+        anyhow::Ok(pipeline.samples.fresh().await)
     })?;
     engines::troubles(&snapshot).iter().for_each(|trouble| output::warn(trouble));
     let mut text = Vec::new();

@@ -1,0 +1,146 @@
+//! Collectors of the user's own: from the tables of the configuration to a schedule that runs, and to another one when the
+//! configuration has changed.
+
+use std::collections::HashSet;
+use std::error::Error as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use plimsoll_collect::metrics::{
+    CollectorError, CollectorFactory, Rescheduled, Schedule, Scheduled, register_custom, scheduled_host,
+};
+use plimsoll_collect::{Inbox, Samples};
+use plimsoll_model::Collector;
+use tracing::{error, info};
+
+use crate::failure::Failure;
+use crate::pipeline;
+use crate::settings::Settings;
+use crate::settings::collectors::CollectorTable;
+use crate::text;
+
+/// How long a command that prints once waits for collectors to collect once.
+const FIRST_ROUND: Duration = Duration::from_secs(10);
+
+/// The types of collectors that a configuration can name. Containers are those that the samples show.
+fn factory(samples: Option<&Samples>) -> Result<CollectorFactory, CollectorError> {
+    let factory = CollectorFactory::default();
+    let samples = samples.cloned();
+    let lookup = move |id: &str| {
+        let snapshot = samples.as_ref()?.latest();
+        let row = snapshot.containers.iter().find(|row| row.container.id == id)?;
+        Some(Arc::clone(&row.container))
+    };
+    register_custom(&factory, Arc::new(lookup))?;
+    Ok(factory)
+}
+
+/// Makes sure that the collectors of these settings can be made.
+///
+/// # Errors
+/// The first that cannot, with its line in the file.
+pub(crate) fn check(settings: &Settings) -> Result<(), Failure> {
+    make(settings, None).map(drop)
+}
+
+fn make(settings: &Settings, samples: Option<&Samples>) -> Result<Vec<Scheduled>, Failure> {
+    let factory =
+        factory(samples).map_err(|error| Failure::world("cannot set collectors up").because(error))?;
+    let of_the_agent: HashSet<&str> = Collector::ALL.iter().map(|collector| collector.name()).collect();
+    let made = settings.collector.iter().map(|table| {
+        if of_the_agent.contains(&*table.name) {
+            let name = text::quoted(&table.name);
+            let what = format!("{}: {name} is the name of one of the agent's own collectors", table.origin);
+            return Err(Failure::caller(what).remedy("give this one another name"));
+        }
+        let made = factory.create_collector(&table.type_name, table.config(settings));
+        let collector = made.map_err(|error| refused(table, &error))?;
+        Ok(Scheduled { type_name: table.type_name.clone(), collector: Arc::new(collector) })
+    });
+    made.collect()
+}
+
+fn refused(table: &CollectorTable, error: &CollectorError) -> Failure {
+    match error {
+        CollectorError::UnknownType { known, .. } => {
+            let asked = text::quoted(&table.type_name);
+            Failure::caller(format!("{}: unknown collector type {asked}", table.origin))
+                .remedy(format!("known are {}", known.join(", ")))
+        }
+        other => {
+            let problem = other.source().map_or_else(|| other.to_string(), ToString::to_string);
+            let name = text::quoted(&table.name);
+            Failure::caller(text::printable(&format!("{}: collector {name}: {problem}", table.origin)))
+        }
+    }
+}
+
+/// The collectors that run.
+#[derive(Debug)]
+pub(crate) struct Collectors {
+    schedule: Schedule,
+    samples: Samples,
+    /// Those that the agent has of its own. No configuration changes them while it runs.
+    of_the_machine: Vec<Scheduled>,
+}
+
+impl Collectors {
+    /// Starts the collectors of these settings. Needs a tokio runtime.
+    pub(crate) fn start(settings: &Settings, samples: &Samples, inbox: &Arc<Inbox>) -> Result<Self, Failure> {
+        let selection = pipeline::selection(settings);
+        let of_the_machine = [Collector::Host, Collector::Filesystem];
+        let of_the_machine = of_the_machine.into_iter().filter(|group| selection.has_collector(*group));
+        let of_the_machine = of_the_machine
+            .map(|group| {
+                scheduled_host(group, &pipeline::roots(settings), settings.interval, Arc::clone(inbox))
+            })
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| Failure::world("cannot read the machine").because(error))?;
+        let schedule = Schedule::new(samples.clone(), Arc::clone(inbox));
+        let mut collectors = Self { schedule, samples: samples.clone(), of_the_machine };
+        collectors.replace(settings)?;
+        if !settings.collector.is_empty() {
+            let names: Vec<&str> = settings.collector.iter().map(|table| &*table.name).collect();
+            info!("collectors of the configuration: {}", names.join(", "));
+        }
+        Ok(collectors)
+    }
+
+    fn replace(&mut self, settings: &Settings) -> Result<Rescheduled, Failure> {
+        let mut wanted = make(settings, Some(&self.samples))?;
+        wanted.extend(self.of_the_machine.iter().cloned());
+        self.schedule
+            .replace(wanted)
+            .map_err(|error| Failure::caller("cannot run these collectors").because(error))
+    }
+
+    /// Runs the collectors of the configuration as it is now: those that are as they were go on untouched. A
+    /// configuration that is wrong changes nothing.
+    pub(crate) fn reload(&mut self, again: &dyn Fn() -> Result<Settings, Failure>) {
+        match again().and_then(|settings| self.replace(&settings)) {
+            Ok(done) => {
+                let list = |names: &[String]| match names {
+                    [] => "none".to_owned(),
+                    names => names.join(", "),
+                };
+                info!(
+                    "the configuration was read again; collectors started: {}; stopped: {}; untouched: {}; other settings need a restart",
+                    list(&done.started),
+                    list(&done.stopped),
+                    done.kept.len()
+                );
+            }
+            Err(failure) => {
+                let text = failure.in_one_line();
+                error!(
+                    "the configuration was read again and is wrong, so everything stays as it was: {text}"
+                );
+            }
+        }
+    }
+
+    /// Waits until each has collected once.
+    pub(crate) async fn first_round(&self) {
+        self.schedule.first_round(FIRST_ROUND).await;
+    }
+}
