@@ -69,8 +69,8 @@ pub struct CollectorState {
     pub left_out: Vec<(&'static str, u64)>,
     /// Collections that were left out because the one before was still under way.
     pub skipped: u64,
-    /// How many values its last success had.
-    pub values: u64,
+    /// How many values its last success had; absent for those whose values are the catalog's.
+    pub values: Option<u64>,
     /// When it last succeeded, in Unix nanoseconds.
     pub last_success: Option<u64>,
     /// What went wrong the last time, in one line; empty while nothing has.

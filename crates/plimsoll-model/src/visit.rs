@@ -283,7 +283,7 @@ impl<S: Sink> Walk<'_, S> {
             AgentFamily::CollectorRuns => self.states(family, |state| Some(state.runs)),
             AgentFamily::CollectorFailures => self.counts(family, |state| &state.failures),
             AgentFamily::CollectorSkipped => self.states(family, |state| Some(state.skipped)),
-            AgentFamily::CollectorValues => self.states(family, |state| Some(state.values)),
+            AgentFamily::CollectorValues => self.states(family, |state| state.values),
             AgentFamily::CollectorDropped => self.counts(family, |state| &state.left_out),
             AgentFamily::CollectorLastSuccess => self.states(family, |state| state.last_success),
             AgentFamily::Capability => {

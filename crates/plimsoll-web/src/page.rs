@@ -112,7 +112,7 @@ pub(crate) fn render(snapshot: &Snapshot, status: &Status, host: &str) -> String
             let good = if state.success.is_some() { "works" } else { "begins" };
             page.raw("<tr>").cell(&state.name).cell(&state.type_name);
             page.mark(works, good, word)
-                .cell(&state.values.to_string())
+                .cell(&state.values.map_or_else(String::new, |values| values.to_string()))
                 .cell(&state.last_error)
                 .raw("</tr>\n");
         }

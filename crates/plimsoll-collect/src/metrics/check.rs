@@ -159,10 +159,10 @@ fn series(value: &MetricValue) -> u64 {
 mod tests {
     use super::*;
 
-    fn cleaned(
-        check: &mut Check,
-        mut values: Vec<MetricValue>,
-    ) -> (Vec<(String, f64)>, Vec<(Nonsense, u64)>) {
+    /// What was kept, and how much was left out of what.
+    type Cleaned = (Vec<(String, f64)>, Vec<(Nonsense, u64)>);
+
+    fn cleaned(check: &mut Check, mut values: Vec<MetricValue>) -> Cleaned {
         let left_out = check.clean("c", &mut values);
         let counted = Nonsense::ALL.into_iter().zip(left_out).filter(|(_, count)| *count > 0).collect();
         (values.iter().map(|value| (value.name.to_string(), value.value)).collect(), counted)

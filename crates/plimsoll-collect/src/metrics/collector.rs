@@ -270,10 +270,14 @@ impl Collector {
     /// the log.
     pub async fn cleanup(&self) {
         let _preparing = self.preparing.lock().await;
-        if self.ready.swap(false, Ordering::AcqRel)
-            && let Err(error) =
-                self.guarded(async { Ok::<_, super::BoxError>(self.work.cleanup().await) }).await
-        {
+        if !self.ready.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let cleaned = self.guarded(async {
+            self.work.cleanup().await;
+            Ok(())
+        });
+        if let Err(error) = cleaned.await {
             tracing::warn!("cleaning up: {}", error.chain());
         }
     }

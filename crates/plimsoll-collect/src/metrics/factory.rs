@@ -142,7 +142,6 @@ impl CollectorFactory {
     }
 
     /// A builder for a collector of this factory.
-    #[must_use]
     pub fn builder(&self) -> CollectorBuilder {
         CollectorBuilder { factory: self.clone(), config: self.default_config(), has_timeout: false }
     }

@@ -273,7 +273,10 @@ fn state(scheduled: &Scheduled, success: Option<bool>, skipped: u64) -> Collecto
         failures: status.failures.iter().map(|(reason, count)| (reason.word(), *count)).collect(),
         left_out: status.left_out.iter().map(|(nonsense, count)| (nonsense.word(), *count)).collect(),
         skipped,
-        values: status.values as u64,
+        // The agent's own hand their numbers over as the catalog has them.
+        values: plimsoll_model::Collector::by_name(collector.name())
+            .is_none()
+            .then_some(status.values as u64),
         last_success: last_success.map(nanos),
         last_error: status.last_error.unwrap_or_default(),
         unhealthy_containers: status.unhealthy_containers as u64,

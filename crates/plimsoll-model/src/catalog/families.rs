@@ -773,11 +773,11 @@ pub(super) const AGENT: &[Family] = &[
         .by(&["version", "revision", "rustc", "target"])
         .minimal()
         .any("the build"),
-    own("plimsoll_collector_duration_seconds", Gauge, Agent, "Time that the collector took in the last pass over all containers.", AgentFamily::CollectorDuration)
+    own("plimsoll_collector_duration_seconds", Gauge, Agent, "Time that the collector took the last time.", AgentFamily::CollectorDuration)
         .seconds()
         .by(&["collector"])
         .any("the agent's clock"),
-    own("plimsoll_collector_success", Gauge, Agent, "Whether the collector could read all that it should in the last pass.", AgentFamily::CollectorSuccess)
+    own("plimsoll_collector_success", Gauge, Agent, "Whether the collector could read all that it should the last time.", AgentFamily::CollectorSuccess)
         .by(&["collector"])
         .any("the agent"),
     own("plimsoll_collector_timeouts_total", Counter, Agent, "Requests, or attempts to collect, that timed out.", AgentFamily::CollectorTimeouts)

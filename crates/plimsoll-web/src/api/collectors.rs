@@ -43,7 +43,8 @@ struct Scheduled<'a> {
     runs: u64,
     failures: BTreeMap<&'a str, u64>,
     skipped: u64,
-    values: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    values: Option<u64>,
     dropped: BTreeMap<&'a str, u64>,
     unhealthy_containers: u64,
     #[serde(skip_serializing_if = "Option::is_none")]

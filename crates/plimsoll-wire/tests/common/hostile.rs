@@ -102,7 +102,7 @@ fn custom() -> Arc<[Arc<CustomCollector>]> {
         failures: vec![("error", 0), ("timeout", 2), ("panic", 0)],
         left_out: vec![("duplicate", 1)],
         skipped: 1,
-        values: 7,
+        values: Some(7),
         last_success: Some(START),
         ..CollectorState::default()
     };

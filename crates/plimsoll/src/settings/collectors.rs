@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use plimsoll_collect::metrics::{CollectorConfig, MAX_COLLECTORS};
-use serde_json::Value as Json;
+use serde_json::{Number, Value as Json};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -197,9 +197,7 @@ fn json(value: &DeValue<'_>, depth: usize) -> Option<Json> {
     Some(match value {
         DeValue::String(text) => Json::String(cow(text)),
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok()?.into(),
-        DeValue::Float(number) => {
-            number.as_str().parse::<f64>().ok().and_then(|number| Json::try_from(number).ok())?
-        }
+        DeValue::Float(number) => number.as_str().parse().ok().and_then(Number::from_f64)?.into(),
         DeValue::Boolean(on) => (*on).into(),
         DeValue::Array(entries) => {
             let entries: Option<Vec<Json>> =
