@@ -94,7 +94,7 @@ fn main() {
         let snapshot = samples.fresh().await;
         let mut late = late.lock().unwrap().clone();
         late.sort_unstable();
-        let at = |share: f64| late[((late.len() - 1) as f64 * share) as usize];
+        let at = |percent: usize| late[(late.len() - 1) * percent / 100];
         let told = snapshot.custom.iter().filter(|collector| !collector.families.is_empty()).count();
         let unhealthy = snapshot.custom.iter().filter(|collector| !collector.state.healthy).count();
         let resident = OwnProcess::open().usage().resident.unwrap_or(0);
@@ -104,9 +104,9 @@ fn main() {
              (99 %), {:.1?} at most; {told} tell values, {unhealthy} are unhealthy; ticks {}, missed {}; processor {:.1} ms a \
              second; resident {:.1} MiB",
             late.len(),
-            at(0.5),
-            at(0.99),
-            at(1.0),
+            at(50),
+            at(99),
+            at(100),
             snapshot.agent.ticks,
             snapshot.agent.ticks_missed,
             spent.as_secs_f64() * 1e3 / seconds as f64,

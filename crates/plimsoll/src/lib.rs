@@ -41,6 +41,11 @@ mod environment;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 
+/// That the example of the chapter on collectors compiles.
+#[cfg(all(doctest, feature = "metrics"))]
+#[doc = include_str!("../../../docs/collectors.md")]
+struct Collectors;
+
 /// That the example of the guide compiles.
 #[cfg(all(doctest, feature = "docker"))]
 #[doc = include_str!("../../../docs/library.md")]

@@ -18,9 +18,9 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::config::ConfigError;
+use super::intake::Intake;
 use super::parameters::{Parameters, mistyped, wrong};
 use super::parse::ParseError;
-use super::reading::Reading;
 use super::text;
 use super::value::MetricType;
 use super::work::{Collected, SystemMetricsCollector};
@@ -178,7 +178,7 @@ pub struct Exec {
     arguments: Vec<String>,
     directory: Option<PathBuf>,
     environment: BTreeMap<String, String>,
-    reading: Reading,
+    intake: Intake,
 }
 
 /// Without arguments and environment, which may be secrets.
@@ -220,8 +220,8 @@ impl Exec {
             }
             environment.insert(name, value);
         }
-        let reading = Reading::from_parameters(parameters)?;
-        Ok(Self { program, arguments: command.collect(), directory, environment, reading })
+        let intake = Intake::from_parameters(parameters)?;
+        Ok(Self { program, arguments: command.collect(), directory, environment, intake })
     }
 
     /// Runs it once, and gives what it printed.
@@ -335,7 +335,7 @@ impl SystemMetricsCollector for Exec {
             let _turn = FREE.acquire().await?;
             self.run().await?
         };
-        let values = self.reading.read(&self.program, &output, None);
+        let values = self.intake.read(&self.program, &output, None);
         values.map_err(|source| ExecError::Parse { program: self.program.clone(), source }.into())
     }
 }

@@ -14,8 +14,8 @@ use serde_json::Value;
 
 use super::config::{BUILT_IN_LABELS, ConfigError};
 use super::error::CollectorError;
+use super::intake::Intake;
 use super::parse::{Format, ParseError};
-use super::reading::Reading;
 use super::value::{MetricType, MetricValue};
 use super::work::{Collected, ContainerMetricsCollector, SystemMetricsCollector};
 use address::{Address, Usual};
@@ -116,12 +116,12 @@ pub enum HttpError {
 /// What both kinds have in common.
 struct Asking {
     headers: HeaderMap,
-    reading: Reading,
+    intake: Intake,
 }
 
 impl Asking {
     async fn ask(&self, address: &Address) -> Result<Vec<MetricValue>, HttpError> {
-        let accept = match self.reading.format {
+        let accept = match self.intake.format {
             Format::Auto => {
                 "application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.7,\
                  application/json;q=0.6,*/*;q=0.1"
@@ -132,7 +132,7 @@ impl Asking {
             Format::Json => "application/json,*/*;q=0.1",
         };
         let answer = fetch::get(address, accept, &self.headers).await?;
-        let values = self.reading.read(&address.shown(), &answer.body, answer.content_type.as_deref());
+        let values = self.intake.read(&address.shown(), &answer.body, answer.content_type.as_deref());
         values.map_err(|source| HttpError::Parse { url: address.shown(), source })
     }
 }

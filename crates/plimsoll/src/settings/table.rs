@@ -614,6 +614,10 @@ mod tests {
             ("history", "auto"),
             ("history_size", "1GiB"),
             ("history_keep", "raw=1d,10s=1w,1m=90d,1h=2y"),
+            ("collection_interval", "30s"),
+            ("collection_timeout", "10s"),
+            ("collection_retries", "3"),
+            ("collection_log_level", "same"),
             ("log_level", "info"),
             ("log_format", "text"),
         ];

@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::address::{self, Address, Usual};
 use super::{Asking, MAX_HEADERS, USUAL_PATH};
 use crate::metrics::config::ConfigError;
+use crate::metrics::intake::Intake;
 use crate::metrics::parameters::{Parameters, mistyped, wrong};
-use crate::metrics::reading::Reading;
 
 /// The parameters.
 const KNOWN: [&str; 7] = ["url", "container_label", "port", "path", "format", "prefix", "headers"];
@@ -99,5 +99,5 @@ fn asking(parameters: Parameters<'_>) -> Result<Asking, ConfigError> {
         value.set_sensitive(true);
         headers.insert(header, value);
     }
-    Ok(Asking { headers, reading: Reading::from_parameters(parameters)? })
+    Ok(Asking { headers, intake: Intake::from_parameters(parameters)? })
 }

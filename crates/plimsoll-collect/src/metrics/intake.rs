@@ -12,7 +12,7 @@ use super::value::{MetricValue, is_metric_name};
 const MAX_PREFIX: usize = 64;
 
 /// How what was said is read.
-pub(super) struct Reading {
+pub(super) struct Intake {
     pub(super) format: Format,
     /// With its `_`.
     prefix: String,
@@ -20,7 +20,7 @@ pub(super) struct Reading {
     has_warned: AtomicBool,
 }
 
-impl Reading {
+impl Intake {
     /// Of `format` and `prefix`. A prefix that does not end in `_` or `:` gets a `_`.
     pub(super) fn from_parameters(parameters: Parameters<'_>) -> Result<Self, ConfigError> {
         let format = parameters.text("format")?.map(str::parse).transpose();
