@@ -69,7 +69,7 @@ esac
 step "the release binary, and the benchmarks"
 cargo build --release --locked -p plimsoll
 cargo bench "${packages[@]}" --no-run --bench whole_process --bench parse --bench read --bench encode --bench exposition \
-  --bench api --bench append --bench query --bench codec --bench open
+  --bench api --bench append --bench query --bench codec --bench open --bench framework --bench host --bench registry --bench thousand
 cargo bench "${library[@]}" --no-run --bench docker
 
 step "single functions"
@@ -79,6 +79,8 @@ short=(--noplot --warm-up-time 0.5 --measurement-time)
   cargo bench "${packages[@]}" --bench parse -- "${short[@]}" 1
   cargo bench "${packages[@]}" --bench read -- "${short[@]}" 3
   cargo bench "${packages[@]}" --bench encode -- "${short[@]}" 3
+  cargo bench "${packages[@]}" --bench framework -- "${short[@]}" 2
+  cargo bench "${packages[@]}" --bench host -- "${short[@]}" 2
   cargo bench "${packages[@]}" --bench exposition -- "${short[@]}" 4
   cargo bench "${packages[@]}" --bench api -- "${short[@]}" 3
   cargo bench "${packages[@]}" --bench append -- "${short[@]}" 3
@@ -90,6 +92,12 @@ short=(--noplot --warm-up-time 0.5 --measurement-time)
 
 step "a history of 1 GiB is opened"
 cargo bench "${packages[@]}" --bench open 2>&1 | tee -a "$log"
+
+step "a thousand collectors"
+thousand=$(cargo bench "${packages[@]}" --bench thousand 2>&1 | tee -a "$log" | grep ' collectors for ' || true)
+
+step "the built-in collectors of 200 containers"
+registry=$(cargo bench "${packages[@]}" --bench registry 2>&1 | tee -a "$log" | grep ' containers: a pass ' || true)
 
 step "the whole process"
 cargo bench "${packages[@]}" --bench whole_process -- "$target/release/plimsoll" --engine "$engine" "$@" 2>&1 |
@@ -108,6 +116,11 @@ measured "history: CPU of 200 containers over an hour: processor time" query "CP
 measured "history: top 10 of memory over a week: processor time" query "top 10*" ms 1000000 60
 measured "history: a sample taken in, 200 containers" append "200 containers*" µs 1000
 measured "library: get_container_metrics over 1,000 points" library "get_container_metrics*" µs 1000 20
+measured "framework: a run of a collector that does nothing" framework "nothing*" ns 1 2000
+measured "framework: a run with ten values" framework "ten values*" µs 1000
+measured "one reading of the machine" "the machine" "reading*" µs 1000
+row "framework: a thousand collectors" "${thousand:-it failed}" "ticks and healthy ones on time, 64 MiB"
+row "framework: built-in collectors beside a pass" "${registry:-it failed}" "2.5 times a pass"
 measured "a container found, its files opened and closed" "one container" "found*" µs 1000
 
 if [ -e crates/plimsoll-collect/tests/quiet_tick.rs ]; then

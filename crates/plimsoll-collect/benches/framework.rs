@@ -30,8 +30,9 @@ fn runs(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let nothing = Collector::of_system(CollectorConfig::new("nothing"), Nothing).unwrap();
     let ten = Collector::of_container(CollectorConfig::new("ten"), Ten).unwrap();
-    for (name, collector) in [("a run of nothing", &nothing), ("a run of ten values", &ten)] {
-        criterion.bench_function(name, |bencher| {
+    let mut group = criterion.benchmark_group("framework");
+    for (name, collector) in [("nothing", &nothing), ("ten values", &ten)] {
+        group.bench_function(name, |bencher| {
             bencher.iter_custom(|count| {
                 runtime.block_on(async {
                     let began = std::time::Instant::now();

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plimsoll_collect::metrics::{
-    CollectorError, CollectorFactory, Rescheduled, Schedule, Scheduled, register_custom, scheduled_host,
+    CollectorConfig, CollectorError, CollectorFactory, Rescheduled, Schedule, Scheduled, register_custom,
+    scheduled_host,
 };
 use plimsoll_collect::{Inbox, Samples};
 use plimsoll_model::Collector;
@@ -16,7 +17,7 @@ use tracing::{error, info};
 use crate::failure::Failure;
 use crate::pipeline;
 use crate::settings::Settings;
-use crate::settings::collectors::CollectorTable;
+use crate::settings::collector::CollectorTable;
 use crate::text;
 
 /// How long a command that prints once waits for collectors to collect once.
@@ -53,11 +54,27 @@ fn make(settings: &Settings, samples: Option<&Samples>) -> Result<Vec<Scheduled>
             let what = format!("{}: {name} is the name of one of the agent's own collectors", table.origin);
             return Err(Failure::caller(what).remedy("give this one another name"));
         }
-        let made = factory.create_collector(&table.type_name, table.config(settings));
+        let made = factory.create_collector(&table.type_name, config(table, settings));
         let collector = made.map_err(|error| refused(table, &error))?;
         Ok(Scheduled { type_name: table.type_name.clone(), collector: Arc::new(collector) })
     });
     made.collect()
+}
+
+/// How a collector is to be run; the settings decide what its table does not say.
+fn config(table: &CollectorTable, settings: &Settings) -> CollectorConfig {
+    let default = CollectorConfig::default();
+    let collection_interval = table.interval.unwrap_or(settings.collection_interval);
+    CollectorConfig {
+        name: table.name.clone(),
+        enabled: table.enabled,
+        collection_interval,
+        timeout: table.timeout.unwrap_or_else(|| settings.collection_timeout.min(collection_interval)),
+        retry_attempts: table.retry_attempts.unwrap_or(settings.collection_retries),
+        retry_delay: table.retry_delay.unwrap_or(default.retry_delay),
+        custom_labels: table.labels.clone(),
+        parameters: table.parameters.clone(),
+    }
 }
 
 fn refused(table: &CollectorTable, error: &CollectorError) -> Failure {

@@ -21,6 +21,9 @@ use crate::inbox::{Change, Inbox};
 /// How long the file systems have to answer. A mount that does not is told of as broken, and left alone until it has.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// The type of the agent's own collectors, which no configuration can name.
+const BUILT_IN: &str = "built-in";
+
 /// File systems fill up slowly, and asking them costs a system call each.
 const FILESYSTEMS_EVERY: Duration = Duration::from_secs(5);
 
@@ -66,7 +69,7 @@ pub fn scheduled_host(
         drop(inbox.put(Change::Host { group, host: Arc::new(read()) }));
         Ok(Vec::new())
     })?;
-    Ok(Scheduled { type_name: group.name().to_owned(), collector: Arc::new(collector) })
+    Ok(Scheduled { type_name: BUILT_IN.to_owned(), collector: Arc::new(collector) })
 }
 
 /// A function that reads a group. It opens what it needs when it is first called, on the thread that may block.

@@ -13,7 +13,7 @@ use plimsoll_model::Snapshot;
 use plimsoll_model::custom::{CollectorState, CustomCollector, CustomFamily, is_reserved};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::collector::{Collector, Scope};
 use super::error::CollectorError;
@@ -28,6 +28,9 @@ const MANY: u32 = 100;
 
 /// The shortest time between two reports to the sampler: what many collectors tell at about the same time goes together.
 const REPORT_EVERY: Duration = Duration::from_millis(50);
+
+/// How long a collector of containers waits for the engines' first answers.
+const FIRST_LOOK: Duration = Duration::from_secs(10);
 
 /// Of how many containers one collector collects at the same time.
 const AT_ONCE: usize = 16;
@@ -198,6 +201,10 @@ async fn report(board: Arc<Board>, inbox: Arc<Inbox>) {
 async fn run(scheduled: Scheduled, spread: Duration, samples: Samples, board: Arc<Board>) {
     let interval = scheduled.collector.config().collection_interval;
     let mut skipped = 0;
+    if scheduled.collector.scope() == Scope::Container {
+        // Before the engines have told, there is nothing to collect from, and the next time may be hours away.
+        let _ = timeout(FIRST_LOOK, samples.ready()).await;
+    }
     let mut due = Instant::now() + moment(scheduled.collector.name(), interval.min(spread));
     loop {
         sleep_until(due).await;

@@ -1,43 +1,12 @@
 //! What one place says about one setting, and how it is told when that is wrong.
 
 use std::fmt;
-use std::path::PathBuf;
 
 use crate::failure::Failure;
+use crate::settings::origin::Origin;
 use crate::settings::table::{Apply, Setting};
 use crate::settings::value::Raw;
 use crate::text;
-
-/// Where a value came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// Nobody set it.
-    Default,
-    /// A line of a configuration file.
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The line, counted from 1.
-        line: usize,
-    },
-    /// An environment variable.
-    Environment(&'static str),
-    /// A flag, without its dashes.
-    Flag(String),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Origin::Default => formatter.write_str("default"),
-            Origin::File { path, line } => {
-                write!(formatter, "{}:{line}", text::printable(&path.display().to_string()))
-            }
-            Origin::Environment(name) => write!(formatter, "environment {name}"),
-            Origin::Flag(flag) => write!(formatter, "flag --{flag}"),
-        }
-    }
-}
 
 /// What one place says about one setting.
 pub(crate) struct Assignment {

@@ -6,21 +6,18 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::time::Duration;
 
-use plimsoll_collect::metrics::{CollectorConfig, MAX_COLLECTORS};
+use plimsoll_collect::metrics::MAX_COLLECTORS;
 use serde_json::{Number, Value as Json};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::failure::Failure;
-use crate::settings::Settings;
-use crate::settings::assignment::{Origin, bad_value, unknown};
-use crate::settings::file::{in_order, raw};
-use crate::settings::value::{self, Expected, Raw, show_duration};
-
-/// The key in the file.
-pub(crate) const KEY: &str = "collector";
+use crate::settings::assignment::{bad_value, unknown};
+use crate::settings::collector::{CollectorTable, KEY};
+use crate::settings::document::{in_order, raw};
+use crate::settings::origin::Origin;
+use crate::settings::value::{self, Expected, Raw};
 
 /// What every collector takes; everything else is a parameter of its type.
 const COMMON: [&str; 8] =
@@ -28,72 +25,6 @@ const COMMON: [&str; 8] =
 
 /// How deep parameters may be nested.
 const MAX_DEPTH: usize = 8;
-
-/// One collector, as the file has it.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct CollectorTable {
-    /// Its name, unlike that of any other.
-    pub(crate) name: String,
-    /// The name of its type.
-    pub(crate) type_name: String,
-    enabled: bool,
-    interval: Option<Duration>,
-    timeout: Option<Duration>,
-    retry_attempts: Option<u32>,
-    retry_delay: Option<Duration>,
-    labels: BTreeMap<String, String>,
-    parameters: BTreeMap<String, Json>,
-    /// Where it begins.
-    pub(crate) origin: Origin,
-}
-
-impl CollectorTable {
-    /// How it is to be run; the settings decide what it does not say.
-    pub(crate) fn config(&self, settings: &Settings) -> CollectorConfig {
-        let default = CollectorConfig::default();
-        let collection_interval = self.interval.unwrap_or(settings.collection_interval);
-        CollectorConfig {
-            name: self.name.clone(),
-            enabled: self.enabled,
-            collection_interval,
-            timeout: self.timeout.unwrap_or_else(|| settings.collection_timeout.min(collection_interval)),
-            retry_attempts: self.retry_attempts.unwrap_or(settings.collection_retries),
-            retry_delay: self.retry_delay.unwrap_or(default.retry_delay),
-            custom_labels: self.labels.clone(),
-            parameters: self.parameters.clone(),
-        }
-    }
-
-    /// The table as it may stand in a file.
-    pub(crate) fn to_toml(&self) -> String {
-        let mut table = toml::Table::new();
-        table.insert("name".to_owned(), self.name.clone().into());
-        table.insert("type".to_owned(), self.type_name.clone().into());
-        table.insert("enabled".to_owned(), self.enabled.into());
-        for (key, duration) in
-            [("interval", self.interval), ("timeout", self.timeout), ("retry_delay", self.retry_delay)]
-        {
-            if let Some(duration) = duration {
-                table.insert(key.to_owned(), show_duration(duration).into());
-            }
-        }
-        if let Some(attempts) = self.retry_attempts {
-            table.insert("retry_attempts".to_owned(), i64::from(attempts).into());
-        }
-        for (key, value) in &self.parameters {
-            if let Ok(value) = toml::Value::try_from(value) {
-                table.insert(key.clone(), value);
-            }
-        }
-        let mut text = format!("\n# {}\n[[{KEY}]]\n{table}", self.origin);
-        if !self.labels.is_empty() {
-            let labels: toml::Table =
-                self.labels.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
-            text.push_str(&format!("[{KEY}.labels]\n{labels}"));
-        }
-        text
-    }
-}
 
 /// Reads the tables.
 pub(super) fn tables(

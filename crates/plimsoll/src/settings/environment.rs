@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use plimsoll_engine::Surroundings;
 
 use crate::failure::Failure;
-use crate::settings::assignment::{Assignment, Origin, bad_value, unknown};
+use crate::settings::assignment::{Assignment, bad_value, unknown};
+use crate::settings::origin::Origin;
 use crate::settings::table::{COLLECTORS, Kind, SETTINGS, Setting};
 use crate::settings::value::Raw;
 use crate::text;

@@ -5,12 +5,14 @@ use std::io::{self, Read as _};
 use std::ops::Range;
 use std::path::Path;
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use crate::failure::Failure;
-use crate::settings::assignment::{Assignment, Origin, bad_value, unknown};
-use crate::settings::collectors::{self, CollectorTable};
+use crate::settings::assignment::{Assignment, bad_value, unknown};
+use crate::settings::collector::{CollectorTable, KEY};
+use crate::settings::collectors;
+use crate::settings::document::{in_order, line, raw};
+use crate::settings::origin::Origin;
 use crate::settings::table::{COLLECTORS, Kind, SETTINGS, Setting, by_key};
 use crate::settings::value::Raw;
 use crate::text;
@@ -52,7 +54,7 @@ pub(super) fn contents(contents: &str, path: &Path) -> Result<Contents, Failure>
     let assignments = &mut told.assignments;
     for (key, value) in in_order(document.get_ref()) {
         let place = origin(key.span());
-        if key.get_ref().as_ref() == collectors::KEY {
+        if key.get_ref().as_ref() == KEY {
             told.collectors = collectors::tables(value, &place, &origin)?;
             continue;
         }
@@ -91,37 +93,8 @@ fn setting(key: &str, place: &Origin) -> Result<&'static Setting, Failure> {
         Some(setting) => Ok(setting),
         None => {
             let in_file = SETTINGS.iter().filter(|setting| !matches!(setting.kind, Kind::ConfigFile));
-            let known: Vec<&str> = in_file.map(|setting| setting.key).chain([collectors::KEY]).collect();
+            let known: Vec<&str> = in_file.map(|setting| setting.key).chain([KEY]).collect();
             Err(unknown(&place.to_string(), "key", key, &known))
         }
     }
-}
-
-/// The entries of a table as they stand in the file, so that the first mistake is the one that is told.
-pub(super) fn in_order<'a, 'i>(
-    table: &'a DeTable<'i>,
-) -> Vec<(&'a Spanned<std::borrow::Cow<'i, str>>, &'a Spanned<DeValue<'i>>)> {
-    let mut entries: Vec<_> = table.iter().collect();
-    entries.sort_by_key(|(key, _)| key.span().start);
-    entries
-}
-
-pub(super) fn raw(value: &DeValue<'_>) -> Raw {
-    match value {
-        DeValue::String(text) => Raw::Text(text.to_string()),
-        DeValue::Integer(number) => Raw::Number(number.to_string()),
-        DeValue::Float(number) => Raw::Number(number.to_string()),
-        DeValue::Boolean(on) => Raw::Bool(*on),
-        DeValue::Array(entries) => {
-            let texts: Option<Vec<String>> =
-                entries.iter().map(|entry| entry.get_ref().as_str().map(str::to_owned)).collect();
-            texts.map_or_else(|| Raw::Other("an array of other things than strings".into()), Raw::List)
-        }
-        DeValue::Datetime(time) => Raw::Other(time.to_string()),
-        DeValue::Table(_) => Raw::Other("a table".into()),
-    }
-}
-
-fn line(contents: &str, position: usize) -> usize {
-    contents.bytes().take(position).filter(|byte| *byte == b'\n').count() + 1
 }

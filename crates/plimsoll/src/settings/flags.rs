@@ -3,7 +3,8 @@
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, ValueHint};
 
-use crate::settings::assignment::{Assignment, Origin};
+use crate::settings::assignment::Assignment;
+use crate::settings::origin::Origin;
 use crate::settings::table::{COLLECTORS, Kind, SETTINGS, Setting};
 use crate::settings::value::Raw;
 use crate::sub::Sub;

@@ -7,11 +7,14 @@
 //! another program, may be overridden).
 
 mod assignment;
-pub(crate) mod collectors;
+pub(crate) mod collector;
+mod collectors;
+mod document;
 pub(crate) mod environment;
 pub(crate) mod file;
 pub(crate) mod flags;
 pub(crate) mod history;
+mod origin;
 mod print;
 mod schema;
 pub(crate) mod table;
@@ -26,8 +29,9 @@ use plimsoll_collect::SourceChoice;
 use crate::failure::Failure;
 use crate::settings::environment::Environment;
 
+pub(crate) use assignment::Assignment;
 use assignment::bad_value;
-pub(crate) use assignment::{Assignment, Origin};
+pub(crate) use origin::Origin;
 pub(crate) use schema::Settings;
 
 /// The configuration file that is read if it exists and no other is named.

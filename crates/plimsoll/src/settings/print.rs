@@ -3,7 +3,7 @@
 use toml::Value;
 
 use crate::settings::Merged;
-use crate::settings::collectors::CollectorTable;
+use crate::settings::collector::CollectorTable;
 use crate::settings::table::{COLLECTORS, Kind, SETTINGS};
 use crate::text;
 

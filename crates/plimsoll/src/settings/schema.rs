@@ -9,7 +9,7 @@ use plimsoll_collect::SourceChoice;
 use plimsoll_engine::Surroundings;
 use plimsoll_model::Profile;
 
-use crate::settings::collectors::CollectorTable;
+use crate::settings::collector::CollectorTable;
 use crate::settings::history::{Keep, Place};
 use crate::settings::value::{AUTO, LogFormat, LogLevel};
 
