@@ -29,6 +29,7 @@ step "lints"
 cargo clippy --workspace --all-targets --locked -- -D warnings
 # What a program gets that wants the library alone, and a client that can only ask: nobody else switches on more.
 cargo clippy -p plimsoll --no-default-features --features docker --all-targets --locked -- -D warnings
+cargo clippy -p plimsoll --no-default-features --features metrics --all-targets --locked -- -D warnings
 cargo clippy -p plimsoll-engine --all-targets --locked -- -D warnings
 # What only a benchmark switches on.
 cargo clippy -p plimsoll-store --features bench --all-targets --locked -- -D warnings
@@ -38,6 +39,9 @@ cargo test --workspace --locked
 
 step "the release binary"
 cargo build --release --locked -p plimsoll
+
+step "the examples"
+scripts/test-examples.sh
 
 step "the commands of the README"
 scripts/test-readme.sh
