@@ -737,10 +737,10 @@ fn a_quiet_time_costs_what_the_pace_says() {
 
 #[test]
 fn ticks_are_handed_out_although_scrapes_come_in_between() {
+    const TICK: Duration = Duration::from_millis(200);
     let tree = Tree::unpack();
     let engine = engine_of(&tree);
-    let agent =
-        start_with(&tree, &engine, Setup { interval: Duration::from_millis(200), ..Setup::default() });
+    let agent = start_with(&tree, &engine, Setup { interval: TICK, ..Setup::default() });
     agent.wait_ready();
     let mut samples = agent.samples.clone();
     let scrapes = agent.samples.clone();
@@ -749,11 +749,13 @@ fn ticks_are_handed_out_although_scrapes_come_in_between() {
             scrapes.fresh().await;
         }
     });
-    let mut last = 0;
+    let (mut last, mut fetched) = (0, std::time::Instant::now());
     for _ in 0..10 {
         let tick =
             agent.runtime().block_on(async { tokio::time::timeout(SOON, samples.tick()).await.unwrap() });
-        if last > 0 {
+        // Who comes late for one finds the next: on a busy machine that is this test's own thread.
+        let in_time = std::mem::replace(&mut fetched, std::time::Instant::now()).elapsed() < TICK * 3 / 2;
+        if last > 0 && in_time {
             let missed = tick.agent.ticks_missed;
             assert!(tick.agent.ticks <= last + 1 + missed, "{} {last} {missed}", tick.agent.ticks);
         }

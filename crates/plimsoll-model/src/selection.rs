@@ -107,6 +107,10 @@ mod tests {
         full.switch(Collector::Sockets, true);
         assert_eq!(full, Selection::of_profile(Profile::Full));
         for collector in Collector::ALL {
+            // What custom collectors tell is in no catalog.
+            if *collector == Collector::Custom {
+                continue;
+            }
             let mut families = CATALOG.iter().filter(|family| family.collector == *collector);
             assert!(families.any(|family| family.profile <= Profile::Default), "{collector:?} shows nothing");
         }
