@@ -10,6 +10,9 @@ use super::value::{MetricKind, MetricValue, is_label_name, is_metric_name};
 /// The most values of one collection. What a collector hands over beyond is left out.
 pub const MAX_VALUES: usize = 10_000;
 
+/// The most values that a collector on a schedule tells of all containers together.
+pub const MAX_OF_ALL: usize = 50_000;
+
 /// The most labels of one value, those of the container and of the configuration included.
 pub const MAX_LABELS_OF_VALUE: usize = 64;
 
@@ -18,6 +21,9 @@ pub const MAX_METRIC_NAME: usize = 256;
 
 /// The most containers of which the last counters are remembered. Of others it does not show when one falls.
 pub(crate) const MAX_REMEMBERED: usize = 4096;
+
+/// The most counters that are remembered, those of all containers together.
+pub(crate) const MAX_COUNTERS: usize = 100_000;
 
 /// Why a value was left out, as it is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,7 +38,7 @@ pub enum Nonsense {
     Duplicate,
     /// It is a counter, and less than the last time. The next value counts from there.
     CounterFell,
-    /// It came after [`MAX_VALUES`] others.
+    /// It came after as many others as there may be: [`MAX_VALUES`] of one collection, [`MAX_OF_ALL`] of all containers.
     TooMany,
     /// Its name is one of the catalog's.
     Reserved,
@@ -73,6 +79,8 @@ pub(crate) type LeftOut = [u64; Nonsense::ALL.len()];
 pub(crate) struct Check {
     /// By container, the counters of the last collection by what they are.
     counters: HashMap<String, HashMap<u64, f64>>,
+    /// How many these are.
+    remembered: usize,
     /// Names that are not to be used.
     reserved: Option<fn(&str) -> bool>,
 }
@@ -90,6 +98,7 @@ impl Check {
         left_out[Nonsense::TooMany as usize] += surplus as u64;
         values.truncate(MAX_VALUES);
         let before = self.counters.remove(subject).unwrap_or_default();
+        self.remembered -= before.len();
         let mut counters = HashMap::new();
         let mut seen = HashSet::with_capacity(values.len());
         values.retain_mut(|value| {
@@ -111,7 +120,10 @@ impl Check {
             }
             verdict.is_ok()
         });
-        if !counters.is_empty() && self.counters.len() < MAX_REMEMBERED {
+        let is_room =
+            self.counters.len() < MAX_REMEMBERED && self.remembered + counters.len() <= MAX_COUNTERS;
+        if !counters.is_empty() && is_room {
+            self.remembered += counters.len();
             self.counters.insert(subject.to_owned(), counters);
         }
         left_out
@@ -120,6 +132,7 @@ impl Check {
     /// Forgets what is not one of these subjects.
     pub(crate) fn keep_only(&mut self, is_kept: impl Fn(&str) -> bool) {
         self.counters.retain(|subject, _| is_kept(subject));
+        self.remembered = self.counters.values().map(HashMap::len).sum();
     }
 
     fn verdict(&self, value: &mut MetricValue) -> Result<(), Nonsense> {

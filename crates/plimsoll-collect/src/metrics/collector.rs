@@ -304,6 +304,11 @@ impl Collector {
         }
     }
 
+    /// Counts values that were left out after they had been looked at.
+    pub(crate) fn left_out(&self, nonsense: Nonsense, count: usize) {
+        self.state().left_out[nonsense as usize] += count as u64;
+    }
+
     /// Forgets containers that are gone.
     pub(crate) fn keep_only(&self, is_kept: impl Fn(&str) -> bool) {
         let mut state = self.state();

@@ -57,7 +57,7 @@ mod value;
 mod work;
 
 pub use built_in::register_built_in;
-pub use check::{MAX_LABELS_OF_VALUE, MAX_METRIC_NAME, MAX_VALUES, Nonsense};
+pub use check::{MAX_LABELS_OF_VALUE, MAX_METRIC_NAME, MAX_OF_ALL, MAX_VALUES, Nonsense};
 pub use collector::{Collector, CollectorStatus, Scope};
 pub use config::{
     CollectorConfig, ConfigError, MAX_CUSTOM_LABELS, MAX_INTERVAL, MAX_NAME, MAX_RETRIES, MAX_RETRY_DELAY,

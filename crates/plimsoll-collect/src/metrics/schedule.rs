@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
+use super::check::{MAX_OF_ALL, Nonsense};
 use super::collector::{Collector, Scope};
 use super::error::CollectorError;
 use super::output::families;
@@ -247,7 +248,12 @@ async fn collect(collector: &Collector, samples: &Samples) -> Option<(bool, Arc<
     let mut outcomes = stream::iter(outcomes).buffered(AT_ONCE);
     while let Some((id, outcome)) = outcomes.next().await {
         match outcome {
-            Ok(values) => told.extend(values.into_iter().map(|value| (Some(Arc::clone(id)), value))),
+            Ok(mut values) => {
+                let room = MAX_OF_ALL - told.len();
+                collector.left_out(Nonsense::TooMany, values.len().saturating_sub(room));
+                values.truncate(room);
+                told.extend(values.into_iter().map(|value| (Some(Arc::clone(id)), value)));
+            }
             Err(CollectorError::NoSuchContainer { .. }) => {}
             Err(error) => {
                 tracing::debug!("{}", error.chain());
