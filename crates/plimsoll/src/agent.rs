@@ -14,7 +14,7 @@ use plimsoll_store::History;
 use plimsoll_web::{App, Backend, Limits, NoHistory, Status};
 use tracing::{info, warn};
 
-use crate::collectors::{self, Collectors};
+use crate::collectors::{self, Attempts, Collectors};
 use crate::failure::Failure;
 use crate::pipeline::{self, BUILD, Pipeline};
 use crate::recorder::{self, Asker};
@@ -54,7 +54,7 @@ async fn serve(settings: &Settings, again: Again<'_>, began: Instant) -> anyhow:
     let pipeline = Pipeline::start_after(settings, selection.clone(), history.past())?;
     info!("{}", pipeline.cgroups);
     let recorder = history.record(pipeline.samples.clone(), Arc::clone(&pipeline.inbox))?;
-    let mut own = Collectors::start(settings, &pipeline.samples, &pipeline.inbox)?;
+    let mut own = Collectors::start(settings, Attempts::AsConfigured, &pipeline.samples, &pipeline.inbox)?;
     let without_engine = settings.engine == [NONE];
     let backend =
         Arc::new(Agent { samples: pipeline.samples.clone(), history: recorder.asker(), without_engine });

@@ -9,7 +9,7 @@ use plimsoll_model::agent::{Capability, Engine, EngineState, Source};
 use plimsoll_model::{Slot, Snapshot, State};
 use rustix::fs::Access;
 
-use crate::collectors;
+use crate::collectors::{self, Attempts, Collectors};
 use crate::pipeline::{self, BUILD, Pipeline};
 use crate::settings::Settings;
 use crate::text::printable;
@@ -21,8 +21,9 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     let selection = pipeline::selection(settings);
     let (cgroups, snapshot, engine) = pipeline::runtime()?.block_on(async {
         let pipeline = Pipeline::start(settings, selection)?;
-        let engine = pipeline.with_engine().await;
-        anyhow::Ok((pipeline.cgroups.clone(), pipeline.samples.latest(), engine))
+        let own = Collectors::start(settings, Attempts::Once, &pipeline.samples, &pipeline.inbox)?;
+        let (engine, ()) = tokio::join!(pipeline.with_engine(), own.first_round());
+        anyhow::Ok((pipeline.cgroups.clone(), pipeline.samples.fresh().await, engine))
     })?;
     let mut found = vec![listening(settings)];
     found.extend(history(settings));
@@ -108,7 +109,25 @@ fn report(cgroups: &str, snapshot: &Snapshot, asked: &[Capability]) -> Report {
             let _ = writeln!(text, "  {:<23}to do: {}", "", printable(&found.remedy));
         }
     }
+    text.push_str(&collectors_part(snapshot));
     Report { text, works }
+}
+
+/// How each collector did in its first collection. None of them keeps the agent from working.
+fn collectors_part(snapshot: &Snapshot) -> String {
+    let mut text = String::new();
+    for collector in snapshot.custom.iter() {
+        let state = &collector.state;
+        let (word, found) = match (state.success, state.values) {
+            (Some(true), Some(values)) => ("ok", format!("{values} values")),
+            (Some(true), None) => ("ok", String::new()),
+            (Some(false), _) => ("missing", state.last_error.clone()),
+            (None, _) => ("missing", "its first collection has not ended in time".to_owned()),
+        };
+        let line = format!("{:<15}{}, {found}", state.name, state.type_name);
+        let _ = writeln!(text, "  {word:<8}{}", printable(line.trim_end_matches([',', ' '])));
+    }
+    if text.is_empty() { text } else { format!("\nCollectors\n{text}") }
 }
 
 /// One engine: what it is, whether it answers, where numbers come from, and what helps.
@@ -196,7 +215,9 @@ fn containers(snapshot: &Snapshot) -> Capability {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use plimsoll_model::custom::{CollectorState, CustomCollector};
     use plimsoll_model::{Container, ContainerRow};
+    use std::sync::Arc;
 
     fn row(name: &str, state: State, usage: Option<u64>) -> ContainerRow {
         let mut container = Container::new("0123456789abcdef", "docker".into());
@@ -228,6 +249,32 @@ mod tests {
         let none =
             report("cgroup v2", &Snapshot::default(), &[capability("listen", true, "free".into(), "")]);
         assert!(none.text.contains("recognised by their cgroups"), "{}", none.text);
+    }
+
+    #[test]
+    fn each_collector_has_its_line() {
+        let collector = |name: &str, success, error: &str| {
+            let state = CollectorState {
+                name: name.to_owned(),
+                type_name: "exec".to_owned(),
+                success,
+                values: Some(2),
+                last_error: error.to_owned(),
+                ..CollectorState::default()
+            };
+            Arc::new(CustomCollector { state, ..CustomCollector::default() })
+        };
+        let mut snapshot = Snapshot::default();
+        assert_eq!(collectors_part(&snapshot), "");
+        snapshot.custom = [
+            collector("backups", Some(true), ""),
+            collector("broken", Some(false), "it said \u{1b}[2J"),
+            collector("slow", None, ""),
+        ]
+        .into();
+        let expected = "\nCollectors\n  ok      backups        exec, 2 values\n  missing broken         exec, it said \\u{1b}[2J\n  \
+                        missing slow           exec, its first collection has not ended in time\n";
+        assert_eq!(collectors_part(&snapshot), expected);
     }
 
     #[test]

@@ -41,10 +41,23 @@ fn factory(samples: Option<&Samples>) -> Result<CollectorFactory, CollectorError
 /// # Errors
 /// The first that cannot, with its line in the file.
 pub(crate) fn check(settings: &Settings) -> Result<(), Failure> {
-    make(settings, None).map(drop)
+    make(settings, Attempts::AsConfigured, None).map(drop)
 }
 
-fn make(settings: &Settings, samples: Option<&Samples>) -> Result<Vec<Scheduled>, Failure> {
+/// How often a collection is attempted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attempts {
+    /// As the configuration says.
+    AsConfigured,
+    /// Once: somebody waits for what comes of it.
+    Once,
+}
+
+fn make(
+    settings: &Settings,
+    attempts: Attempts,
+    samples: Option<&Samples>,
+) -> Result<Vec<Scheduled>, Failure> {
     let factory =
         factory(samples).map_err(|error| Failure::world("cannot set collectors up").because(error))?;
     let of_the_agent: HashSet<&str> = Collector::ALL.iter().map(|collector| collector.name()).collect();
@@ -54,7 +67,11 @@ fn make(settings: &Settings, samples: Option<&Samples>) -> Result<Vec<Scheduled>
             let what = format!("{}: {name} is the name of one of the agent's own collectors", table.origin);
             return Err(Failure::caller(what).remedy("give this one another name"));
         }
-        let made = factory.create_collector(&table.type_name, config(table, settings));
+        let mut config = config(table, settings);
+        if attempts == Attempts::Once {
+            config.retry_attempts = 0;
+        }
+        let made = factory.create_collector(&table.type_name, config);
         let collector = made.map_err(|error| refused(table, &error))?;
         Ok(Scheduled { type_name: table.type_name.clone(), collector: Arc::new(collector) })
     });
@@ -97,13 +114,19 @@ fn refused(table: &CollectorTable, error: &CollectorError) -> Failure {
 pub(crate) struct Collectors {
     schedule: Schedule,
     samples: Samples,
+    attempts: Attempts,
     /// Those that the agent has of its own. No configuration changes them while it runs.
     of_the_machine: Vec<Scheduled>,
 }
 
 impl Collectors {
     /// Starts the collectors of these settings. Needs a tokio runtime.
-    pub(crate) fn start(settings: &Settings, samples: &Samples, inbox: &Arc<Inbox>) -> Result<Self, Failure> {
+    pub(crate) fn start(
+        settings: &Settings,
+        attempts: Attempts,
+        samples: &Samples,
+        inbox: &Arc<Inbox>,
+    ) -> Result<Self, Failure> {
         let selection = pipeline::selection(settings);
         let of_the_machine = [Collector::Host, Collector::Filesystem];
         let of_the_machine = of_the_machine.into_iter().filter(|group| selection.has_collector(*group));
@@ -114,7 +137,7 @@ impl Collectors {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| Failure::world("cannot read the machine").because(error))?;
         let schedule = Schedule::new(samples.clone(), Arc::clone(inbox));
-        let mut collectors = Self { schedule, samples: samples.clone(), of_the_machine };
+        let mut collectors = Self { schedule, samples: samples.clone(), attempts, of_the_machine };
         collectors.replace(settings)?;
         if !settings.collector.is_empty() {
             let names: Vec<&str> = settings.collector.iter().map(|table| &*table.name).collect();
@@ -124,7 +147,7 @@ impl Collectors {
     }
 
     fn replace(&mut self, settings: &Settings) -> Result<Rescheduled, Failure> {
-        let mut wanted = make(settings, Some(&self.samples))?;
+        let mut wanted = make(settings, self.attempts, Some(&self.samples))?;
         wanted.extend(self.of_the_machine.iter().cloned());
         self.schedule
             .replace(wanted)

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use plimsoll_wire::{describe, prometheus};
 
-use crate::collectors::{self, Collectors};
+use crate::collectors::{self, Attempts, Collectors};
 use crate::pipeline::{self, Pipeline};
 use crate::settings::Settings;
 use crate::{engines, output};
@@ -41,7 +41,7 @@ pub(crate) fn run(settings: &Settings, options: &Options) -> anyhow::Result<Exit
     };
     let snapshot = pipeline::runtime()?.block_on(async {
         let pipeline = Pipeline::start(settings, selection.clone())?;
-        let own = Collectors::start(settings, &pipeline.samples, &pipeline.inbox)?;
+        let own = Collectors::start(settings, Attempts::Once, &pipeline.samples, &pipeline.inbox)?;
         let (snapshot, ()) = tokio::join!(pipeline.with_engine(), own.first_round());
         let snapshot = snapshot?;
         // Some of them may have told later than the engine.
