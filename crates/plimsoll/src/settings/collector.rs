@@ -58,12 +58,14 @@ impl CollectorTable {
                 table.insert(key.clone(), value);
             }
         }
-        let mut text = format!("\n# {}\n[[{KEY}]]\n{table}", self.origin);
         if !self.labels.is_empty() {
             let labels: toml::Table =
                 self.labels.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
-            text.push_str(&format!("[{KEY}.labels]\n{labels}"));
+            table.insert("labels".to_owned(), labels.into());
         }
-        text
+        // As a whole document, so that a table in the table has its full name as heading.
+        let tables = vec![table.into()];
+        let document = toml::Table::from_iter([(KEY.to_owned(), toml::Value::Array(tables))]);
+        format!("\n# {}\n{document}", self.origin)
     }
 }
