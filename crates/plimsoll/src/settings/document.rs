@@ -31,7 +31,33 @@ pub(super) fn raw(value: &DeValue<'_>) -> Raw {
     }
 }
 
-/// The line of a position, counted from 1.
-pub(super) fn line(contents: &str, position: usize) -> usize {
-    contents.bytes().take(position).filter(|byte| *byte == b'\n').count() + 1
+/// Where the lines of a document end. Each key asks for its line, and there may be many thousands: counting from the top
+/// for each would take a minute.
+pub(super) struct Lines(Vec<usize>);
+
+impl Lines {
+    pub(super) fn of(contents: &str) -> Self {
+        Self(contents.match_indices('\n').map(|(position, _)| position).collect())
+    }
+
+    /// The line of a position, counted from 1.
+    pub(super) fn at(&self, position: usize) -> usize {
+        self.0.partition_point(|end| *end < position) + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_have_lines() {
+        for (contents, expected) in
+            [("", &[1][..]), ("a", &[1, 1]), ("\n", &[1, 2]), ("a\n\nb", &[1, 1, 2, 3, 3])]
+        {
+            let lines = Lines::of(contents);
+            let found: Vec<_> = (0..=contents.len()).map(|position| lines.at(position)).collect();
+            assert_eq!(found, expected, "{contents:?}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::settings::assignment::{Assignment, bad_value, unknown};
 use crate::settings::collector::{CollectorTable, KEY};
 use crate::settings::collectors;
-use crate::settings::document::{in_order, line, raw};
+use crate::settings::document::{Lines, in_order, raw};
 use crate::settings::origin::Origin;
 use crate::settings::table::{COLLECTORS, Kind, SETTINGS, Setting, by_key};
 use crate::settings::value::Raw;
@@ -44,8 +44,8 @@ pub(super) struct Contents {
 
 /// Reads what a configuration says. The path is for messages.
 pub(super) fn contents(contents: &str, path: &Path) -> Result<Contents, Failure> {
-    let origin =
-        |span: Range<usize>| Origin::File { path: path.to_owned(), line: line(contents, span.start) };
+    let lines = Lines::of(contents);
+    let origin = |span: Range<usize>| Origin::File { path: path.to_owned(), line: lines.at(span.start) };
     let document = DeTable::parse(contents).map_err(|error| {
         let place = origin(error.span().unwrap_or(0..0));
         Failure::caller(format!("{place}: not valid TOML: {}", text::printable(error.message())))
