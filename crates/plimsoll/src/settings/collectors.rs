@@ -86,9 +86,17 @@ fn table(
             "retry_delay" => read.retry_delay = Some(value::delay(&given).map_err(bad)?),
             "labels" => {
                 let labels = value.get_ref().as_table().ok_or_else(|| bad("a table of texts".into()))?;
-                for (name, value) in in_order(labels) {
-                    let text = value.get_ref().as_str().ok_or_else(|| bad("a table of texts".into()))?;
-                    read.labels.insert(name.get_ref().to_string(), text.to_owned());
+                for (label, value) in in_order(labels) {
+                    let text = value.get_ref().as_str().ok_or_else(|| {
+                        let (place, given) = (place_of(label.span()), raw(value.get_ref()));
+                        bad_value(
+                            &place,
+                            &format!("{KEY}.{name}.{}", label.get_ref()),
+                            &given.quoted(),
+                            &"a text",
+                        )
+                    })?;
+                    read.labels.insert(label.get_ref().to_string(), text.to_owned());
                 }
             }
             _ => {
