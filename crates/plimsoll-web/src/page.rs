@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use plimsoll_model::agent::Source;
+use plimsoll_model::custom::CollectorState;
 use plimsoll_model::text::{MAX_TEXT, bounded};
 use plimsoll_model::{Snapshot, State};
 
@@ -113,7 +114,7 @@ pub(crate) fn render(snapshot: &Snapshot, status: &Status, host: &str) -> String
             page.raw("<tr>").cell(&state.name).cell(&state.type_name);
             page.mark(works, good, word)
                 .cell(&state.values.map_or_else(String::new, |values| values.to_string()))
-                .cell(&state.last_error)
+                .cell(&trouble(state))
                 .raw("</tr>\n");
         }
         page.raw("</tbody></table>\n");
@@ -132,6 +133,18 @@ pub(crate) fn render(snapshot: &Snapshot, status: &Status, host: &str) -> String
     page.raw("<h2>For Prometheus</h2>\n<pre>scrape_configs:\n  - job_name: plimsoll\n    static_configs:\n");
     page.raw("      - targets: [\"").text(host).raw("\"]</pre>\n</body>\n</html>\n");
     page.0
+}
+
+/// What went wrong with a collector the last time that anything did, and what of its values was left out so far.
+fn trouble(state: &CollectorState) -> String {
+    let left_out = state.left_out.iter().filter(|(_, count)| *count > 0);
+    let left_out: Vec<String> = left_out.map(|(why, count)| format!("{why} {count}")).collect();
+    let left_out = match &*left_out {
+        [] => String::new(),
+        some => format!("values left out: {}", some.join(", ")),
+    };
+    let told = [&*state.last_error, &left_out];
+    told.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 struct Page(String);
@@ -172,6 +185,7 @@ impl Page {
 mod tests {
     use super::*;
     use plimsoll_model::agent::{Agent, Capability, Engine, EngineState};
+    use plimsoll_model::custom::CustomCollector;
     use plimsoll_model::{Container, ContainerRow};
     use std::sync::Arc;
 
@@ -214,6 +228,36 @@ mod tests {
             "docker</td><td class=\"good\">up</td><td>kernel</td>",
             "docker-vm</td><td class=\"good\">up</td><td>API</td>",
             "podman</td><td class=\"bad\">denied</td><td></td>",
+        ] {
+            assert!(page.contains(cells), "{cells}: {page}");
+        }
+    }
+
+    #[test]
+    fn collectors_show_their_trouble() {
+        let state = |name: &str, last_error: &str, left_out| CollectorState {
+            name: name.to_owned(),
+            healthy: true,
+            success: Some(true),
+            values: Some(3),
+            left_out,
+            last_error: last_error.to_owned(),
+            ..CollectorState::default()
+        };
+        let states = [
+            state("good", "", vec![("duplicate", 0)]),
+            state("odd", "", vec![("not_finite", 0), ("duplicate", 7), ("reserved_name", 1)]),
+            state("both", "it <failed>", vec![("duplicate", 2)]),
+            CollectorState { success: Some(false), ..state("ill", "it failed", Vec::new()) },
+        ];
+        let collectors = states.map(|state| CustomCollector { state, ..CustomCollector::default() });
+        let snapshot = Snapshot { custom: collectors.map(Arc::new).into(), ..Snapshot::default() };
+        let page = render(&snapshot, &Status::default(), "localhost:8003");
+        for cells in [
+            "good</td><td></td><td class=\"good\">works</td><td>3</td><td></td>",
+            "<td>3</td><td>values left out: duplicate 7, reserved_name 1</td>",
+            "<td>3</td><td>it &lt;failed&gt;; values left out: duplicate 2</td>",
+            "ill</td><td></td><td class=\"bad\">failed</td><td>3</td><td>it failed</td>",
         ] {
             assert!(page.contains(cells), "{cells}: {page}");
         }
