@@ -20,7 +20,7 @@ use super::collector::{Collector, Scope};
 use super::error::CollectorError;
 use super::output::families;
 use crate::inbox::{Change, Inbox};
-use crate::{Samples, nanos};
+use crate::{MAX_AGE, Samples, nanos};
 
 /// Collectors begin within this time, each at its own moment, so that they do not all run at once. A hundred and more take all of
 /// it, fewer take less.
@@ -169,14 +169,16 @@ impl Schedule {
         Ok(done)
     }
 
-    /// Waits until each collector has ended its first collection, but no longer than `patience`.
+    /// Waits until each collector has ended its first collection, but no longer than `patience`. A [fresh](Samples::fresh)
+    /// snapshot after that has what they told.
     pub async fn first_round(&self, patience: Duration) {
         let until = Instant::now() + patience;
         loop {
             let is_over = self.board.lock().values().all(|collector| collector.state.success.is_some());
             if is_over || timeout_at(until, sleep(REPORT_EVERY)).await.is_err() {
-                // What was told last reaches the sampler with the next report.
-                sleep(2 * REPORT_EVERY).await;
+                // What was told last reaches the sampler with the next report, and a snapshot from before that stays
+                // fresh for a while.
+                sleep(2 * REPORT_EVERY + MAX_AGE).await;
                 return;
             }
         }
