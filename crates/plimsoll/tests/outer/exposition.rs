@@ -126,7 +126,7 @@ fn quoted(text: &str) -> Option<(String, &str)> {
     None
 }
 
-/// Has `promtool` judge an exposition.
+/// Has `promtool` judge an exposition. What it thinks of node_exporter's names is nothing that could be changed.
 #[track_caller]
 pub(crate) fn promtool(exposition: &str) {
     let mut child = Command::new("promtool")
@@ -139,5 +139,12 @@ pub(crate) fn promtool(exposition: &str) {
     child.stdin.take().unwrap().write_all(exposition.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "promtool: {}: {said}", output.status);
+    let is_foreign = |line: &&str| {
+        line.starts_with("node_")
+            && line.ends_with("metric names should be written in 'snake_case' not 'camelCase'")
+    };
+    let complaints: Vec<&str> = said.lines().filter(|line| !is_foreign(line)).collect();
+    // 3 is said of names and the like, 1 of what cannot be read.
+    let is_readable = matches!(output.status.code(), Some(0 | 3));
+    assert!(is_readable && complaints.is_empty(), "promtool: {}: {complaints:#?}", output.status);
 }
