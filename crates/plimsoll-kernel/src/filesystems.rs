@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use plimsoll_model::catalog::{CATALOG, HostField, MountField, Shape};
 use plimsoll_model::{Host, HostRow};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::host::realtime;
@@ -33,6 +34,10 @@ const SLOW: Duration = Duration::from_millis(20);
 
 /// The most bytes of a list of mounts that are looked at: some ten thousand mounts.
 const MAX_MOUNT_LIST: u64 = 4 << 20;
+
+/// After which time the list is read again though no mount has changed: that a file system was made read-only after an error is
+/// in the list, and is told to nobody.
+const LONGEST_KNOWN: Duration = Duration::from_secs(60);
 
 /// What a file system says of itself, in bytes and inodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +61,17 @@ pub struct FilesystemReader {
     helpers: Arc<Helpers>,
     left_out: AtomicU64,
     failures: AtomicU64,
+    /// The mounts that were found the last time.
+    known: Mutex<Option<Known>>,
+}
+
+/// Mounts, for as long as nobody mounts or unmounts anything.
+#[derive(Debug)]
+struct Known {
+    /// The list that they were read from. The kernel tells of changes to who keeps it open.
+    list: std::fs::File,
+    read: Instant,
+    mounts: Vec<Mount>,
 }
 
 /// How the places in the list of mounts are reached from this process.
@@ -94,7 +110,7 @@ type Answer = (usize, Result<Usage, Errno>);
 
 impl std::fmt::Debug for FilesystemReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { list, reach, ask: _, helpers, left_out, failures } = self;
+        let Self { list, reach, ask: _, helpers, left_out, failures, known: _ } = self;
         let mut out = f.debug_struct("FilesystemReader");
         out.field("list", list).field("reach", reach).field("helpers", helpers);
         out.field("left_out", left_out).field("failures", failures).finish()
@@ -129,6 +145,7 @@ impl FilesystemReader {
             helpers: Arc::default(),
             left_out: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            known: Mutex::default(),
         }
     }
 
@@ -166,17 +183,30 @@ impl FilesystemReader {
 
     /// The mounts that are shown, each series once.
     fn mounts(&self) -> Vec<Mount> {
-        let Some(list) = &self.list else { return Vec::new() };
-        let Some(text) = text(list) else {
+        let Some(path) = &self.list else { return Vec::new() };
+        let mut known = lock(&self.known);
+        if let Some(known) = &*known
+            && known.holds()
+        {
+            return known.mounts.clone();
+        }
+        // Opened before it is read: what changes from then on is told.
+        let Some((list, text)) = std::fs::File::open(path).ok().and_then(|list| {
+            let text = whole(&list)?;
+            Some((list, text))
+        }) else {
             self.failures.fetch_add(1, Ordering::Relaxed);
+            *known = None;
             return Vec::new();
         };
         let is_shown = |mount: &Mount| is_shown_type(&mount.fs_type) && is_shown_point(&mount.point);
         let (mut found, left_out) = mounts(&text, MAX_MOUNTS, is_shown);
         self.left_out.fetch_add(left_out, Ordering::Relaxed);
-        let mut known = HashSet::new();
-        found
-            .retain(|mount| known.insert((mount.device.clone(), mount.point.clone(), mount.fs_type.clone())));
+        let mut series = HashSet::new();
+        found.retain(|mount| {
+            series.insert((mount.device.clone(), mount.point.clone(), mount.fs_type.clone()))
+        });
+        *known = Some(Known { list, read: Instant::now(), mounts: found.clone() });
         found
     }
 
@@ -275,9 +305,25 @@ fn reach(procfs: &Path, theirs: &[u8], ours: Option<&[u8]>) -> Reach {
     }
 }
 
+impl Known {
+    /// Whether they are still those that there are.
+    fn holds(&self) -> bool {
+        // The kernel's own lists have no size; of a copy nobody tells when it changes.
+        let is_the_kernels = self.list.metadata().is_ok_and(|found| found.len() == 0);
+        let mut asked = [PollFd::new(&self.list, PollFlags::PRI)];
+        let no_time = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let is_unchanged = poll(&mut asked, Some(&no_time)).is_ok_and(|told| told == 0);
+        is_the_kernels && is_unchanged && self.read.elapsed() < LONGEST_KNOWN
+    }
+}
+
 fn text(path: &Path) -> Option<Vec<u8>> {
+    whole(&std::fs::File::open(path).ok()?)
+}
+
+fn whole(file: &std::fs::File) -> Option<Vec<u8>> {
     let mut text = Vec::new();
-    std::fs::File::open(path).ok()?.take(MAX_MOUNT_LIST).read_to_end(&mut text).ok()?;
+    file.take(MAX_MOUNT_LIST).read_to_end(&mut text).ok()?;
     Some(text)
 }
 

@@ -27,6 +27,11 @@ pub const MAX_HOST_INTERFACES: usize = 512;
 /// begin anew. The kernel also corrects the times of a processor downwards by a little, which is no new beginning.
 const BEGINS_ANEW: u64 = 3;
 
+/// From so many network devices on, those of containers included, the kernel takes hundreds of microseconds to list them, and they are
+/// read seldom: in every [`SELDOM`]th reading. In between, the last numbers stand.
+const MANY_INTERFACES: usize = 64;
+const SELDOM: u32 = 5;
+
 /// The column of idle time in [`Times`].
 const IDLE: usize = 3;
 
@@ -46,6 +51,8 @@ pub struct HostReader {
     known_disks: Vec<Subject<Vec<u8>, Disk>>,
     /// The network devices of the last reading, by name.
     known_interfaces: Vec<Subject<Vec<u8>, Traffic>>,
+    /// In how many readings from now they are read.
+    interfaces_due: u32,
     /// Clock ticks a second.
     ticks: u64,
     /// When the machine was booted: in seconds as the kernel last told, and in nanoseconds as first worked out from it.
@@ -96,6 +103,7 @@ impl HostReader {
             processors: Vec::new(),
             known_disks: Vec::new(),
             known_interfaces: Vec::new(),
+            interfaces_due: 0,
             ticks,
             boot: None,
             left_out: 0,
@@ -181,13 +189,20 @@ impl HostReader {
             }
         });
         disks.truncate(position);
+        if self.interfaces_due > 1 {
+            self.interfaces_due -= 1;
+            return;
+        }
         position = 0;
+        let mut listed = 0;
         host::interfaces(self.interfaces.read(buffer, errors).unwrap_or_default(), |name, columns| {
+            listed += 1;
             if host::is_shown_interface(name) {
                 add(interfaces, &mut position, MAX_HOST_INTERFACES, left_out, name, columns);
             }
         });
         interfaces.truncate(position);
+        self.interfaces_due = if listed >= MANY_INTERFACES { SELDOM } else { 1 };
     }
 
     /// Everything that was read, in the order of the catalog.

@@ -3,8 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is a test's purpose")]
 
 use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
-use plimsoll_kernel::{HostReader, MAX_HOST_DISKS, MAX_HOST_INTERFACES, MAX_PROCESSORS, Roots};
+use plimsoll_kernel::{
+    FilesystemReader, HostReader, MAX_HOST_DISKS, MAX_HOST_INTERFACES, MAX_PROCESSORS, Roots,
+};
 use plimsoll_model::Host;
 use tempfile::TempDir;
 
@@ -195,7 +199,72 @@ fn lists_are_bounded_and_what_is_left_out_is_counted() {
         assert_eq!(count("node_cpu_seconds_total"), MAX_PROCESSORS * 8);
         assert_eq!(count("node_disk_reads_completed_total"), MAX_HOST_DISKS);
         assert_eq!(count("node_network_receive_bytes_total"), MAX_HOST_INTERFACES);
-        assert_eq!(host.left_out, 6 * reading);
+        // So many network devices are not listed in each reading.
+        assert_eq!(host.left_out, 3 * reading + 3);
+    }
+}
+
+#[test]
+fn many_network_devices_are_read_seldom() {
+    let procfs = procfs();
+    let dev = |bytes: u64, containers: usize| {
+        let veths: String = (0..containers).map(|n| format!("veth{n}: 1 1\n")).collect();
+        format!("\n\neth0: {bytes} 1\n{veths}")
+    };
+    let mut reader = open(&procfs);
+    for (told, containers, shown) in [
+        (1, 3, 1),
+        (2, 3, 2),
+        (3, 100, 3),
+        (4, 100, 3),
+        (5, 100, 3),
+        (6, 100, 3),
+        (7, 100, 3),
+        (8, 3, 8),
+        (9, 3, 9),
+    ] {
+        write(procfs.path(), "1/net/dev", &dev(told, containers));
+        let host = reader.read();
+        has(&host, &[&format!("node_network_receive_bytes_total{{eth0}} {shown}")]);
+        has_no(&host, "node_network_receive_bytes_total{veth");
+    }
+}
+
+/// A file system that is mounted, until this is dropped.
+struct Mounted(TempDir);
+
+impl Mounted {
+    fn new() -> Self {
+        let mounted = Self(tempfile::tempdir().unwrap());
+        let status =
+            Command::new("mount").args(["-t", "tmpfs", "plimsoll-test"]).arg(mounted.0.path()).status();
+        assert!(status.unwrap().success(), "mounting takes root");
+        mounted
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn mounts_that_come_and_go_are_noticed() {
+    let reader = FilesystemReader::open(&Roots::default());
+    let shows = |place: &Path| {
+        let host = reader.read(Duration::from_secs(10));
+        let place = place.to_str().unwrap().to_owned();
+        host.iter().any(|(family, labels, _)| {
+            family.name == "node_filesystem_size_bytes" && labels.iter().any(|label| **label == *place)
+        })
+    };
+    for _ in 0..3 {
+        let mounted = Mounted::new();
+        let place = mounted.0.path().to_owned();
+        assert!(shows(&place) && shows(&place));
+        drop(mounted);
+        assert!(!shows(&place) && !shows(&place));
     }
 }
 
