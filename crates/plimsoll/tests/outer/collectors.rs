@@ -292,11 +292,16 @@ fn containers_are_asked_by_their_label() {
     let names = format!("plimsoll-test-{}-*-asked-*", std::process::id());
     let agent = Agent::start_here(&["--config", &config, "--include-name", &names]);
     agent.wait_ready();
+    let failures = |scrape: &Exposition| {
+        let labels = [("collector", "of-containers"), ("reason", "error")];
+        scrape.value("plimsoll_collector_failures_total", &labels)
+    };
     let scrape = agent.wait_for("both have told, and the deaf one was asked three times", |scrape| {
         scrape.value("requests_total", &[]).is_some()
             && scrape.value("depth", &[]).is_some()
-            && state(&agent, "of-containers")["unhealthy_containers"] == 1
+            && failures(scrape) >= Some(3.0)
     });
+    wait_until(SOON, "nobody can ask it", || state(&agent, "of-containers")["unhealthy_containers"] == 1);
     promtool(agent.get("/metrics", &[]).text());
     let told = scrape.all("requests_total", &[])[0];
     let expected = [
@@ -321,9 +326,6 @@ fn containers_are_asked_by_their_label() {
     assert!(line.contains(&format!("name=\"{}\"", web.name())) && line.ends_with(" 5"), "{line}");
 
     let of = of("of-containers");
-    let failures = scrape
-        .value("plimsoll_collector_failures_total", &[("collector", "of-containers"), ("reason", "error")]);
-    assert!(failures >= Some(3.0), "{failures:?}");
     let trouble = state(&agent, "of-containers")["last_error"].as_str().unwrap().to_owned();
     let address = deaf.inspect("{{.NetworkSettings.IPAddress}}");
     assert!(trouble.contains(&format!("http://{address}:9101/metrics")), "{trouble}");
