@@ -30,7 +30,7 @@ pub(crate) const MAX_COUNTERS: usize = 100_000;
 pub enum Nonsense {
     /// It is no number, or infinite.
     NotFinite,
-    /// Its name is no name of a metric.
+    /// Its name is no name of a metric, or what was read for it cannot be understood at all.
     BadName,
     /// One of its labels has a name that is none, or there are too many.
     BadLabel,

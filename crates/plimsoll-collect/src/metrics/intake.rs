@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
+use super::check::MAX_VALUES;
 use super::config::ConfigError;
 use super::parameters::{Parameters, wrong};
 use super::parse::{Format, ParseError};
@@ -40,7 +41,7 @@ impl Intake {
         Ok(Self { format: format.unwrap_or_default(), prefix, has_warned: AtomicBool::new(false) })
     }
 
-    /// Reads what `who` said. What is broken in it is left out, and told once.
+    /// Reads what `who` said. What is broken in it is told once; it has no name among the values, and no place in the end.
     pub(super) fn read(
         &self,
         who: &str,
@@ -59,6 +60,11 @@ impl Intake {
         if parsed.surplus > 0 {
             tracing::debug!("{who} told {} values too many", parsed.surplus);
         }
-        Ok(parsed.values)
+        let mut values = parsed.values;
+        // What cannot be used is handed on without a name, so that it is counted as every other nonsense is.
+        let room = MAX_VALUES.saturating_sub(values.len());
+        let broken = usize::try_from(parsed.broken).unwrap_or(room).min(room);
+        values.extend(std::iter::repeat_n(MetricValue::new("", 0.0), broken));
+        Ok(values)
     }
 }

@@ -182,7 +182,9 @@ fn health_follows_the_engine() {
     machine.engine.restart();
     wait_until(BACK_WITHIN, "the engine is back", || health() == healthy);
     agent.wait_for("the metric is back", |scrape| scrape.value("plimsoll_engine_up", &[]) == Some(1.0));
-    assert_eq!(agent.log().with("does not answer").len(), 1, "{}", agent.log().all());
+    // A stream that ends and a socket that is gone may be told one after the other.
+    let told = agent.log().with("does not answer").len();
+    assert!((1..=2).contains(&told), "{}", agent.log().all());
     assert_eq!(agent.log().with("answers at").len(), 2, "{}", agent.log().all());
 }
 
