@@ -134,13 +134,17 @@ impl CollectorRegistry {
         // Made first: a stream that borrows its closure cannot be sent to another thread.
         let collected: Vec<_> = container_ids
             .iter()
-            .map(|id| async move {
+            .enumerate()
+            .map(|(place, id)| async move {
                 let timestamp = SystemTime::now();
                 let metrics = collect(collectors, id).await;
-                ContainerMetrics { container_id: (*id).to_owned(), timestamp, metrics }
+                (place, ContainerMetrics { container_id: (*id).to_owned(), timestamp, metrics })
             })
             .collect();
-        stream::iter(collected).buffered(AT_ONCE).collect().await
+        // Whoever is done makes room for the next, and the order is made in the end.
+        let mut collected: Vec<_> = stream::iter(collected).buffer_unordered(AT_ONCE).collect().await;
+        collected.sort_unstable_by_key(|(place, _)| *place);
+        collected.into_iter().map(|(_, metrics)| metrics).collect()
     }
 
     /// Lets all collectors give back what they hold. They stay registered, and can be used again.

@@ -243,18 +243,20 @@ async fn collect(collector: &Collector, samples: &Samples) -> Option<(bool, Arc<
     // Collected first: a stream that borrows its closure cannot be sent to another thread.
     let outcomes: Vec<_> = running
         .iter()
-        .map(|id| async move { (id, collector.collect_with_error_handling(id).await) })
+        .enumerate()
+        .map(|(place, id)| async move { (place, id, collector.collect_with_error_handling(id).await) })
         .collect();
+    // Whoever is done makes room for the next: one that hangs holds up none that comes after it.
+    let mut outcomes = stream::iter(outcomes).buffer_unordered(AT_ONCE);
     let mut success = true;
     let mut told = Vec::new();
-    let mut outcomes = stream::iter(outcomes).buffered(AT_ONCE);
-    while let Some((id, outcome)) = outcomes.next().await {
+    while let Some((place, id, outcome)) = outcomes.next().await {
         match outcome {
             Ok(mut values) => {
                 let room = MAX_OF_ALL - told.len();
                 collector.left_out(Nonsense::TooMany, values.len().saturating_sub(room));
                 values.truncate(room);
-                told.extend(values.into_iter().map(|value| (Some(Arc::clone(id)), value)));
+                told.extend(values.into_iter().map(|value| (place, Some(Arc::clone(id)), value)));
             }
             Err(CollectorError::NoSuchContainer { .. }) => {}
             Err(error) => {
@@ -263,7 +265,8 @@ async fn collect(collector: &Collector, samples: &Samples) -> Option<(bool, Arc<
             }
         }
     }
-    Some((success, families(told)))
+    told.sort_by_key(|(place, ..)| *place);
+    Some((success, families(told.into_iter().map(|(_, id, value)| (id, value)))))
 }
 
 /// The ids of the containers that run.
