@@ -8,7 +8,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
-TIMEOUT=1200 # about two minutes on two free cores, five on busy ones, ten where others have a part of the machine
+TIMEOUT=1800 # about two minutes on two free cores, five on busy ones; fifteen where the machine's memory and disk are others', too
 
 binary=${1:-$here/../${CARGO_TARGET_DIR:-target}/release/plimsoll}
 [ -n "${1:-}" ] || case ${CARGO_TARGET_DIR:-} in /*) binary=$CARGO_TARGET_DIR/release/plimsoll ;; esac
