@@ -36,6 +36,7 @@ mod api;
 mod engines;
 mod filter;
 mod inbox;
+mod jitter;
 mod known;
 mod listened;
 mod lost;

@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::api::Chosen;
 use crate::inbox::{Change, Inbox};
+use crate::jitter::{chance, shortened};
 use crate::known::Known;
 use crate::lost::{Lost, chain};
 use crate::recent::Recent;
@@ -196,8 +197,12 @@ impl Watcher {
                 }
                 self.client.set_patience(patience);
                 self.is_down(&lost).await;
-                sleep(if lost.state() == EngineState::Duplicate { self.pace.check } else { jittered(delay) })
-                    .await;
+                sleep(if lost.state() == EngineState::Duplicate {
+                    self.pace.check
+                } else {
+                    shortened(delay, chance())
+                })
+                .await;
                 delay = (delay * 2).min(longest);
             }
         };
@@ -537,10 +542,4 @@ fn set_measured(measured: &watch::Sender<api::Measured>, id: &str, runs: bool) {
             containers.remove(id)
         }
     });
-}
-
-/// Between half of the delay and all of it, so that many agents do not come back at once.
-fn jittered(delay: Duration) -> Duration {
-    let part = u32::try_from(unix_now() % 1000).unwrap_or(0);
-    delay / 2 + delay / 2000 * part
 }

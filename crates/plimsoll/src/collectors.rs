@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plimsoll_collect::metrics::{
-    CollectorConfig, CollectorError, CollectorFactory, Rescheduled, Schedule, Scheduled, register_custom,
-    scheduled_host,
+    CollectorConfig, CollectorError, CollectorFactory, Readings, Rescheduled, Schedule, Scheduled,
+    register_custom, scheduled_host,
 };
 use plimsoll_collect::{Inbox, Samples};
 use plimsoll_model::Collector;
@@ -26,12 +26,8 @@ const FIRST_ROUND: Duration = Duration::from_secs(10);
 /// The types of collectors that a configuration can name. Containers are those that the samples show.
 fn factory(samples: Option<&Samples>) -> Result<CollectorFactory, CollectorError> {
     let factory = CollectorFactory::default();
-    let samples = samples.cloned();
-    let lookup = move |id: &str| {
-        let snapshot = samples.as_ref()?.latest();
-        let row = snapshot.containers.iter().find(|row| row.container.id == id)?;
-        Some(Arc::clone(&row.container))
-    };
+    let readings = samples.cloned().map(Readings::of);
+    let lookup = move |id: &str| readings.as_ref()?.container(id);
     register_custom(&factory, Arc::new(lookup))?;
     Ok(factory)
 }

@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,6 +21,7 @@ use super::work::{
     Blocking, Collected, ContainerMetricsCollector, OfContainer, OfSystem, StillRunning,
     SystemMetricsCollector, Work,
 };
+use crate::jitter::chance;
 
 /// What a collector is asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -434,12 +434,6 @@ impl Collector {
             );
         }
     }
-}
-
-/// A number between 0 and 1.
-fn chance() -> f64 {
-    // Each state of the standard library's hash has keys of its own; nothing here needs better chance than that.
-    (RandomState::new().build_hasher().finish() >> 11) as f64 / (1u64 << 53) as f64
 }
 
 /// What a panic said.

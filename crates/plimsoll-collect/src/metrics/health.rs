@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::jitter::shortened;
+
 /// After so many collections in a row that failed, with all their attempts, a collector is unhealthy.
 pub const UNHEALTHY_AFTER: u32 = 3;
 
@@ -32,10 +34,6 @@ pub(crate) fn probe_wait(interval: Duration, failures: u32, chance: f64) -> Dura
 
 fn doubled(wait: Duration, times: u32) -> Duration {
     2u32.checked_pow(times).and_then(|factor| wait.checked_mul(factor)).unwrap_or(Duration::MAX)
-}
-
-fn shortened(wait: Duration, chance: f64) -> Duration {
-    wait.mul_f64(1.0 - chance.clamp(0.0, 1.0) / 2.0)
 }
 
 /// Whether what is collected of one subject, a container or the machine, works.

@@ -24,22 +24,6 @@ pub enum MetricType {
     Custom,
 }
 
-impl MetricType {
-    /// The word in the API and in the log.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Cpu => "cpu",
-            Self::Memory => "memory",
-            Self::Network => "network",
-            Self::Disk => "disk",
-            Self::Lifecycle => "lifecycle",
-            Self::System => "system",
-            Self::Custom => "custom",
-        }
-    }
-}
-
 pub use plimsoll_model::custom::CustomKind as MetricKind;
 
 /// A single metric: its name, its value, and what tells it from others of that name.

@@ -38,7 +38,7 @@ impl FrameworkGroup {
 
 /// Where the number of a metric is found in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FrameworkSource {
+enum FrameworkSource {
     /// In one slot.
     Slot(Slot),
     /// The sum over the interfaces.

@@ -18,7 +18,7 @@ mod host;
 mod slots;
 
 pub use families::{AgentFamily, InfoFamily};
-pub use framework::{FRAMEWORK, FrameworkGroup, FrameworkMetric, FrameworkSource};
+pub use framework::{FRAMEWORK, FrameworkGroup, FrameworkMetric};
 pub use host::{HostField, MAX_HOST_LABELS, MountField};
 pub use slots::{DeviceSlot, InterfaceSlot, Slot, SlotIndex};
 
