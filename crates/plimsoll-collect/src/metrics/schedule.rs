@@ -239,7 +239,8 @@ async fn collect(collector: &Collector, samples: &Samples) -> Option<(bool, Arc<
         };
     }
     let running = running(&samples.latest());
-    collector.keep_only(|id| running.iter().any(|running| **running == *id));
+    let alive: HashSet<&str> = running.iter().map(|id| &**id).collect();
+    collector.keep_only(|id| alive.contains(id));
     // Collected first: a stream that borrows its closure cannot be sent to another thread.
     let outcomes: Vec<_> = running
         .iter()
