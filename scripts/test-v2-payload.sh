@@ -260,14 +260,14 @@ stopped() {
 }
 # sleep is process 1 there and ignores TERM, so the engine kills it: 128 + 9.
 docker stop -t 1 v2-idle >/dev/null
-# Two seconds by the clock of a real machine; here as much again for the guest.
-within 4 "a stopped container has container_state 0 and its exit code" stopped || true
+# Two seconds on a real machine.
+within 20 "a stopped container has container_state 0 and its exit code" stopped || true
 absent stopped container_memory_usage_bytes v2-idle "which is stopped"
 started() {
   scrape started && [ "$(value started container_state v2-idle)" = 1 ] && same "$(value started container_restarts_total v2-idle)" 1
 }
 docker start v2-idle >/dev/null
-within 4 "started again, it has container_state 1 and container_restarts_total 1" started || true
+within 20 "started again, it has container_state 1 and container_restarts_total 1" started || true
 steady container_memory_usage_bytes idle kernel idle memory.current
 
 # === Thirty operations at random, fewer on a slow machine, each with its part in what has to be counted
@@ -301,7 +301,7 @@ counted() {
   scrape random && same "$(value random container_restarts_total v2-random)" "$restarts" &&
     grep '^container_exits_total{' "$OUT/random.prom" | grep 'name="v2-random"' | grep 'exit_code="signal"' | grep -q " $signals\$"
 }
-within 10 "$operations operations at random (seed $SEED): $restarts restarts, $signals ends by a signal" counted || true
+within 20 "$operations operations at random (seed $SEED): $restarts restarts, $signals ends by a signal" counted || true
 podman restart --time 0 v2-pidle >/dev/null || bad "podman restart; see podman.log"
 podman_restarted() { scrape random && same "$(value random container_restarts_total v2-pidle)" 1; }
 within "$WAIT_SECONDS" "a restart by podman is one" podman_restarted || true
@@ -318,16 +318,19 @@ command_ok() { # WHAT FILE COMMAND…
   fi
 }
 command_ok "plimsoll check" check.txt "$binary" check --listen 127.0.0.1:8004
-command_ok "plimsoll stats --no-stream" stats.txt "$binary" stats --no-stream
-for name in busy idle oom pidle; do
-  if grep -q "v2-$name" "$OUT/stats.txt"; then ok "stats shows v2-$name"; else bad "stats does not show v2-$name"; fi
-done
+# An engine that does not answer in time is left out of a single table, with a warning; here it often needs longer.
+stats_show_all() {
+  timeout 60 "$binary" stats --no-stream >"$OUT/stats.txt" 2>&1 || return 1
+  local name
+  for name in busy idle oom pidle; do grep -q "v2-$name" "$OUT/stats.txt" || return 1; done
+}
+within "$WAIT_SECONDS" "plimsoll stats --no-stream shows all four" stats_show_all || sed 's/^/          /' "$OUT/stats.txt"
 
 # === The end
 
 kill -TERM "$agent"
 ended() { ! kill -0 "$agent" 2>/dev/null; }
-if within 5 "SIGTERM ends the agent" ended; then
+if within 20 "SIGTERM ends the agent" ended; then
   status=0
   wait "$agent" || status=$?
   if [ "$status" = 0 ]; then ok "its exit status is 0"; else bad "its exit status is $status, expected 0"; fi

@@ -3,6 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use plimsoll_model::text::visible;
+
 use crate::Endpoint;
 
 /// The result of a call to an engine.
@@ -237,20 +239,11 @@ pub(crate) fn excerpt(body: &[u8]) -> String {
     let Some(line) = text.lines().map(str::trim).find(|line| !line.is_empty()) else {
         return "(nothing)".to_owned();
     };
-    let mut shown: String = line.chars().take(MAX_EXCERPT).flat_map(escape).collect();
+    let mut shown: String = line.chars().take(MAX_EXCERPT).flat_map(visible).collect();
     if line.chars().nth(MAX_EXCERPT).is_some() {
         shown.push('…');
     }
     shown
-}
-
-/// Control characters and the like, which could play tricks on a terminal, become visible escapes.
-fn escape(character: char) -> impl Iterator<Item = char> {
-    let odd = character.is_control()
-        || matches!(character, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let escaped = odd.then(|| character.escape_unicode());
-    let plain = (!odd).then_some(character);
-    escaped.into_iter().flatten().chain(plain)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Bounds for text that comes from outside. A container's name or label can hold anything, a megabyte of
-//! it included.
+//! Bounds for text that comes from outside, and how a message shows it. A container's name or label can hold anything, a
+//! megabyte of it included.
 
 /// The longest name, image or label value that is kept, in bytes.
 pub const MAX_TEXT: usize = 1024;
@@ -32,4 +32,19 @@ pub fn bounded(text: &str, max: usize) -> &str {
 pub fn label_name(key: &str) -> String {
     let body = key.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' });
     "label_".chars().chain(body).collect()
+}
+
+/// A character as an error message shows it: control characters, and invisible ones that reorder text, become escapes, as they
+/// could play tricks on a terminal.
+///
+/// ```
+/// use plimsoll_model::text::visible;
+/// assert_eq!("a\u{1b}b".chars().flat_map(visible).collect::<String>(), "a\\u{1b}b");
+/// ```
+pub fn visible(character: char) -> impl Iterator<Item = char> {
+    let odd = character.is_control()
+        || matches!(character, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let escaped = odd.then(|| character.escape_unicode());
+    let plain = (!odd).then_some(character);
+    escaped.into_iter().flatten().chain(plain)
 }

@@ -1,5 +1,7 @@
 //! What somebody else said, made fit for an error message: one line, bounded, and nothing that a terminal acts on.
 
+use plimsoll_model::text::visible;
+
 /// How much of a text is shown, in characters.
 const MAX_SHOWN: usize = 400;
 
@@ -30,15 +32,6 @@ fn joined(bytes: &[u8]) -> String {
 
 fn or_nothing(shown: String) -> String {
     if shown.is_empty() { "(nothing)".to_owned() } else { shown }
-}
-
-/// Control characters, and invisible ones that reorder text, become escapes.
-fn visible(character: char) -> impl Iterator<Item = char> {
-    let odd = character.is_control()
-        || matches!(character, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let escaped = odd.then(|| character.escape_unicode());
-    let plain = (!odd).then_some(character);
-    escaped.into_iter().flatten().chain(plain)
 }
 
 #[cfg(test)]
