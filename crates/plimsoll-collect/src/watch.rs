@@ -197,12 +197,8 @@ impl Watcher {
                 }
                 self.client.set_patience(patience);
                 self.is_down(&lost).await;
-                sleep(if lost.state() == EngineState::Duplicate {
-                    self.pace.check
-                } else {
-                    shortened(delay, chance())
-                })
-                .await;
+                let is_duplicate = lost.state() == EngineState::Duplicate;
+                sleep(if is_duplicate { self.pace.check } else { shortened(delay, chance()) }).await;
                 delay = (delay * 2).min(longest);
             }
         };
