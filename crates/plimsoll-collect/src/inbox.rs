@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use plimsoll_model::agent::{Engine, History};
+use plimsoll_model::agent::{Engine, History, Target};
 use plimsoll_model::container::LabelLoss;
 use plimsoll_model::custom::CustomCollector;
 use plimsoll_model::{Collector, Container, Host, Lifecycle};
@@ -59,6 +59,11 @@ pub enum Change {
     History {
         /// The report.
         report: History,
+    },
+    /// What the targets of deliveries tell of themselves.
+    Targets {
+        /// All of them, in the order of the configuration.
+        targets: Arc<[Target]>,
     },
     /// What collectors tell that are not the sampler's own.
     Collectors {

@@ -357,6 +357,7 @@ impl Sampler {
                     self.engines.retain(|listened| !Arc::ptr_eq(&listened.origin, &origin));
                     self.engines_changed();
                 }
+                Change::Targets { targets } => self.agent.targets = targets,
                 Change::History { report } => self.agent.history = Some(report),
                 Change::Collectors { collectors } => self.custom = collectors,
                 Change::Host { group: Collector::Filesystem, host } => self.host.filesystem = Some(host),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::catalog::Collector;
+use crate::catalog::{Collector, DeliveryField};
 use crate::container::LabelLoss;
 
 /// The program that was built.
@@ -207,6 +207,43 @@ pub struct History {
     pub set_aside: u64,
 }
 
+/// A target of deliveries, as it tells of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Target {
+    /// Its name.
+    pub name: String,
+    /// Its type, such as `influxdb-v2`.
+    pub type_name: &'static str,
+    /// Where it is, without anything secret.
+    pub address: String,
+    /// How it does, in a word.
+    pub state: &'static str,
+    /// What is wrong; empty while nothing is.
+    pub trouble: String,
+    /// Its figures.
+    pub figures: Vec<Figure>,
+}
+
+/// A figure about a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Figure {
+    /// Which one.
+    pub field: DeliveryField,
+    /// The values of the family's labels after `target`, in their order.
+    pub labels: Vec<String>,
+    /// The value, on the family's scale.
+    pub value: u64,
+}
+
+impl Target {
+    /// The value of a figure with these labels.
+    #[must_use]
+    pub fn figure(&self, field: DeliveryField, labels: &[&str]) -> Option<u64> {
+        let found = self.figures.iter().find(|figure| figure.field == field && figure.labels == labels);
+        found.map(|figure| figure.value)
+    }
+}
+
 /// Something that a machine may or may not let the agent read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capability {
@@ -251,6 +288,8 @@ pub struct Agent {
     pub read_errors: Vec<(&'static str, u64)>,
     /// The history, where there is to be one.
     pub history: Option<History>,
+    /// The targets that points are delivered to.
+    pub targets: Arc<[Target]>,
 }
 
 impl Clone for Agent {
@@ -282,6 +321,7 @@ impl Clone for Agent {
             containers_read: other.containers_read,
             label_loss: other.label_loss,
             history: other.history,
+            targets: Arc::clone(&other.targets),
         };
     }
 }

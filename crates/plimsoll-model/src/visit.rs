@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::agent::{Agent, Engine, EngineFacts, History, Source};
 use crate::catalog::{
-    AgentFamily, CATALOG, Cell, Collector, Family, InfoFamily, MAX_HOST_LABELS, Shape, Start,
+    AgentFamily, CATALOG, Cell, Collector, DeliveryField, Family, InfoFamily, MAX_HOST_LABELS, Shape, Start,
 };
 use crate::container::{Container, State};
 use crate::custom::{CollectorState, CustomFamily, CustomSample};
@@ -71,6 +71,9 @@ impl Snapshot {
         }
     }
 }
+
+/// The most labels that a family about targets has.
+const MAX_DELIVERY_LABELS: usize = 3;
 
 struct Walk<'a, S> {
     snapshot: &'a Snapshot,
@@ -342,8 +345,22 @@ impl<S: Sink> Walk<'_, S> {
                     self.own(family, &["file"], Some(history.set_aside));
                 }
             }
+            AgentFamily::Delivery(field) => self.delivery(family, field),
             // The last family: it counts itself, and all that came before it.
             AgentFamily::Series => self.own(family, &[], Some(self.series + 1)),
+        }
+    }
+
+    fn delivery(&mut self, family: &'static Family, field: DeliveryField) {
+        for target in self.snapshot.agent.targets.iter() {
+            for figure in target.figures.iter().filter(|figure| figure.field == field) {
+                let mut values = [""; MAX_DELIVERY_LABELS];
+                values[0] = &target.name;
+                for (value, label) in values[1..].iter_mut().zip(&figure.labels) {
+                    *value = label;
+                }
+                self.own(family, &values[..family.labels.len()], Some(figure.value));
+            }
         }
     }
 

@@ -19,7 +19,7 @@ mod leftovers;
 
 use std::fs::File;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -28,6 +28,7 @@ use tempfile::TempDir;
 
 use crate::docker::{IMAGE, try_docker};
 use crate::image;
+use crate::program;
 use crate::wait_until;
 
 pub use api::Api;
@@ -64,7 +65,7 @@ impl Dockerd {
     pub fn start(restore: Restore) -> Self {
         leftovers::remove();
         for (program, package) in [("dockerd", "docker.io"), ("containerd", "containerd"), ("runc", "runc")] {
-            assert!(find(program).is_some(), "{program} is missing: install Debian's package {package}");
+            program::need(program, package);
         }
         let dir = tempfile::Builder::new().prefix(&leftovers::prefix()).tempdir().unwrap();
         let path = dir.path().display();
@@ -224,16 +225,11 @@ fn spawn(command: &mut Command, dir: &TempDir) -> Child {
     })
 }
 
-/// Where a program is, on the path of a system's programs.
-fn find(program: &str) -> Option<PathBuf> {
-    let places = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
-    places.iter().map(|place| Path::new(place).join(program)).find(|path| path.exists())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+    use std::path::Path;
 
     fn run(api: &Api, name: &str) -> String {
         let body = json!({"Image": IMAGE, "Cmd": ["sleep", "100000"], "HostConfig": {"NetworkMode": "none"}});

@@ -10,6 +10,8 @@ const MAX_HEAD: usize = 64 * 1024;
 pub(crate) struct Head {
     pub(crate) method: String,
     pub(crate) path: String,
+    /// The headers, with names in lower case.
+    pub(crate) headers: Vec<(String, String)>,
     /// How many bytes of body follow; `None` if the body has no known end (chunked, or the connection is upgraded).
     pub(crate) body: Option<usize>,
 }
@@ -20,16 +22,15 @@ pub(crate) fn parse(head: &[u8]) -> Option<Head> {
     let mut lines = head.split("\r\n");
     let mut words = lines.next()?.split(' ');
     let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let mut body = Some(0);
-    for line in lines {
-        let Some((name, value)) = line.split_once(':') else { continue };
-        match name.to_ascii_lowercase().as_str() {
-            "content-length" => body = value.trim().parse().ok(),
-            "transfer-encoding" | "upgrade" => return Some(Head { method, path, body: None }),
-            _ => {}
-        }
-    }
-    Some(Head { method, path, body })
+    let headers: Vec<(String, String)> = lines
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+        .collect();
+    let header = |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
+    let has_no_end = header("transfer-encoding").or(header("upgrade")).is_some();
+    let length = header("content-length").map_or(Some(0), |length| length.parse().ok());
+    let body = length.filter(|_| !has_no_end);
+    Some(Head { method, path, headers, body })
 }
 
 /// Where the head in `bytes` ends, behind its empty line.

@@ -22,4 +22,13 @@
 
 pub mod describe;
 pub mod export;
+pub mod exposition;
+mod intern;
+pub mod json_lines;
+pub mod line_protocol;
+mod names;
+pub mod otlp;
+pub mod point;
 pub mod prometheus;
+pub mod remote_write;
+pub mod schema;

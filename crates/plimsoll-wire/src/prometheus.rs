@@ -23,9 +23,9 @@
 //! ```
 
 mod accept;
-mod custom;
+pub(crate) mod custom;
 pub mod protobuf;
-mod rows;
+pub(crate) mod rows;
 pub(crate) mod text;
 
 pub use accept::negotiate;

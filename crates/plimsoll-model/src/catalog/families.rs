@@ -4,6 +4,7 @@
 //! Names that cAdvisor has are kept as they are, also where they break today's conventions
 //! (`container_memory_rss` without a unit), so that its dashboards work unchanged.
 
+use super::delivery::DeliveryField;
 use super::{
     Cell, Collector, DeviceSlot, Family, InterfaceSlot, Kind, Profile, Scale, Shape, Slot, Source, Start,
     Unit,
@@ -67,6 +68,7 @@ pub enum AgentFamily {
     HistoryFlush,
     HistoryLost,
     HistoryDamaged,
+    Delivery(DeliveryField),
     Series,
 }
 
@@ -131,7 +133,7 @@ const fn block(name: &'static str, help: &'static str, slot: DeviceSlot) -> Fami
     Family { labels: &["device"], ..family(name, Kind::Counter, Collector::Io, help, Shape::Device(slot)) }
 }
 
-const fn own(
+pub(super) const fn own(
     name: &'static str,
     kind: Kind,
     collector: Collector,
@@ -854,5 +856,10 @@ pub(super) const AGENT: &[Family] = &[
     own("plimsoll_history_damaged_total", Counter, Agent, "Damage that was found in the history: parts that were left out, files that were set aside.", AgentFamily::HistoryDamaged)
         .by(&["what"])
         .any("the file's checksums"),
-    own("plimsoll_series", Gauge, Agent, "Series in this exposition.", AgentFamily::Series).minimal().any("the agent"),
 ];
+
+/// The last family of all, as it counts the others.
+pub(super) const LAST: &[Family] =
+    &[own("plimsoll_series", Gauge, Agent, "Series in this exposition.", AgentFamily::Series)
+        .minimal()
+        .any("the agent")];

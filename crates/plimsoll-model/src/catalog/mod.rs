@@ -12,11 +12,13 @@
 //! assert_eq!(usage.profile, Profile::Minimal);
 //! ```
 
+mod delivery;
 mod families;
 mod framework;
 mod host;
 mod slots;
 
+pub use delivery::DeliveryField;
 pub use families::{AgentFamily, InfoFamily};
 pub use framework::{FRAMEWORK, FrameworkGroup, FrameworkMetric};
 pub use host::{HostField, MAX_HOST_LABELS, MountField};
@@ -25,16 +27,26 @@ pub use slots::{DeviceSlot, InterfaceSlot, Slot, SlotIndex};
 /// Every metric family, in the order in which they are shown.
 pub static CATALOG: &[Family] = &JOINED;
 
+const TABLES: [&[Family]; 5] =
+    [families::CONTAINERS, host::HOST, families::AGENT, delivery::DELIVERY, families::LAST];
+
+const COUNT: usize = {
+    let (mut count, mut table) = (0, 0);
+    while table < TABLES.len() {
+        count += TABLES[table].len();
+        table += 1;
+    }
+    count
+};
+
 /// The tables in one: a slice that is put together cannot grow, so its length is the sum of theirs.
-static JOINED: [Family; families::CONTAINERS.len() + host::HOST.len() + families::AGENT.len()] = {
-    let tables = [families::CONTAINERS, host::HOST, families::AGENT];
-    let mut joined =
-        [families::AGENT[0]; families::CONTAINERS.len() + host::HOST.len() + families::AGENT.len()];
+static JOINED: [Family; COUNT] = {
+    let mut joined = [families::AGENT[0]; COUNT];
     let (mut table, mut at) = (0, 0);
-    while table < tables.len() {
+    while table < TABLES.len() {
         let mut next = 0;
-        while next < tables[table].len() {
-            joined[at] = tables[table][next];
+        while next < TABLES[table].len() {
+            joined[at] = TABLES[table][next];
             (at, next) = (at + 1, next + 1);
         }
         table += 1;

@@ -41,7 +41,7 @@ pub(super) fn in_text(kind: CustomKind) -> &'static str {
 const LARGE: f64 = 1e17;
 
 /// Writes a finite decimal, as short as reads back to the same.
-pub(super) fn write_decimal(value: f64, out: &mut Vec<u8>) {
+pub(crate) fn write_decimal(value: f64, out: &mut Vec<u8>) {
     use std::io::Write as _;
     let size = value.abs();
     let is_plain = size < LARGE && (size >= 1.0 / LARGE || size == 0.0);

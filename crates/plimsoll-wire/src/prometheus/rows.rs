@@ -8,7 +8,7 @@ use plimsoll_model::text::{MAX_TEXT, bounded};
 use plimsoll_model::{Container, Snapshot};
 
 /// The labels `name`, `image` and `id` of each container of a snapshot, rendered into one arena.
-pub(super) struct Identities {
+pub(crate) struct Identities {
     arena: Vec<u8>,
     /// By row; `None` for a row that cannot be told from another.
     places: Vec<Option<Range<usize>>>,
@@ -17,7 +17,7 @@ pub(super) struct Identities {
 impl Identities {
     /// Renders every container's labels by `render`. A container without an id, and one whose labels are
     /// those of a container before it, gets none: its series would be another's.
-    pub(super) fn new(snapshot: &Snapshot, render: impl Fn(&Container, &mut Vec<u8>)) -> Self {
+    pub(crate) fn new(snapshot: &Snapshot, render: impl Fn(&Container, &mut Vec<u8>)) -> Self {
         let mut arena = Vec::with_capacity(snapshot.containers.len() * 128);
         let mut ranges = Vec::with_capacity(snapshot.containers.len());
         for row in &snapshot.containers {
@@ -39,14 +39,14 @@ impl Identities {
 
     /// The rendered labels of the container in this row.
     #[inline]
-    pub(super) fn get(&self, row: usize) -> Option<&[u8]> {
+    pub(crate) fn get(&self, row: usize) -> Option<&[u8]> {
         let place = self.places[row].clone()?;
         Some(&self.arena[place])
     }
 }
 
 /// The labels that every series of a container carries, bounded; empty ones are to be left out.
-pub(super) fn labels_of(container: &Container) -> [(&'static str, &str); 3] {
+pub(crate) fn labels_of(container: &Container) -> [(&'static str, &str); 3] {
     [
         ("name", bounded(container.display_name(), MAX_TEXT)),
         ("image", bounded(&container.image, MAX_TEXT)),
@@ -56,8 +56,8 @@ pub(super) fn labels_of(container: &Container) -> [(&'static str, &str); 3] {
 
 /// Remembers the rows of one family and one container, so that none is shown twice: names that differ
 /// only beyond the bound are the same once they are cut.
-#[derive(Default)]
-pub(super) struct Seen {
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
     subject: Option<usize>,
     arena: Vec<u8>,
     ends: Vec<usize>,
@@ -70,14 +70,14 @@ const FEW: usize = 16;
 
 impl Seen {
     /// Forgets everything: another family begins.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.arena.clear();
         self.ends.clear();
         self.many.clear();
     }
 
     /// Whether this row of `subject` comes for the first time. Rows of one subject come together.
-    pub(super) fn is_new(&mut self, subject: Option<usize>, row: &[u8]) -> bool {
+    pub(crate) fn is_new(&mut self, subject: Option<usize>, row: &[u8]) -> bool {
         if self.subject != subject {
             self.subject = subject;
             self.clear();

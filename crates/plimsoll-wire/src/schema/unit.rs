@@ -1,0 +1,22 @@
+//! Units as OpenTelemetry and UCUM write them.
+
+use plimsoll_model::Unit;
+
+/// The unit in UCUM, the Unified Code for Units of Measure. What counts things is of the unit `1`.
+///
+/// ```
+/// use plimsoll_model::Unit;
+/// assert_eq!(plimsoll_wire::schema::ucum(Unit::Bytes), "By");
+/// ```
+#[must_use]
+pub const fn ucum(unit: Unit) -> &'static str {
+    match unit {
+        Unit::None | Unit::Ratio => "1",
+        Unit::Bytes => "By",
+        Unit::Seconds => "s",
+        Unit::Percent => "%",
+        Unit::Cores => "{cpu}",
+        Unit::Microseconds => "us",
+        Unit::Pages => "{page}",
+    }
+}
