@@ -1,0 +1,136 @@
+//! What happens to a target in its life: outages, bounds, neighbours, ticks.
+
+use plimsoll_model::{Container, ContainerRow, Slot, Snapshot};
+
+use super::*;
+
+/// What a dead target is left with under each policy.
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_gives_way_as_its_policy_says() {
+    let folder = tempfile::tempdir().unwrap();
+    for when_full in WhenFull::ALL {
+        for spool in [None, Some(folder.path())] {
+            let durability = if spool.is_some() { Durability::Interval } else { Durability::None };
+            let config = TargetConfig {
+                when_full: *when_full,
+                queue_points: 100,
+                max_wait: SECOND,
+                durability,
+                ..config(when_full.name())
+            };
+            let server = Server::new(|_| (Duration::ZERO, gone()));
+            let running = Running::start(config, &server, spool, SECOND * 300);
+            for n in 0..40 {
+                running.take(n * 10..n * 10 + 10);
+                pass(SECOND).await;
+                let figures = running.figures();
+                assert!(figures.account.queued() - figures.open_points <= 100, "{when_full:?}");
+            }
+            let dropped = running.figures().account.dropped_by_reason().clone();
+            let reason = if *when_full == WhenFull::Thin { "thinned" } else { "queue_full" };
+            assert_eq!(dropped.keys().copied().collect::<Vec<_>>(), [reason]);
+            server.becomes(|_| (Duration::ZERO, status(204)));
+            server.sent.lock().unwrap().clear();
+            let figures = running.end().await;
+            assert_eq!(figures.account.queued(), 0);
+            let mut left: Vec<u64> = server.sent().iter().flat_map(|(_, sent)| numbers(sent)).collect();
+            left.sort_unstable();
+            assert_eq!(left.len() as u64, figures.account.delivered());
+            match when_full {
+                WhenFull::DropOldest => assert_eq!(left, (300..400).collect::<Vec<_>>()),
+                WhenFull::DropNewest => assert_eq!(left, (0..100).collect::<Vec<_>>()),
+                WhenFull::Thin => {
+                    let gaps: Vec<u64> = left.windows(2).map(|pair| pair[1] - pair[0]).collect();
+                    let is_kept = |(time, gap): (&u64, &u64)| time % gap.next_power_of_two() == 0;
+                    assert!(left.iter().zip(&gaps).all(is_kept), "multiples of a coarser interval: {left:?}");
+                    assert!(gaps.is_sorted_by(|a, b| a >= b), "the older, the coarser: {left:?}");
+                    assert!(left[0] < 16 && left.ends_with(&(390..400).collect::<Vec<_>>()), "{left:?}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_old_is_given_up() {
+    let server = Server::new(|_| (Duration::ZERO, gone()));
+    let config = TargetConfig { max_age: Duration::from_secs(600), max_wait: SECOND, ..config("t") };
+    let running = Running::start(config, &server, None, SECOND);
+    let now = u64::try_from(wall_nanos()).unwrap() / 1_000_000_000;
+    running.take(now - 1000..now - 995);
+    pass(SECOND * 3).await;
+    running.take(now - 100..now - 95);
+    pass(SECOND * 3).await;
+    let account = running.figures().account;
+    assert_eq!((account.dropped_by_reason().get("expired"), account.queued()), (Some(&5), 5));
+    running.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_tenth_tick_is_one_of_ten() {
+    let server = Server::well(Duration::ZERO);
+    let config = TargetConfig { every: 10, max_wait: SECOND, ..config("t") };
+    let running = Running::start(config, &server, None, SECOND);
+    let mut container = Container::new(&"a1".repeat(32), "docker".into());
+    container.name = "web".to_owned();
+    container.state = plimsoll_model::State::Running;
+    let mut row = ContainerRow::new(Arc::new(container));
+    for tick in 0..25_u64 {
+        row.values.set(Slot::MemoryUsage, tick * 4096);
+        row.values.set(Slot::CpuUsage, tick * 1_000_000);
+        let at = (1_700_000_000 + tick) * 1_000_000_000;
+        let containers = vec![row.clone()];
+        let snapshot = Snapshot { at, sequence: tick, containers, ..Snapshot::default() };
+        running.intake.send(Intake::Tick(Arc::new(snapshot))).unwrap();
+        pass(SECOND).await;
+    }
+    running.end().await;
+    let times: BTreeSet<u64> = server.sent().iter().flat_map(|(_, sent)| numbers(sent)).collect();
+    assert_eq!(times.into_iter().collect::<Vec<_>>(), [1_700_000_000, 1_700_000_010, 1_700_000_020]);
+}
+
+/// The moments at which a healthy target gets its requests, beside these neighbours.
+async fn moments_beside(neighbours: &[Server]) -> Vec<Duration> {
+    let began = Instant::now();
+    let healthy = Server::well(Duration::from_millis(20));
+    let all: Vec<Running> = [&healthy]
+        .into_iter()
+        .chain(neighbours)
+        .map(|server| Running::start(config("t"), server, None, Duration::ZERO))
+        .collect();
+    for n in 0..100 {
+        for running in &all {
+            running.take(n * 10..n * 10 + 10);
+        }
+        pass(SECOND).await;
+        for running in &all {
+            running.figures();
+        }
+    }
+    for running in all {
+        running.end().await;
+    }
+    healthy.sent().iter().map(|(at, _)| *at - began).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_and_a_slow_neighbour_cost_a_healthy_target_nothing() {
+    let alone = moments_beside(&[]).await;
+    assert_eq!(alone.len(), 100);
+    let dead = Server::new(|_| (Duration::from_secs(10), gone()));
+    let slow = Server::well(Duration::from_secs(5));
+    assert_eq!(moments_beside(&[dead, slow]).await, alone);
+}
+
+/// However long a target hangs, it is asked once at a time, and nothing is lost.
+#[tokio::test(start_paused = true)]
+async fn a_target_that_hangs_is_asked_seldom() {
+    let server = Server::new(|_| (Duration::from_secs(10), gone()));
+    let running = Running::start(config("t"), &server, None, Duration::ZERO);
+    running.take(0..100);
+    pass(Duration::from_secs(3600)).await;
+    let sent = server.sent().len();
+    assert!((50..400).contains(&sent), "{sent} requests in an hour");
+    assert_eq!(running.figures().account.queued(), 100);
+    running.end().await;
+}
