@@ -56,6 +56,7 @@ mod serve;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use limits::Limits;
 use plimsoll_model::{Selection, Snapshot};
@@ -75,6 +76,35 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// Why there is none.
     fn history(&self) -> Result<History, NoHistory>;
+
+    /// Has targets send what waits: all of them, or the one with this name. Waits for verdicts, at most so long. Empty where
+    /// there is no such target.
+    fn flush(
+        &self,
+        _target: Option<String>,
+        _patience: Duration,
+    ) -> impl Future<Output = Vec<Flushed>> + Send {
+        std::future::ready(Vec::new())
+    }
+}
+
+/// What came of a flush for one target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flushed {
+    /// Its name.
+    pub target: String,
+    /// Whether there was a verdict in time; without one the numbers are 0.
+    pub answered: bool,
+    /// Points that the target has taken since.
+    pub delivered: u64,
+    /// Points that it, or its format, has refused since.
+    pub rejected: u64,
+    /// Points that were given up since.
+    pub dropped: u64,
+    /// Points that still wait.
+    pub queued: u64,
+    /// What is wrong; empty while nothing is.
+    pub trouble: String,
 }
 
 /// Why there is no history to ask.

@@ -30,6 +30,8 @@ pub struct Limits {
     pub exports: usize,
     /// Time that an export may take in all. Each of its pieces has [`Limits::response_time`] to be taken.
     pub export_time: Duration,
+    /// Time to wait for the verdicts of targets that are told to send what waits.
+    pub flush_time: Duration,
     /// Time that open connections have to finish after the signal to stop.
     pub grace_time: Duration,
 }
@@ -49,6 +51,7 @@ impl Default for Limits {
             question_time: Duration::from_secs(20),
             exports: 2,
             export_time: Duration::from_secs(600),
+            flush_time: Duration::from_secs(25),
             grace_time: Duration::from_millis(500),
         }
     }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use plimsoll_model::agent::Source;
+use plimsoll_model::agent::{Figure, Source};
+use plimsoll_model::catalog::DeliveryField as Field;
 use plimsoll_model::custom::CollectorState;
 use plimsoll_model::text::{MAX_TEXT, bounded};
 use plimsoll_model::{Snapshot, State};
@@ -45,6 +46,30 @@ pre { background: var(--well); padding: .9rem 1rem; border-radius: .4rem; overfl
 <h1>Plimsoll</h1>
 "#;
 
+/// How deliveries do, where there are any.
+fn targets(page: &mut Page, snapshot: &Snapshot) {
+    let targets = &snapshot.agent.targets;
+    if targets.is_empty() {
+        return;
+    }
+    page.raw("<h2>Targets</h2>\n");
+    page.raw("<table><thead><tr><th>target<th>state<th>delivered<th>waiting<th>lost<th>address<th>trouble</tr></thead><tbody>\n");
+    for target in targets.iter() {
+        let sum = |is_meant: fn(&Figure) -> bool| -> u64 {
+            target.figures.iter().filter(|figure| is_meant(figure)).map(|figure| figure.value).sum()
+        };
+        let delivered = sum(|figure| figure.field == Field::Points && figure.labels[0] == "delivered");
+        let waiting = sum(|figure| figure.field == Field::QueuePoints);
+        let lost = sum(|figure| {
+            figure.field == Field::Points && matches!(&*figure.labels[0], "rejected" | "dropped")
+        });
+        page.raw("<tr>").cell(&target.name).mark(target.state == "up", "up", target.state);
+        page.cell(&delivered.to_string()).cell(&waiting.to_string()).cell(&lost.to_string());
+        page.cell(&target.address).cell(&target.trouble).raw("</tr>\n");
+    }
+    page.raw("</tbody></table>\n");
+}
+
 /// Writes the page. `host` is what the client calls this server.
 pub(crate) fn render(snapshot: &Snapshot, status: &Status, host: &str) -> String {
     let agent = &snapshot.agent;
@@ -70,15 +95,17 @@ pub(crate) fn render(snapshot: &Snapshot, status: &Status, host: &str) -> String
 
     page.raw("<h2>Here</h2>\n<table><tbody>\n");
     for (path, what) in paths() {
-        page.raw("<tr><td><a href=\"")
-            .text(path)
-            .raw("\">")
-            .text(path)
-            .raw("</a></td>")
-            .cell(what)
-            .raw("</tr>\n");
+        page.raw("<tr>");
+        if what.starts_with("POST") {
+            page.cell(path);
+        } else {
+            page.raw("<td><a href=\"").text(path).raw("\">").text(path).raw("</a></td>");
+        }
+        page.cell(what).raw("</tr>\n");
     }
     page.raw("</tbody></table>\n");
+
+    targets(&mut page, snapshot);
 
     page.raw("<h2>Engines</h2>\n");
     if agent.engines.is_empty() {
@@ -267,8 +294,10 @@ mod tests {
     fn an_empty_agent_has_a_page_too() {
         let page = render(&Snapshot::default(), &Status::default(), "localhost:8003");
         assert!(page.contains("none") && page.contains("None is known") && page.contains("localhost:8003"));
-        for (path, _) in paths() {
-            assert!(page.contains(&format!("href=\"{path}\"")), "{path}");
+        for (path, what) in paths() {
+            let is_link = page.contains(&format!("href=\"{path}\""));
+            assert_eq!(is_link, !what.starts_with("POST"), "{path}");
+            assert!(page.contains(path));
         }
     }
 }

@@ -8,6 +8,8 @@ mod schema;
 use std::path::Path;
 use std::sync::Arc;
 
+use plimsoll_model::agent::{Figure, Target};
+use plimsoll_model::catalog::DeliveryField;
 use plimsoll_model::custom::{CollectorState, CustomCollector};
 use plimsoll_model::{Collector, Snapshot};
 use plimsoll_web::{Limits, NoHistory};
@@ -35,6 +37,11 @@ fn message(document: &Value, reply: &Reply, code: u16, kind: &str) -> (String, V
     let nearest = error["error"]["nearest"].as_array().unwrap();
     let nearest = nearest.iter().map(|name| name.as_str().unwrap().to_owned()).collect();
     (error["error"]["message"].as_str().unwrap().to_owned(), nearest)
+}
+
+/// What a path does, whichever method it takes.
+fn operation(path: &Value) -> &Value {
+    path.get("post").unwrap_or(&path["get"])
 }
 
 async fn document(server: &Server) -> Value {
@@ -71,19 +78,20 @@ async fn every_path_is_described_and_takes_what_the_document_names() {
     }
     let all_parameters: Vec<&str> = paths
         .values()
-        .flat_map(|path| path["get"]["parameters"].as_array().unwrap())
+        .flat_map(|path| operation(path)["parameters"].as_array().unwrap())
         .map(|parameter| parameter["name"].as_str().unwrap())
         .collect();
     for (path, description) in paths {
-        assert!(listed.contains(&&**path), "the page does not list {path}");
-        let own = description["get"]["parameters"].as_array().unwrap();
+        let method = if description.get("post").is_some() { "POST" } else { "GET" };
+        assert_eq!(listed.contains(&&**path), method == "GET", "a link is for {path} if it can be followed");
+        let own = operation(description)["parameters"].as_array().unwrap();
         let named = |name: &str| own.iter().find(|parameter| parameter["name"] == name);
         for name in &all_parameters {
-            let reply = server.get(&format!("{path}?{name}=%20"), "").await;
+            let reply = server.ask(method, &format!("{path}?{name}=%20"), "").await;
             let takes = !reply.text().contains("there is no parameter");
             assert_eq!(takes, named(name).is_some(), "{path}?{name}: {}", reply.text());
             let Some(parameter) = named(name) else { continue };
-            let reply = server.get(&format!("{path}?{name}=10&{name}=10"), "").await;
+            let reply = server.ask(method, &format!("{path}?{name}=10&{name}=10"), "").await;
             let repeats = !reply.text().contains("may stand only once");
             let is_list = parameter["schema"]["type"] == "array";
             assert!(repeats == is_list || reply.text().contains("cannot be"), "{path}?{name}");
@@ -93,7 +101,7 @@ async fn every_path_is_described_and_takes_what_the_document_names() {
                 .filter(|other| other["required"] == true && other["name"] != *name)
                 .map(|other| format!("{}=x", other["name"].as_str().unwrap()))
                 .collect();
-            let reply = server.get(&format!("{path}?{}", others.join("&")), "").await;
+            let reply = server.ask(method, &format!("{path}?{}", others.join("&")), "").await;
             let is_missing = reply.text().contains(&format!("the parameter {name} is missing"));
             assert_eq!(is_missing, parameter["required"] == true, "{path} without {name}: {}", reply.text());
         }
@@ -198,15 +206,72 @@ async fn paths_and_methods_that_there_are_not() {
             assert_eq!(nearest[0], near, "{path}");
         }
     }
-    for path in document["paths"].as_object().unwrap().keys() {
-        for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
+    for (path, description) in document["paths"].as_object().unwrap() {
+        let takes = if description.get("post").is_some() { "POST" } else { "GET,HEAD" };
+        for method in
+            ["GET", "POST", "PUT", "DELETE", "OPTIONS"].into_iter().filter(|method| !takes.contains(method))
+        {
             let reply = server.ask(method, path, "Content-Length: 0\r\n").await;
             let (message, _) = message(&document, &reply, 405, "method_not_allowed");
             assert!(message.contains("GET and HEAD"), "{message}");
-            assert_eq!(reply.header("allow"), "GET,HEAD");
+            assert_eq!(reply.header("allow"), takes);
             assert_eq!(reply.header("x-content-type-options"), "nosniff");
         }
     }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn targets_tell_how_they_do_and_are_flushed() {
+    let mut fake = fake();
+    let mut snapshot = Snapshot::clone(&fake.snapshot);
+    let figure = |field, labels: &[&str], value| Figure {
+        field,
+        labels: labels.iter().map(|label| (*label).to_owned()).collect(),
+        value,
+    };
+    snapshot.agent.targets = vec![Target {
+        name: "tsdb<b>".to_owned(),
+        type_name: "influxdb-v2",
+        address: "http://h:1".to_owned(),
+        state: "retrying",
+        trouble: "connect: <i>".to_owned(),
+        figures: vec![
+            figure(DeliveryField::Points, &["collected", ""], 10),
+            figure(DeliveryField::Points, &["delivered", ""], 5),
+            figure(DeliveryField::Points, &["rejected", "malformed"], 2),
+            figure(DeliveryField::Points, &["dropped", ""], 0),
+            figure(DeliveryField::QueuePoints, &["memory"], 1),
+            figure(DeliveryField::QueuePoints, &["disk"], 2),
+            figure(DeliveryField::Lag, &[], 1_500_000_000),
+        ],
+    }]
+    .into();
+    fake.snapshot = Arc::new(snapshot);
+    let server = Server::start(fake, Limits::default()).await;
+    let document = document(&server).await;
+    let told = json(&server.get("/api/v1/targets", "").await);
+    let content = &document["paths"]["/api/v1/targets"]["get"]["responses"]["200"]["content"];
+    let wrong = schema::wrong(&document, &content["application/json"]["schema"], &told);
+    assert!(wrong.is_empty(), "{wrong:?}");
+    let target = &told["targets"][0];
+    let numbers = ["collected", "delivered", "queued"].map(|key| target[key].as_u64().unwrap());
+    assert_eq!(numbers, [10, 5, 3]);
+    assert_eq!((&target["rejected"]["malformed"], &target["lag"]), (&2.into(), &1.5.into()));
+    let page = server.get("/", "").await;
+    assert!(page.text().contains("tsdb&lt;b&gt;") && page.text().contains("connect: &lt;i&gt;"));
+
+    let flushed = server.ask("POST", "/api/v1/flush", "").await;
+    assert_eq!(
+        (flushed.code, &json(&flushed)["targets"][0]["delivered"]),
+        (200, &7.into()),
+        "{}",
+        flushed.text()
+    );
+    let one = server.ask("POST", "/api/v1/flush?target=nobody", "").await;
+    message(&document, &one, 400, "bad_request");
+    let foreign = server.ask("POST", "/api/v1/flush", "Origin: http://evil.example\r\n").await;
+    message(&document, &foreign, 403, "forbidden");
     server.stop().await;
 }
 

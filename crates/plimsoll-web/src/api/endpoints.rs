@@ -8,8 +8,9 @@ use super::body::Out;
 use super::failure::Failure;
 use super::parameters::{
     ANY_METRICS, Asked, EXPORT, LIMIT, METRICS, ONE, ONE_METRIC, Parameter, RANGE, RANKING, SELECTION, STEPS,
+    TARGET,
 };
-use super::{answers, collectors, export, numbers, schemas};
+use super::{answers, collectors, export, numbers, schemas, targets};
 
 /// Answers a question.
 pub(crate) type Question = fn(&History, &Asked, &mut Out) -> Result<(), Failure>;
@@ -28,6 +29,8 @@ pub(crate) enum Answer {
     Present(Present),
     /// With the OpenAPI document.
     Document,
+    /// Once targets have sent what waits.
+    Flush,
 }
 
 /// A path of the API.
@@ -46,6 +49,11 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
+    /// Whether it does something, so that it takes `POST` rather than `GET`.
+    pub(crate) fn changes(&self) -> bool {
+        matches!(self.answer, Answer::Flush)
+    }
+
     /// The parameters that it takes.
     pub(crate) fn parameters(&self) -> impl Iterator<Item = &'static Parameter> + use<> {
         self.groups.iter().flat_map(|group| group.iter())
@@ -139,6 +147,26 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
         groups: &[],
         answer: Answer::Present(collectors::answer),
         schema: schemas::collectors,
+    },
+    Endpoint {
+        path: "/api/v1/targets",
+        id: "targets",
+        about: "how deliveries do: each target with its account of points",
+        details: "This is of the present, and needs no history. Always: `collected` is the sum of `delivered`, `rejected`, `dropped` \
+                  and `queued`. What a point is depends on the target: a line, a sample, a data point. Durations are in seconds.",
+        groups: &[],
+        answer: Answer::Present(targets::answer),
+        schema: schemas::targets,
+    },
+    Endpoint {
+        path: "/api/v1/flush",
+        id: "flush",
+        about: "POST: sends what waits for targets, and waits for the verdict",
+        details: "Of one target, or of all. A target that is in trouble is tried once more. The numbers are of what was decided since \
+                  the request; `queued` is what still waits.",
+        groups: &[TARGET],
+        answer: Answer::Flush,
+        schema: schemas::flush,
     },
     Endpoint {
         path: "/api/v1/openapi.json",

@@ -25,8 +25,10 @@ pub(crate) enum Failure {
     Question { message: String, nearest: Vec<String> },
     /// The path does not exist.
     Path { nearest: Vec<String> },
-    /// A method other than `GET` and `HEAD`.
+    /// A method that the path does not take.
     Method,
+    /// Something is to be done, and it is another site's page that says so.
+    Foreign,
     /// The history says no.
     Store(Error),
     /// There is no history.
@@ -69,6 +71,7 @@ impl Failure {
             Self::Question { .. } => StatusCode::BAD_REQUEST,
             Self::Path { .. } | Self::Absent(NoHistory::Off) => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Foreign => StatusCode::FORBIDDEN,
             Self::Store(error) => match error.kind() {
                 ErrorKind::Bad => StatusCode::BAD_REQUEST,
                 ErrorKind::NotFound => StatusCode::NOT_FOUND,
@@ -90,7 +93,11 @@ impl Failure {
             Self::Path { .. } => {
                 "there is no such path; /api/v1/openapi.json describes those that exist".to_owned()
             }
-            Self::Method => "this path answers GET and HEAD only".to_owned(),
+            Self::Method => {
+                "this path takes another method: POST for /api/v1/flush, GET and HEAD for all others"
+                    .to_owned()
+            }
+            Self::Foreign => "this is not taken from a page of another site".to_owned(),
             Self::Store(error) => chain(error),
             Self::Absent(NoHistory::Off) => {
                 "this agent keeps no history: the setting `history` is `off`".to_owned()
@@ -139,8 +146,13 @@ impl IntoResponse for Failure {
 /// The words of `error.kind`, each with its status.
 pub(crate) const KINDS: &[(u16, &str, &str)] = &[
     (400, "bad_request", "The question cannot be understood, or asks for too much."),
+    (403, "forbidden", "A request that does something comes from a page of another site."),
     (404, "not_found", "Nothing of that name is in the history, or this agent keeps none."),
-    (405, "method_not_allowed", "A method other than GET and HEAD."),
+    (
+        405,
+        "method_not_allowed",
+        "A method that the path does not take: GET and HEAD but for one, which takes POST.",
+    ),
     (409, "conflict", "Another program stands in the way, such as an agent that holds the file."),
     (500, "internal", "The answer could not be made."),
     (503, "unavailable", "The history cannot be asked for now; the message says why."),

@@ -1,4 +1,4 @@
-//! `/api/v1/`: the history as JSON, and how collectors do.
+//! `/api/v1/`: the history as JSON, and how collectors and targets do.
 //!
 //! [`endpoints`] is the table of paths, parameters and answers. The router is made from it, parameters are read by it, and
 //! the OpenAPI document is written from it, so that none of them can say something else.
@@ -15,6 +15,7 @@ mod numbers;
 mod openapi;
 mod parameters;
 mod schemas;
+mod targets;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -25,10 +26,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Query, State};
-use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST, ORIGIN, VARY};
 use axum::http::{HeaderMap, HeaderValue, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
+use plimsoll_model::text::bounded;
 use plimsoll_store::Millis;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -64,7 +66,7 @@ pub(crate) fn router<B: Backend>(app: App<B>) -> Router {
         let handler = move |State(site): State<Arc<Site<B>>>, uri: Uri, headers: HeaderMap| async move {
             answer(&site, endpoint, &uri, &headers).await
         };
-        router = router.route(endpoint.path, get(handler));
+        router = router.route(endpoint.path, if endpoint.changes() { post(handler) } else { get(handler) });
     }
     router.method_not_allowed_fallback(async || Failure::Method).with_state(Arc::new(Site {
         app,
@@ -100,6 +102,20 @@ async fn answer<B: Backend>(
                 Err(failure) => failure.into_response(),
             };
         }
+        Answer::Flush => {
+            if !is_of_this_site(headers) {
+                return Failure::Foreign.into_response();
+            }
+            let done = site.app.backend.flush(asked.target.clone(), limits.flush_time).await;
+            if let Some(name) = asked.target.filter(|_| done.is_empty()) {
+                return Failure::question(format!("there is no target {:?}", bounded(&name, 64)))
+                    .into_response();
+            }
+            return match targets::flushed(done) {
+                Ok(body) => ([(CONTENT_TYPE, JSON)], body).into_response(),
+                Err(failure) => failure.into_response(),
+            };
+        }
         Answer::Question(question) => (&site.questions, question, JSON, None),
         Answer::Export(question) => {
             let takes_long = TakesLong(limits.export_time);
@@ -118,6 +134,15 @@ async fn answer<B: Backend>(
         response.extensions_mut().insert(takes_long);
     }
     response
+}
+
+/// Whether a request that does something comes from a page of this server, or from no page at all: another site's page in
+/// somebody's browser could send it, too.
+fn is_of_this_site(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(ORIGIN) else { return true };
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+    matches!((origin, host), (Some((_, origin)), Some(host)) if origin == host)
 }
 
 fn read(endpoint: &'static Endpoint, uri: &Uri) -> Result<Asked, Failure> {

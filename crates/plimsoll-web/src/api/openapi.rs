@@ -24,7 +24,12 @@ pub(crate) static TEXT: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", do
 fn document() -> Value {
     let paths: Map<_, _> = ENDPOINTS
         .iter()
-        .map(|endpoint| (endpoint.path.to_owned(), json!({ "get": operation(endpoint) })))
+        .map(|endpoint| {
+            (
+                endpoint.path.to_owned(),
+                json!({ if endpoint.changes() { "post" } else { "get" }: operation(endpoint) }),
+            )
+        })
         .collect();
     let errors: Map<_, _> = KINDS
         .iter()

@@ -41,6 +41,7 @@ pub(crate) struct Asked {
     pub(crate) count: Option<usize>,
     pub(crate) tier: Tier,
     pub(crate) format: Format,
+    pub(crate) target: Option<String>,
 }
 
 /// How an export is written.
@@ -61,6 +62,7 @@ impl Asked {
             count: None,
             tier: Tier::Raw,
             format: Format::JsonLines,
+            target: None,
         }
     }
 
@@ -361,6 +363,18 @@ pub(crate) const LIMIT: &[Parameter] = &[Parameter {
     schema: || json!({ "type": "integer", "minimum": 1, "maximum": MOST_EVENTS, "default": USUAL_EVENTS }),
     read: |asked, value| {
         asked.count = whole(value, MOST_EVENTS)?;
+        Ok(())
+    },
+    ..PLAIN
+}];
+
+/// Which target is meant.
+pub(crate) const TARGET: &[Parameter] = &[Parameter {
+    name: "target",
+    about: "The name of a target. Without it, all of them.",
+    schema: || json!({ "type": "string" }),
+    read: |asked, value| {
+        asked.target = Some(value.to_owned());
         Ok(())
     },
     ..PLAIN

@@ -214,14 +214,7 @@ pub(crate) fn status() -> Value {
     )
 }
 
-/// A body that is no JSON document.
 pub(crate) fn collectors() -> Value {
-    let counts = |about| {
-        described(
-            json!({ "type": "object", "additionalProperties": { "type": "integer", "minimum": 0 } }),
-            about,
-        )
-    };
     let yes = |about| described(json!({ "type": "boolean" }), about);
     let one = object(
         "A collector. What stands here of schedules is absent for the agent's own, which run with each sample.",
@@ -246,6 +239,58 @@ pub(crate) fn collectors() -> Value {
     object("", &[("at", time("The moment.")), ("collectors", list(one))])
 }
 
+pub(crate) fn targets() -> Value {
+    let one = object(
+        "A target of deliveries.",
+        &[
+            ("name", text("Its name.")),
+            ("type", text("Its type, such as `influxdb-v2`.")),
+            ("address", text("Where it is, without anything secret.")),
+            (
+                "state",
+                text("How it does: `starting`, `up`, `retrying`, `unauthorized`, `not_found`, `refusing`."),
+            ),
+            ("trouble?", text("What is wrong.")),
+            (
+                "collected",
+                whole("Points that came in, those that were found in the spool at start included."),
+            ),
+            ("delivered", whole("Points that the target has.")),
+            ("rejected", counts("Points that it, or its format, refused, by reason.")),
+            ("dropped", counts("Points that were given up, by reason.")),
+            ("queued", whole("Points that wait, those under way included.")),
+            ("resent", whole("Points that were sent once more, each time counted.")),
+            ("queued_bytes", whole("Bytes of batches that wait.")),
+            ("oldest_age?", number("The age of the oldest sample that waits.")),
+            ("capacity?", number("How long an outage could still last before something is dropped.")),
+            ("lag?", number("From the latest sample of the last delivered batch to the target's answer.")),
+        ],
+    );
+    object("", &[("at", time("The moment.")), ("targets", list(one))])
+}
+
+pub(crate) fn flush() -> Value {
+    let one = object(
+        "What came of it for a target.",
+        &[
+            ("name", text("Its name.")),
+            ("answered", described(json!({ "type": "boolean" }), "Whether there was a verdict in time.")),
+            ("delivered", whole("Points that the target has taken since.")),
+            ("rejected", whole("Points that were refused since.")),
+            ("dropped", whole("Points that were given up since.")),
+            ("queued", whole("Points that still wait.")),
+            ("trouble?", text("What is wrong.")),
+        ],
+    );
+    object("", &[("targets", list(one))])
+}
+
+/// A number for each of some words.
+fn counts(about: &str) -> Value {
+    described(json!({ "type": "object", "additionalProperties": { "type": "integer", "minimum": 0 } }), about)
+}
+
+/// A body that is no JSON document.
 pub(crate) fn lines() -> Value {
     json!({ "type": "string" })
 }

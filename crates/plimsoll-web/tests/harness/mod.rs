@@ -10,7 +10,7 @@ use std::time::Duration;
 use plimsoll_model::agent::{Agent, Build, Engine, EngineState};
 use plimsoll_model::{Container, ContainerRow, Selection, Slot, Snapshot, State};
 use plimsoll_store::History;
-use plimsoll_web::{App, Backend, Limits, NoHistory, Status, serve};
+use plimsoll_web::{App, Backend, Flushed, Limits, NoHistory, Status, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -54,6 +54,14 @@ impl Backend for Fake {
 
     fn history(&self) -> Result<History, NoHistory> {
         self.history.clone()
+    }
+
+    async fn flush(&self, target: Option<String>, _: Duration) -> Vec<Flushed> {
+        let named = self.snapshot.agent.targets.iter().map(|known| known.name.clone());
+        named
+            .filter(|name| target.as_ref().is_none_or(|target| target == name))
+            .map(|target| Flushed { target, answered: true, delivered: 7, ..Flushed::default() })
+            .collect()
     }
 }
 
