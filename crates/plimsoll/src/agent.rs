@@ -4,23 +4,27 @@ use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use plimsoll_collect::Samples;
 use plimsoll_model::agent::Engine;
 use plimsoll_model::{Snapshot, State};
 use plimsoll_store::History;
-use plimsoll_web::{App, Backend, Limits, NoHistory, Status};
+use plimsoll_web::{App, Backend, Flushed, Limits, NoHistory, Status};
 use tracing::{info, warn};
 
 use crate::collectors::{self, Attempts, Collectors};
+use crate::delivery::{Delivery, Flusher};
 use crate::failure::Failure;
 use crate::pipeline::{self, BUILD, Pipeline};
 use crate::recorder::{self, Asker};
 use crate::settings::Settings;
 use crate::settings::value::NONE;
 use crate::text::printable;
+
+/// How long a flush by signal waits for verdicts.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Reads the settings again.
 type Again<'a> = &'a dyn Fn() -> Result<Settings, Failure>;
@@ -38,7 +42,8 @@ pub(crate) fn run(settings: &Settings, again: Again<'_>) -> anyhow::Result<ExitC
 async fn serve(settings: &Settings, again: Again<'_>, began: Instant) -> anyhow::Result<ExitCode> {
     // Listening for signals comes first, so that one that comes early ends the program in order.
     let ended = std::pin::pin!(pipeline::ended());
-    let mut hang_ups = HangUps::listen();
+    let mut hang_ups = Wishes::listen(Wish::Reload);
+    let mut flushes = Wishes::listen(Wish::Flush);
     // What cannot be run is told before anything is started.
     collectors::check(settings)?;
     let listener = bind(settings.listen)?;
@@ -55,10 +60,16 @@ async fn serve(settings: &Settings, again: Again<'_>, began: Instant) -> anyhow:
     info!("{}", pipeline.cgroups);
     let recorder = history.record(pipeline.samples.clone(), Arc::clone(&pipeline.inbox))?;
     let mut own = Collectors::start(settings, Attempts::AsConfigured, &pipeline.samples, &pipeline.inbox)?;
+    let mut delivery = Delivery::start(settings, &pipeline.samples, &pipeline.inbox)?;
     let without_engine = settings.engine == [NONE];
-    let backend =
-        Arc::new(Agent { samples: pipeline.samples.clone(), history: recorder.asker(), without_engine });
+    let backend = Arc::new(Agent {
+        samples: pipeline.samples.clone(),
+        history: recorder.asker(),
+        flusher: delivery.flusher(),
+        without_engine,
+    });
     let openmetrics_created = settings.openmetrics_created;
+    let flusher = delivery.flusher();
     let app = App { backend, selection, openmetrics_created, limits: Limits::default() };
     info!("serving http://{address}/ (metrics at http://{address}/metrics)");
     if !address.ip().is_loopback() {
@@ -70,37 +81,66 @@ async fn serve(settings: &Settings, again: Again<'_>, began: Instant) -> anyhow:
         loop {
             hang_ups.next().await;
             own.reload(again);
+            delivery.reload(again).await;
+        }
+    };
+    let flushing = async {
+        loop {
+            flushes.next().await;
+            flush(&flusher).await;
         }
     };
     let served = tokio::select! {
         served = plimsoll_web::serve(listener, app, ended) => served,
         () = reloading => Ok(()),
+        () = flushing => Ok(()),
     };
     told.abort();
     // With it end the commands that collectors run.
     drop(own);
-    // What was sampled last is written before the program ends.
+    // What was sampled last is delivered as far as there is time, and written, before the program ends.
+    delivery.stop();
     drop(recorder);
     served.with_context(|| format!("cannot serve {address}"))?;
     info!("ended");
     Ok(ExitCode::SUCCESS)
 }
 
-/// The signals that ask for the configuration to be read again: SIGHUP, where there is one.
-struct HangUps {
+/// What somebody can ask for with a signal.
+#[derive(Clone, Copy)]
+pub(crate) enum Wish {
+    /// SIGHUP: the configuration is to be read again.
+    Reload,
+    /// SIGUSR1: what waits for targets is to be sent now.
+    Flush,
+}
+
+/// Signals of one kind, where there are signals.
+pub(crate) struct Wishes {
     #[cfg(unix)]
     signals: Option<tokio::signal::unix::Signal>,
 }
 
-impl HangUps {
-    fn listen() -> Self {
+impl Wishes {
+    /// Begins to listen.
+    pub(crate) fn listen(wish: Wish) -> Self {
+        #[cfg(not(unix))]
+        let _ = wish;
         Self {
             #[cfg(unix)]
-            signals: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).ok(),
+            signals: {
+                use tokio::signal::unix::{SignalKind, signal};
+                signal(match wish {
+                    Wish::Reload => SignalKind::hangup(),
+                    Wish::Flush => SignalKind::user_defined1(),
+                })
+                .ok()
+            },
         }
     }
 
-    async fn next(&mut self) {
+    /// Waits for the next.
+    pub(crate) async fn next(&mut self) {
         #[cfg(unix)]
         if let Some(signals) = &mut self.signals
             && signals.recv().await.is_some()
@@ -108,6 +148,19 @@ impl HangUps {
             return;
         }
         std::future::pending::<()>().await;
+    }
+}
+
+/// Sends all that waits, and says what came of it.
+pub(crate) async fn flush(flusher: &Flusher) {
+    for (name, flushed) in flusher.flush(None, FLUSH_PATIENCE).await {
+        match flushed {
+            Some(flushed) => info!(
+                "flushed {name}: delivered {}, rejected {}, waiting {}",
+                flushed.delivered, flushed.rejected, flushed.queued
+            ),
+            None => warn!("flushed {name}: no verdict within {FLUSH_PATIENCE:?}"),
+        }
     }
 }
 
@@ -155,6 +208,7 @@ fn bind(address: SocketAddr) -> Result<tokio::net::TcpListener, Failure> {
 struct Agent {
     samples: Samples,
     history: Asker,
+    flusher: Flusher,
     /// Whether no engine is wanted, so that none is missing.
     without_engine: bool,
 }
@@ -175,5 +229,22 @@ impl Backend for Agent {
 
     fn history(&self) -> Result<History, NoHistory> {
         self.history.history()
+    }
+
+    async fn flush(&self, target: Option<String>, patience: Duration) -> Vec<Flushed> {
+        let done = self.flusher.flush(target.as_deref(), patience).await;
+        let one = |(target, flushed): (String, Option<plimsoll_deliver::Flushed>)| match flushed {
+            None => Flushed { target, ..Flushed::default() },
+            Some(flushed) => Flushed {
+                target,
+                answered: true,
+                delivered: flushed.delivered,
+                rejected: flushed.rejected,
+                dropped: flushed.dropped,
+                queued: flushed.queued,
+                trouble: flushed.trouble,
+            },
+        };
+        done.into_iter().map(one).collect()
     }
 }

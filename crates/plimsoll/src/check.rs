@@ -1,6 +1,8 @@
 //! `plimsoll check`: what can and cannot be read here, each with the remedy. The exit code says whether the
 //! agent would work.
 
+mod targets;
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -27,8 +29,10 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     })?;
     let mut found = vec![listening(settings)];
     found.extend(history(settings));
+    found.extend(targets::spool(settings));
     let report = report(&cgroups, &snapshot, &found);
     output::print(&report.text)?;
+    output::print(&targets::part(settings))?;
     if let Err(failure) = &engine
         && snapshot.agent.engines.is_empty()
     {
@@ -67,21 +71,26 @@ fn listening(settings: &Settings) -> Capability {
 /// Whether a history can be written; `None` where none is wanted.
 fn history(settings: &Settings) -> Option<Capability> {
     let path = settings.history_file()?;
-    let absolute = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
-    let there = absolute.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(Path::new("/"));
-    let (shown, there_shown) = (path.display(), there.display());
-    let writable = rustix::fs::access(there, Access::WRITE_OK);
     let remedy =
         "name another file with --history, or make that writable; without it the agent measures all the same";
-    Some(match writable {
-        Err(error) => {
-            capability("history", false, format!("cannot write {there_shown}, for {shown}: {error}"), remedy)
-        }
-        Ok(()) if there != absolute && !there.is_dir() => {
-            capability("history", false, format!("{there_shown} is no folder, for {shown}"), remedy)
-        }
-        Ok(()) => capability("history", true, shown.to_string(), ""),
+    Some(match writable(&path) {
+        Ok(shown) => capability("history", true, shown, ""),
+        Err(trouble) => capability("history", false, trouble, remedy),
     })
+}
+
+/// Whether a path can be written, made anew if need be: the path, or what stands against it.
+fn writable(path: &Path) -> Result<String, String> {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let there = absolute.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(Path::new("/"));
+    let (shown, there_shown) = (path.display(), there.display());
+    match rustix::fs::access(there, Access::WRITE_OK) {
+        Err(error) => Err(format!("cannot write {there_shown}, for {shown}: {error}")),
+        Ok(()) if there != absolute && !there.is_dir() => {
+            Err(format!("{there_shown} is no folder, for {shown}"))
+        }
+        Ok(()) => Ok(shown.to_string()),
+    }
 }
 
 fn capability(feature: &'static str, available: bool, reason: String, remedy: &str) -> Capability {

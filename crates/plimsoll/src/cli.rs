@@ -12,6 +12,8 @@ use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, value_parser};
 use clap_complete::Shell;
 use jiff::Zoned;
 
+use crate::client::Url;
+use crate::delivery::{deliver, flush, import, spool};
 use crate::failure::{CALLER, Failure};
 use crate::history::when;
 use crate::settings::flags;
@@ -27,6 +29,8 @@ Quick start:
   plimsoll agent     measure every second; then open http://127.0.0.1:8003/
                      and point Prometheus at http://127.0.0.1:8003/metrics
   plimsoll history   what the agent keeps, since when, and what it costs
+  plimsoll deliver --dry-run
+                     what would go to the databases of the configuration
 
 `plimsoll COMMAND --help` has examples and explains every setting.";
 
@@ -43,6 +47,10 @@ Examples:
 
   plimsoll agent --procfs /host/proc --sysfs /host/sys --cgroup-root /host/sys/fs/cgroup
       Inside a container, with the host's folders mounted.
+
+  PLIMSOLL_TARGET_TYPE=influxdb-v2 PLIMSOLL_TARGET_URL=http://localhost:8086 PLIMSOLL_TARGET_ORG=home \\
+    PLIMSOLL_TARGET_BUCKET=containers PLIMSOLL_TARGET_TOKEN_FILE=/run/secrets/token plimsoll agent
+      Also deliver to a database; [[target]] tables of the configuration file name any number of them.
 
   plimsoll agent --print-config > /etc/plimsoll/plimsoll.toml
       Begin a configuration file with the settings in force.
@@ -196,6 +204,22 @@ fn subcommand(sub: Sub) -> Command {
             .about("Print the metrics once, or explain them")
             .after_long_help(METRICS_EXAMPLES)
             .args(metrics_arguments()),
+        Sub::Deliver => command
+            .about("Measure and deliver to the targets, once or until a signal, without serving anything")
+            .after_long_help(deliver::EXAMPLES)
+            .args(deliver::arguments()),
+        Sub::Spool => command
+            .about("Show, verify, deliver or drop what waits on disk for targets")
+            .after_long_help(spool::EXAMPLES)
+            .args(spool::arguments()),
+        Sub::Import => command
+            .about("Deliver points of others, from a file, a pipe or a socket")
+            .after_long_help(import::EXAMPLES)
+            .args(import::arguments()),
+        Sub::Flush => command
+            .about("Tell a running agent to send what it has, and wait for the verdict")
+            .after_long_help(flush::EXAMPLES)
+            .args(flush::arguments()),
         Sub::Check => command
             .about("Tell what can and cannot be read here, and what to do about it")
             .after_long_help(CHECK_EXAMPLES),
@@ -311,7 +335,7 @@ fn healthcheck_arguments() -> Vec<Arg> {
 
 /// What `plimsoll healthcheck` is asked for.
 pub(crate) fn healthcheck_options(matches: &ArgMatches) -> Result<healthcheck::Options, Failure> {
-    let url = matches.get_one::<String>("url").map(|url| healthcheck::Url::parse(url)).transpose()?;
+    let url = matches.get_one::<String>("url").map(|url| Url::parse(url)).transpose()?;
     let timeout = match matches.get_one::<String>("timeout") {
         Some(text) => value::timeout(&Raw::Text(text.clone())).map_err(|expected| {
             Failure::caller(format!(

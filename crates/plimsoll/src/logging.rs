@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal as _};
 use jiff::Timestamp;
 use tracing::Level;
 use tracing_subscriber::Layer as _;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -19,11 +19,17 @@ use crate::settings::value::{LogFormat, LogLevel};
 /// Where the collectors' own lines come from.
 const COLLECTORS: &str = "plimsoll_collect::metrics";
 
+/// A library that tells of each attempt to connect, as an error. What has to be known of that is told by the target.
+const NOISY: &str = "async_nats";
+
 /// Starts the log; of collectors it says as much as `collectors`, if that is something else. A second call in one process
 /// changes nothing.
 pub(crate) fn start(level: LogLevel, collectors: Option<LogLevel>, format: LogFormat) {
-    let wanted =
-        Targets::new().with_default(max(level)).with_target(COLLECTORS, max(collectors.unwrap_or(level)));
+    let library = if max(level) >= Level::DEBUG { max(level).into() } else { LevelFilter::OFF };
+    let wanted = Targets::new()
+        .with_default(max(level))
+        .with_target(COLLECTORS, max(collectors.unwrap_or(level)))
+        .with_target(NOISY, library);
     let log = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_timer(Utc);
     // Being started already is the only failure, and then there is a log.
     let _ = match format {

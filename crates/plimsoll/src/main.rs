@@ -11,7 +11,9 @@
 mod agent;
 mod check;
 mod cli;
+mod client;
 mod collectors;
+mod delivery;
 mod engines;
 mod export;
 mod exposition;
@@ -32,6 +34,7 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 
+use crate::delivery::{deliver, flush, import, spool};
 use crate::settings::environment::Environment;
 use crate::settings::value::LogLevel;
 use crate::settings::{Settings, flags};
@@ -79,6 +82,22 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             let options = export::options(arguments)?;
             with_settings(Sub::Export, arguments, |settings| export::run(settings, &options))
         }
+        Some(Sub::Deliver) => {
+            let options = deliver::options(arguments);
+            with_settings(Sub::Deliver, arguments, |settings| deliver::run(settings, &options))
+        }
+        Some(Sub::Spool) => {
+            let options = spool::options(arguments)?;
+            with_settings(Sub::Spool, arguments, |settings| spool::run(settings, &options))
+        }
+        Some(Sub::Import) => {
+            let options = import::options(arguments)?;
+            with_settings(Sub::Import, arguments, |settings| import::run(settings, &options))
+        }
+        Some(Sub::Flush) => {
+            let options = flush::options(arguments)?;
+            with_settings(Sub::Flush, arguments, |settings| flush::run(settings, &options))
+        }
         Some(Sub::Check) => with_settings(Sub::Check, arguments, check::run),
         Some(Sub::Healthcheck) => {
             let options = cli::healthcheck_options(arguments)?;
@@ -107,7 +126,8 @@ fn with_settings(
         return Ok(ExitCode::SUCCESS);
     }
     let mut level = merged.settings.log_level;
-    if sub != Sub::Agent && *merged.origin("log_level") == settings::Origin::Default {
+    let is_agent = sub == Sub::Agent || (sub == Sub::Deliver && !deliver::options(arguments).once);
+    if !is_agent && *merged.origin("log_level") == settings::Origin::Default {
         // Commands that end by themselves say on their own what went wrong.
         level = LogLevel::Error;
     }

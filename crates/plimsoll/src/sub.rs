@@ -13,6 +13,14 @@ pub(crate) enum Sub {
     History,
     /// The history as files.
     Export,
+    /// Delivery without a server.
+    Deliver,
+    /// What waits on disk.
+    Spool,
+    /// Points of others.
+    Import,
+    /// Tell a running agent to send.
+    Flush,
     /// What can be read here.
     Check,
     /// Ask a running agent.
@@ -24,12 +32,16 @@ pub(crate) enum Sub {
 }
 
 impl Sub {
-    pub(crate) const ALL: [Sub; 9] = [
+    pub(crate) const ALL: [Sub; 13] = [
         Sub::Agent,
         Sub::Stats,
         Sub::History,
         Sub::Export,
         Sub::Metrics,
+        Sub::Deliver,
+        Sub::Spool,
+        Sub::Import,
+        Sub::Flush,
         Sub::Check,
         Sub::Healthcheck,
         Sub::Completions,
@@ -48,6 +60,10 @@ impl Sub {
             Sub::Metrics => "metrics",
             Sub::History => "history",
             Sub::Export => "export",
+            Sub::Deliver => "deliver",
+            Sub::Spool => "spool",
+            Sub::Import => "import",
+            Sub::Flush => "flush",
             Sub::Check => "check",
             Sub::Healthcheck => "healthcheck",
             Sub::Completions => "completions",
@@ -57,6 +73,6 @@ impl Sub {
 
     /// Whether the command shows the merged settings on request.
     pub(crate) fn prints_config(self) -> bool {
-        matches!(self, Sub::Agent | Sub::Stats | Sub::Metrics | Sub::Check | Sub::History | Sub::Export)
+        !matches!(self, Sub::Flush | Sub::Healthcheck | Sub::Completions | Sub::Man)
     }
 }

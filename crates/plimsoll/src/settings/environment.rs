@@ -1,7 +1,7 @@
 //! The environment: the only place that reads it, and what its variables mean.
 //!
 //! `PLIMSOLL_<KEY>` sets any setting. A `PLIMSOLL_` variable that is none of them is an error, because a mistyped
-//! variable is otherwise never noticed. An empty variable counts as unset, as compose files leave them.
+//! variable is otherwise never noticed. `PLIMSOLL_TARGET_<KEY>` is a key of a target. An empty variable counts as unset, as compose files leave them.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::settings::assignment::{Assignment, bad_value, unknown};
 use crate::settings::origin::Origin;
 use crate::settings::table::{COLLECTORS, Kind, SETTINGS, Setting};
+use crate::settings::target;
 use crate::settings::value::Raw;
 use crate::text;
 
@@ -59,6 +60,12 @@ impl Environment {
         self.0.get(STATE_HOME).map(PathBuf::from)
     }
 
+    /// The variables whose names begin so.
+    pub(super) fn with_prefix(&self, prefix: &str) -> impl Iterator<Item = (&str, &OsString)> {
+        let given = self.0.iter().map(|(name, value)| (name.as_str(), value));
+        given.filter(move |(name, _)| name.starts_with(prefix))
+    }
+
     /// What decides where engines are found.
     pub(super) fn surroundings(&self) -> Surroundings {
         let path = |name: &str| self.0.get(name).map(PathBuf::from);
@@ -101,7 +108,8 @@ pub(super) fn assignments(environment: &Environment) -> Result<Vec<Assignment>, 
             .iter()
             .any(|setting| setting.env == name || setting.aliases.iter().any(|a| a.env == name))
             || OF_ENGINES.contains(&name.as_str())
-            || name == STATE_HOME;
+            || name == STATE_HOME
+            || name.starts_with(target::PREFIX);
         if !known && !foreign(name, value) {
             return Err(unknown_variable(name));
         }
@@ -142,7 +150,9 @@ pub(super) fn assignments(environment: &Environment) -> Result<Vec<Assignment>, 
 /// The prefix that all share says nothing about which one was meant, so only the rest is compared.
 fn unknown_variable(name: &str) -> Failure {
     let failure = Failure::caller(format!("environment: unknown variable {}", text::quoted(name)));
-    let keys = SETTINGS.iter().map(|setting| setting.env.trim_start_matches(PREFIX));
+    let of_targets = target::keys().map(|key| key.env);
+    let keys = SETTINGS.iter().map(|setting| setting.env).chain(of_targets);
+    let keys = keys.map(|name| name.trim_start_matches(PREFIX));
     match text::nearest(name.trim_start_matches(PREFIX), keys) {
         Some(key) => failure.remedy(format!("the nearest known one is `{PREFIX}{key}`")),
         None => failure.remedy("`plimsoll agent --help` names them all"),
@@ -163,7 +173,7 @@ fn unicode(setting: &Setting, name: &'static str, value: &OsString) -> Result<St
     })
 }
 
-fn split(text: &str) -> impl Iterator<Item = String> {
+pub(super) fn split(text: &str) -> impl Iterator<Item = String> {
     text.split(',').map(|entry| entry.trim().to_owned())
 }
 

@@ -9,11 +9,12 @@ use toml::de::DeTable;
 
 use crate::failure::Failure;
 use crate::settings::assignment::{Assignment, bad_value, unknown};
-use crate::settings::collector::{CollectorTable, KEY};
+use crate::settings::collector::{self, CollectorTable};
 use crate::settings::collectors;
 use crate::settings::document::{Lines, in_order, raw};
 use crate::settings::origin::Origin;
 use crate::settings::table::{COLLECTORS, Kind, SETTINGS, Setting, by_key};
+use crate::settings::target;
 use crate::settings::value::Raw;
 use crate::text;
 
@@ -40,6 +41,8 @@ pub(super) struct Contents {
     pub(super) assignments: Vec<Assignment>,
     /// Its collectors.
     pub(super) collectors: Vec<CollectorTable>,
+    /// What it says of targets.
+    pub(super) targets: Vec<target::Draft>,
 }
 
 /// Reads what a configuration says. The path is for messages.
@@ -54,9 +57,16 @@ pub(super) fn contents(contents: &str, path: &Path) -> Result<Contents, Failure>
     let assignments = &mut told.assignments;
     for (key, value) in in_order(document.get_ref()) {
         let place = origin(key.span());
-        if key.get_ref().as_ref() == KEY {
-            told.collectors = collectors::tables(value, &place, &origin)?;
-            continue;
+        match key.get_ref().as_ref() {
+            collector::KEY => {
+                told.collectors = collectors::tables(value, &place, &origin)?;
+                continue;
+            }
+            target::KEY => {
+                told.targets = target::tables(value, &place, &origin)?;
+                continue;
+            }
+            _ => {}
         }
         let setting = setting(key.get_ref(), &place)?;
         if !matches!(setting.kind, Kind::Collectors) {
@@ -93,7 +103,8 @@ fn setting(key: &str, place: &Origin) -> Result<&'static Setting, Failure> {
         Some(setting) => Ok(setting),
         None => {
             let in_file = SETTINGS.iter().filter(|setting| !matches!(setting.kind, Kind::ConfigFile));
-            let known: Vec<&str> = in_file.map(|setting| setting.key).chain([KEY]).collect();
+            let known: Vec<&str> =
+                in_file.map(|setting| setting.key).chain([collector::KEY, target::KEY]).collect();
             Err(unknown(&place.to_string(), "key", key, &known))
         }
     }

@@ -23,7 +23,7 @@ const LEAST_SIZE: u64 = 16 << 20;
 const MOST_SIZE: u64 = 16 << 40;
 
 /// No tier is kept for longer.
-const LONGEST: Duration = Duration::from_secs(100 * YEAR);
+pub(super) const LONGEST: Duration = Duration::from_secs(100 * YEAR);
 
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
@@ -80,13 +80,18 @@ impl Settings {
         match &self.history {
             Place::Off => None,
             Place::File(path) => Some(path.clone()),
-            Place::Usual if self.surroundings.uid == 0 => Some(SYSTEM_FILE.into()),
-            Place::Usual => {
-                let below_home = || Some(self.surroundings.home.as_ref()?.join(".local/state"));
-                let state = self.state_home.clone().or_else(below_home);
-                Some(state.unwrap_or_else(|| PathBuf::from(".")).join(USER_FILE))
-            }
+            Place::Usual => Some(self.usual(SYSTEM_FILE, USER_FILE)),
         }
+    }
+
+    /// Where this user's programs keep what they know: a path for root, and another below the user's own folder for others.
+    pub(super) fn usual(&self, system: &str, user: &str) -> PathBuf {
+        if self.surroundings.uid == 0 {
+            return system.into();
+        }
+        let below_home = || Some(self.surroundings.home.as_ref()?.join(".local/state"));
+        let state = self.state_home.clone().or_else(below_home);
+        state.unwrap_or_else(|| PathBuf::from(".")).join(user)
     }
 }
 
@@ -114,15 +119,20 @@ const UNITS: [(&str, u64); 9] = [
 
 /// A number of bytes, within its bounds.
 pub(super) fn size(raw: &Raw) -> Result<u64, Expected> {
-    let expected = || "a size from 16MiB to 16TiB, such as 500MB, 1GiB or plain bytes".into();
-    let (Raw::Text(text) | Raw::Number(text)) = raw else { return Err(expected()) };
+    bytes(raw)
+        .filter(|bytes| (LEAST_SIZE..=MOST_SIZE).contains(bytes))
+        .ok_or_else(|| "a size from 16MiB to 16TiB, such as 500MB, 1GiB or plain bytes".into())
+}
+
+/// A number of bytes with a unit, or plain.
+pub(super) fn bytes(raw: &Raw) -> Option<u64> {
+    let (Raw::Text(text) | Raw::Number(text)) = raw else { return None };
     let text = text.trim().to_ascii_lowercase();
     let (number, unit) = UNITS
         .iter()
         .find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?.trim_end(), *bytes)))
         .unwrap_or((&text, 1));
-    let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
-    bytes.filter(|bytes| (LEAST_SIZE..=MOST_SIZE).contains(bytes)).ok_or_else(expected)
+    number.parse::<u64>().ok()?.checked_mul(unit)
 }
 
 /// A size as it can be read back: in the largest unit that it is a whole number of.
@@ -153,7 +163,8 @@ pub(super) fn keep(raw: &Raw) -> Result<Keep, Expected> {
     }
 }
 
-fn read_time(text: &str) -> Option<Duration> {
+/// A time in hours or a longer unit.
+pub(super) fn read_time(text: &str) -> Option<Duration> {
     let unit = match text.chars().next_back()? {
         'h' => HOUR,
         'd' => DAY,
@@ -166,7 +177,8 @@ fn read_time(text: &str) -> Option<Duration> {
     (time > Duration::ZERO && time <= LONGEST).then_some(time)
 }
 
-fn show_time(time: Duration) -> String {
+/// A time as it can be read back, in the longest unit that it is a whole number of.
+pub(super) fn show_time(time: Duration) -> String {
     let seconds = time.as_secs();
     let units = [('y', YEAR), ('w', WEEK), ('d', DAY), ('h', HOUR)];
     let fit = units.into_iter().find(|(_, unit)| seconds.is_multiple_of(*unit));

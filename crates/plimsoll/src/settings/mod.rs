@@ -17,7 +17,9 @@ pub(crate) mod history;
 mod origin;
 mod print;
 mod schema;
+mod spool;
 pub(crate) mod table;
+pub(crate) mod target;
 pub(crate) mod value;
 
 use std::collections::BTreeMap;
@@ -61,6 +63,7 @@ pub(crate) fn load(
 ) -> Result<Merged, Failure> {
     let surroundings = environment.surroundings();
     let state_home = environment.state_home();
+    let variables = target::variables(environment)?;
     let environment = environment::assignments(environment)?;
     let named = flags.iter().chain(&environment).find(|given| given.setting.key == "config");
     let (path, origin) = match named {
@@ -73,11 +76,11 @@ pub(crate) fn load(
     };
     let mut assignments = Vec::new();
     let mut found = None;
-    let mut tables = Vec::new();
+    let (mut collectors, mut targets) = (Vec::new(), Vec::new());
     match read(&path) {
         Ok(contents) => {
             let told = file::contents(&contents, &path)?;
-            (assignments, tables) = (told.assignments, told.collectors);
+            (assignments, collectors, targets) = (told.assignments, told.collectors, told.targets);
             found = Some(path);
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound && origin == Origin::Default => {}
@@ -97,7 +100,8 @@ pub(crate) fn load(
         merged.origins.insert(assignment.key(), assignment.origin.clone());
     }
     merged.settings.config = found;
-    merged.settings.collector = tables;
+    merged.settings.collector = collectors;
+    merged.settings.target = target::build(targets, variables)?;
     merged.settings.surroundings = surroundings;
     merged.settings.state_home = state_home;
     agree(&merged)?;

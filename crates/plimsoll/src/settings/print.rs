@@ -5,6 +5,7 @@ use toml::Value;
 use crate::settings::Merged;
 use crate::settings::collector::CollectorTable;
 use crate::settings::table::{COLLECTORS, Kind, SETTINGS};
+use crate::settings::target::TargetTable;
 use crate::text;
 
 impl Merged {
@@ -52,6 +53,7 @@ impl Merged {
         }
         out.push_str(&tables);
         out.extend(self.settings.collector.iter().map(CollectorTable::to_toml));
+        out.extend(self.settings.target.iter().map(TargetTable::to_toml));
         out
     }
 }

@@ -11,6 +11,7 @@ use plimsoll_model::Profile;
 
 use crate::settings::collector::CollectorTable;
 use crate::settings::history::{Keep, Place};
+use crate::settings::target::TargetTable;
 use crate::settings::value::{AUTO, LogFormat, LogLevel};
 
 /// The settings in force. The fields are explained in [`table::SETTINGS`].
@@ -67,6 +68,12 @@ pub(crate) struct Settings {
     pub(crate) collection_log_level: Option<LogLevel>,
     /// The collectors of the configuration file.
     pub(crate) collector: Vec<CollectorTable>,
+    /// The folder of the spool; `None` for the usual one.
+    pub(crate) spool: Option<PathBuf>,
+    /// How long the end waits for deliveries.
+    pub(crate) drain_timeout: Duration,
+    /// The targets of the configuration file and the environment.
+    pub(crate) target: Vec<TargetTable>,
     /// How much the log says.
     pub(crate) log_level: LogLevel,
     /// For whom the log is written.
@@ -107,6 +114,9 @@ impl Default for Settings {
             collection_retries: 3,
             collection_log_level: None,
             collector: Vec::new(),
+            spool: None,
+            drain_timeout: Duration::from_secs(5),
+            target: Vec::new(),
             log_level: LogLevel::default(),
             log_format: LogFormat::default(),
             config: None,

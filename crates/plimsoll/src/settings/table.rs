@@ -8,9 +8,11 @@ use plimsoll_collect::SourceChoice;
 use plimsoll_model::{Collector, Profile};
 use toml::Value;
 
-use crate::settings::history;
 use crate::settings::schema::Settings;
-use crate::settings::value::{self, Choice as _, CollectionLogLevel, Expected, LogFormat, LogLevel, Raw};
+use crate::settings::value::{
+    self, AUTO, Choice as _, CollectionLogLevel, Expected, LogFormat, LogLevel, Raw,
+};
+use crate::settings::{history, spool};
 use crate::sub::Sub;
 
 /// The collectors that can be switched on and off: all of the catalog's but the last, the agent's account of
@@ -113,13 +115,27 @@ const MEASURED: &str = "What to measure";
 const CONTAINERS: &str = "Which containers";
 const HISTORY: &str = "History";
 const OWN: &str = "Collectors of your own";
+const DELIVERY: &str = "Delivery";
 const PROGRAM: &str = "Log and configuration";
 
-const READERS: &[Sub] = &[Sub::Agent, Sub::Stats, Sub::Metrics, Sub::Check];
-const EXPOSERS: &[Sub] = &[Sub::Agent, Sub::Metrics, Sub::Check];
-const CHOOSERS: &[Sub] = &[Sub::Agent, Sub::Stats, Sub::Metrics];
-const EVERY: &[Sub] =
-    &[Sub::Agent, Sub::Stats, Sub::History, Sub::Export, Sub::Metrics, Sub::Check, Sub::Healthcheck];
+const READERS: &[Sub] = &[Sub::Agent, Sub::Stats, Sub::Metrics, Sub::Deliver, Sub::Check];
+const LOGGERS: &[Sub] =
+    &[Sub::Agent, Sub::Stats, Sub::Metrics, Sub::Deliver, Sub::Spool, Sub::Import, Sub::Check];
+const EXPOSERS: &[Sub] = &[Sub::Agent, Sub::Metrics, Sub::Deliver, Sub::Check];
+const CHOOSERS: &[Sub] = &[Sub::Agent, Sub::Stats, Sub::Metrics, Sub::Deliver];
+const EVERY: &[Sub] = &[
+    Sub::Agent,
+    Sub::Stats,
+    Sub::History,
+    Sub::Export,
+    Sub::Metrics,
+    Sub::Deliver,
+    Sub::Spool,
+    Sub::Import,
+    Sub::Flush,
+    Sub::Check,
+    Sub::Healthcheck,
+];
 
 /// Every setting, in the order of help.
 pub(crate) static SETTINGS: &[Setting] = &[
@@ -138,7 +154,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         long: "Only this machine can reach the default. To publish the metrics, for instance from inside a container, \
                listen on 0.0.0.0:8003 or, shorter, :8003.",
         group: SERVING,
-        on: &[Sub::Agent, Sub::Check, Sub::Healthcheck],
+        on: &[Sub::Agent, Sub::Flush, Sub::Check, Sub::Healthcheck],
         apply: |settings, raw| value::address(raw).map(|address| settings.listen = address),
         show: |settings| settings.listen.to_string().into(),
     },
@@ -254,7 +270,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         help: "Time between two samples, 100ms to 1h",
         long: "As 500ms, 1s, 15 (seconds) or 1m. A scrape never waits for it: it gets numbers that are at most 100 ms old.",
         group: MEASURED,
-        on: &[Sub::Agent, Sub::Stats],
+        on: &[Sub::Agent, Sub::Stats, Sub::Deliver],
         apply: |settings, raw| value::interval(raw).map(|interval| settings.interval = interval),
         show: |settings| value::show_duration(settings.interval).into(),
     },
@@ -525,6 +541,39 @@ pub(crate) static SETTINGS: &[Setting] = &[
         show: |settings| CollectionLogLevel(settings.collection_log_level).name().into(),
     },
     Setting {
+        key: "spool",
+        flag: "spool",
+        env: "PLIMSOLL_SPOOL",
+        aliases: &[],
+        kind: Kind::Folder,
+        value_name: "FOLDER",
+        help: "Where points wait on disk for their targets",
+        long: "Targets are [[target]] tables of the configuration file, or one in PLIMSOLL_TARGET_… variables. Without a name \
+               the folder is /var/lib/plimsoll/spool for root, and plimsoll/spool below XDG_STATE_HOME or ~/.local/state for \
+               others. Each target has a file there, none larger than its `queue_disk`.",
+        group: DELIVERY,
+        on: &[Sub::Agent, Sub::Deliver, Sub::Spool, Sub::Import, Sub::Check],
+        apply: |settings, raw| spool::folder(raw).map(|folder| settings.spool = folder),
+        show: |settings| {
+            settings.spool.as_ref().map_or_else(|| AUTO.into(), |path| path.display().to_string()).into()
+        },
+    },
+    Setting {
+        key: "drain_timeout",
+        flag: "drain-timeout",
+        env: "PLIMSOLL_DRAIN_TIMEOUT",
+        aliases: &[],
+        kind: Kind::One,
+        value_name: "DURATION",
+        help: "How long the end waits for deliveries, 0s to 1h",
+        long: "What is not delivered by then stays in the spool for the next start, except that of targets whose durability is \
+               `none`, which is lost and counted.",
+        group: DELIVERY,
+        on: &[Sub::Agent, Sub::Deliver, Sub::Import],
+        apply: |settings, raw| value::delay(raw).map(|time| settings.drain_timeout = time),
+        show: |settings| value::show_duration(settings.drain_timeout).into(),
+    },
+    Setting {
         key: "log_level",
         flag: "log-level",
         env: "PLIMSOLL_LOG_LEVEL",
@@ -534,7 +583,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         help: "How much the log says",
         long: "The log is on standard error.",
         group: PROGRAM,
-        on: READERS,
+        on: LOGGERS,
         apply: |settings, raw| value::choice(raw).map(|level| settings.log_level = level),
         show: |settings| settings.log_level.name().into(),
     },
@@ -548,7 +597,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         help: "The log as text or as JSON",
         long: "",
         group: PROGRAM,
-        on: READERS,
+        on: LOGGERS,
         apply: |settings, raw| value::choice(raw).map(|format| settings.log_format = format),
         show: |settings| settings.log_format.name().into(),
     },
@@ -618,6 +667,8 @@ mod tests {
             ("collection_timeout", "10s"),
             ("collection_retries", "3"),
             ("collection_log_level", "same"),
+            ("spool", "auto"),
+            ("drain_timeout", "5s"),
             ("log_level", "info"),
             ("log_format", "text"),
         ];

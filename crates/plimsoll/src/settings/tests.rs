@@ -263,8 +263,8 @@ fn what_is_wrong_is_named_with_its_place() {
             "/etc/plimsoll/plimsoll.toml:1: unknown key `zzz` | known are listen, openmetrics_created, engine, source, \
              procfs, sysfs, cgroup_root, interval, profile, collectors, labels, include_name, exclude_name, include_image, \
              exclude_image, include_label, exclude_label, history, history_size, history_keep, \
-             collection_interval, collection_timeout, collection_retries, collection_log_level, log_level, log_format, \
-             collector",
+             collection_interval, collection_timeout, collection_retries, collection_log_level, spool, drain_timeout, \
+             log_level, log_format, collector, target",
         ),
         (
             Some("[colectors]\ncpu = true"),

@@ -40,6 +40,8 @@ pub(crate) enum Raw {
     Bool(bool),
     /// A TOML array, a comma-separated environment variable, the arguments of a repeated flag.
     List(Vec<String>),
+    /// A TOML table of texts, a variable `a=b,c=d`.
+    Pairs(Vec<(String, String)>),
     /// One collector on or off.
     Collector(&'static str, bool),
     /// A TOML value of a type that no setting has, as text.
@@ -53,6 +55,10 @@ impl Raw {
             Raw::Text(text) | Raw::Number(text) | Raw::Other(text) => text::quoted(text),
             Raw::Bool(on) => format!("`{on}`"),
             Raw::List(entries) => text::quoted(&format!("[{}]", entries.join(", "))),
+            Raw::Pairs(pairs) => {
+                let entries: Vec<_> = pairs.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+                text::quoted(&format!("{{ {} }}", entries.join(", ")))
+            }
             Raw::Collector(name, on) => format!("`{name} = {on}`"),
         }
     }
@@ -142,7 +148,7 @@ pub(crate) fn level_of_others(raw: &Raw) -> Result<LogLevel, Expected> {
 }
 
 /// A duration with a unit, or plain seconds.
-fn duration(raw: &Raw) -> Option<Duration> {
+pub(crate) fn duration(raw: &Raw) -> Option<Duration> {
     let (Raw::Text(text) | Raw::Number(text)) = raw else { return None };
     let text = text.trim();
     if let Ok(seconds) = text.parse::<f64>() {
@@ -351,7 +357,8 @@ pub(crate) fn label_keys(raw: &Raw) -> Result<Vec<String>, Expected> {
     )
 }
 
-fn list(
+/// A list of texts, bounded, each as the check wants it.
+pub(crate) fn list(
     raw: &Raw,
     expected: &str,
     check: impl Fn(&str) -> Result<(), Expected>,

@@ -2,8 +2,21 @@
 
 use crate::process::run;
 
-const COMMANDS: [&str; 9] =
-    ["agent", "stats", "history", "export", "metrics", "check", "healthcheck", "completions", "man"];
+const COMMANDS: [&str; 13] = [
+    "agent",
+    "stats",
+    "history",
+    "export",
+    "metrics",
+    "deliver",
+    "spool",
+    "import",
+    "flush",
+    "check",
+    "healthcheck",
+    "completions",
+    "man",
+];
 
 #[test]
 fn help_and_version() {

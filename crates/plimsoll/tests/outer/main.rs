@@ -8,6 +8,7 @@
 
 mod agent;
 mod collectors;
+mod delivery;
 mod docker;
 mod endpoints;
 mod engines;

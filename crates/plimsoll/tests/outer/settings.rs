@@ -97,6 +97,34 @@ fn the_environment() {
     }
 }
 
+/// A target needs no file; its secrets are not shown; a mistake in one keeps the agent from starting.
+#[test]
+fn targets_of_the_environment() {
+    let good = [
+        ("PLIMSOLL_TARGET_TYPE", "influxdb-v2"),
+        ("PLIMSOLL_TARGET_URL", "http://127.0.0.1:8086/"),
+        ("PLIMSOLL_TARGET_BUCKET", "containers"),
+        ("PLIMSOLL_TARGET_TOKEN", "s3cret"),
+    ];
+    let (text, table) = printed(&good, &[]);
+    let target = &table["target"][0];
+    assert_eq!(plain(&target["name"]), "default");
+    assert_eq!(plain(&target["url"]), "http://127.0.0.1:8086");
+    assert!(
+        !text.contains("s3cret") && text.contains("# environment PLIMSOLL_TARGET_TOKEN, not shown"),
+        "{text}"
+    );
+    let wrong: [(Variables<'_>, &str); 3] = [
+        (&[("PLIMSOLL_TARGET_TYPE", "influx")], "influxdb-v1, influxdb-v2 or influxdb-v3"),
+        (&[("PLIMSOLL_TARGET_TYPE", "otlp")], "set PLIMSOLL_TARGET_URL"),
+        (&[("PLIMSOLL_TARGET_BUKET", "x")], "`PLIMSOLL_TARGET_BUCKET`"),
+    ];
+    for (variables, expected) in wrong {
+        let message = run_with(variables, &["agent", "--listen", "127.0.0.1:0"]).failed(2);
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
 /// A value in a word.
 fn plain(value: &toml::Value) -> String {
     match value {

@@ -1,0 +1,278 @@
+//! A small HTTP client for asking an agent: one request over a plain socket, one deadline for everything, a bounded answer.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+
+use crate::failure::Failure;
+use crate::text;
+
+/// The most of an answer's head that is read (bytes).
+const HEAD_MAX: usize = 8 << 10;
+
+/// An `http` address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Url {
+    /// Name or address, brackets included.
+    host: String,
+    port: u16,
+    /// With the leading slash, and the query.
+    path: String,
+}
+
+impl Url {
+    /// Understands `http://HOST[:PORT][/PATH]`.
+    pub(crate) fn parse(url: &str) -> Result<Self, Failure> {
+        let bad = || {
+            Failure::caller(format!("--url: bad value {}", text::quoted(url)))
+                .remedy("give an address such as http://127.0.0.1:8003/health")
+        };
+        if url.contains(|character: char| character.is_whitespace() || character.is_control()) {
+            return Err(bad());
+        }
+        let rest = url.strip_prefix("http://").ok_or_else(bad)?;
+        let (authority, path) = rest.find('/').map_or((rest, "/"), |slash| rest.split_at(slash));
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, port.parse().map_err(|_| bad())?),
+            _ => (authority, 80),
+        };
+        let bracketed = host.starts_with('[') && host.ends_with(']');
+        if host.is_empty() || host.contains(['@', '?', '#']) || (host.contains(':') && !bracketed) {
+            return Err(bad());
+        }
+        Ok(Self { host: host.into(), port, path: path.split('#').next().unwrap_or(path).into() })
+    }
+
+    /// A page of an agent that listens there. One that listens everywhere is asked over loopback.
+    pub(crate) fn of_agent(listen: SocketAddr, path: &str) -> Self {
+        let ip = match listen.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ip => ip,
+        };
+        let host = if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() };
+        Self { host, port: listen.port(), path: path.into() }
+    }
+}
+
+impl std::fmt::Display for Url {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "http://{}:{}{}", self.host, self.port, self.path)
+    }
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// `GET`, of whose answer the first line is enough.
+    Get,
+    /// `POST` without a body, whose answer is read whole, up to so many bytes.
+    Post {
+        /// The most bytes.
+        most: usize,
+    },
+}
+
+/// An answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Reply {
+    /// The status.
+    pub(crate) code: u16,
+    /// The whole first line.
+    pub(crate) line: String,
+    /// What follows the head, as far as it was asked for.
+    pub(crate) body: Vec<u8>,
+}
+
+/// Asks, and waits for the answer until `timeout` has passed.
+pub(crate) fn ask(method: Method, url: &Url, timeout: Duration) -> anyhow::Result<Reply> {
+    let deadline = Instant::now() + timeout;
+    let mut stream = connect(url, deadline)?;
+    let word = match method {
+        Method::Get => "GET",
+        Method::Post { .. } => "POST",
+    };
+    let length = if method == Method::Get { "" } else { "Content-Length: 0\r\n" };
+    let request = format!(
+        "{word} {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: plimsoll/{}\r\nAccept: */*\r\n{length}Connection: close\r\n\r\n",
+        url.path,
+        url.host,
+        url.port,
+        env!("CARGO_PKG_VERSION"),
+    );
+    stream.set_write_timeout(Some(remaining(deadline)?))?;
+    stream.write_all(request.as_bytes()).map_err(told)?;
+
+    let (most, is_enough): (usize, fn(&[u8]) -> bool) = match method {
+        Method::Get => (HEAD_MAX, |answer| answer.contains(&b'\n')),
+        Method::Post { most } => (HEAD_MAX + most, |_| false),
+    };
+    let mut answer = Vec::new();
+    let mut chunk = [0; 1024];
+    while !is_enough(&answer) {
+        stream.set_read_timeout(Some(remaining(deadline)?))?;
+        match stream.read(&mut chunk).map_err(told)? {
+            0 => break,
+            read => answer.extend_from_slice(&chunk[..read]),
+        }
+        if answer.len() > most {
+            anyhow::ensure!(method == Method::Get, "the answer is longer than any of an agent");
+            break;
+        }
+    }
+    let mut reply = reply(&answer).context("the answer is not HTTP")?;
+    if let Method::Post { .. } = method {
+        let head =
+            answer.windows(4).position(|four| four == b"\r\n\r\n").context("the answer is not whole")?;
+        reply.body = answer.split_off(head + 4);
+    }
+    Ok(reply)
+}
+
+fn connect(url: &Url, deadline: Instant) -> anyhow::Result<TcpStream> {
+    let host = url.host.trim_start_matches('[').trim_end_matches(']');
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in (host, url.port).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, remaining(deadline)?) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = told(error),
+        }
+    }
+    Err(last.into())
+}
+
+fn remaining(deadline: Instant) -> io::Result<Duration> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(timed_out()) } else { Ok(left) }
+}
+
+/// A socket's time-out is `WouldBlock` on some systems, which says nothing to the reader.
+fn told(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => timed_out(),
+        _ => error,
+    }
+}
+
+fn timed_out() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "no answer in time")
+}
+
+/// Reads the status line of an answer.
+fn reply(answer: &[u8]) -> Option<Reply> {
+    let end = answer.iter().position(|byte| *byte == b'\n')?;
+    let line = std::str::from_utf8(&answer[..end]).ok()?.trim_end();
+    let mut words = line.split(' ');
+    words.next()?.strip_prefix("HTTP/1.")?;
+    let code = words.next().filter(|code| code.len() == 3)?.parse().ok()?;
+    Some(Reply { code, line: line.into(), body: Vec::new() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        let cases = [
+            ("http://127.0.0.1:8003/health", Some("http://127.0.0.1:8003/health")),
+            ("http://localhost", Some("http://localhost:80/")),
+            ("http://[::1]:8003/-/ready?x=1#y", Some("http://[::1]:8003/-/ready?x=1")),
+            ("http://[::1]", Some("http://[::1]:80/")),
+            ("https://localhost/", None),
+            ("localhost:8003", None),
+            ("http://", None),
+            ("http://:80/", None),
+            ("http://::1/", None),
+            ("http://user@host/", None),
+            ("http://host:x/", None),
+            ("http://host/\r\nX: y", None),
+        ];
+        for (given, expected) in cases {
+            assert_eq!(Url::parse(given).ok().map(|url| url.to_string()).as_deref(), expected, "{given}");
+        }
+        for (listen, expected) in [
+            ("127.0.0.1:8003", "http://127.0.0.1:8003/health"),
+            ("0.0.0.0:1", "http://127.0.0.1:1/health"),
+            ("[::]:1", "http://[::1]:1/health"),
+            ("192.0.2.1:1", "http://192.0.2.1:1/health"),
+        ] {
+            assert_eq!(Url::of_agent(listen.parse().unwrap(), "/health").to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn status_lines() {
+        let cases: [(&[u8], Option<u16>); 8] = [
+            (b"HTTP/1.1 200 OK\r\n", Some(200)),
+            (b"HTTP/1.0 503 Service Unavailable\r\nX: y\r\n", Some(503)),
+            (b"HTTP/1.1 200\n", Some(200)),
+            (b"HTTP/1.1 200 OK", None),
+            (b"SSH-2.0-OpenSSH\r\n", None),
+            (b"HTTP/1.1 2000 OK\r\n", None),
+            (b"\xff\n", None),
+            (b"", None),
+        ];
+        for (answer, code) in cases {
+            assert_eq!(reply(answer).map(|reply| reply.code), code);
+        }
+    }
+
+    /// Answers one request with bytes, and asks it.
+    fn ask_one(method: Method, answer: &'static [u8]) -> Result<(u16, String), String> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = Url::of_agent(listener.local_addr().unwrap(), "/health");
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = Vec::new();
+            let mut byte = [0];
+            while !request.ends_with(b"\r\n\r\n") {
+                stream.read_exact(&mut byte).unwrap();
+                request.push(byte[0]);
+            }
+            stream.write_all(answer).unwrap();
+            String::from_utf8(request).unwrap()
+        });
+        let asked = ask(method, &url, Duration::from_secs(10));
+        let request = server.join().unwrap();
+        let word = if method == Method::Get { "GET" } else { "POST" };
+        assert!(request.starts_with(&format!("{word} /health HTTP/1.1\r\nHost: 127.0.0.1:")), "{request}");
+        asked
+            .map(|reply| (reply.code, String::from_utf8(reply.body).unwrap()))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_answer_decides() {
+        const POST: Method = Method::Post { most: 100 };
+        let ok = |code, body: &str| Ok((code, body.to_owned()));
+        for (method, answer, expected) in [
+            (Method::Get, &b"HTTP/1.1 200 OK\r\n\r\n"[..], ok(200, "")),
+            (Method::Get, b"HTTP/1.1 503 Service Unavailable\r\n\r\n{}", ok(503, "")),
+            (Method::Get, b"hello\n", Err("the answer is not HTTP".into())),
+            (Method::Get, b"", Err("the answer is not HTTP".into())),
+            (POST, b"HTTP/1.1 200 OK\r\nX: y\r\n\r\n{\"a\":1}", ok(200, "{\"a\":1}")),
+            (POST, b"HTTP/1.1 200 OK\r\nX: y\r\n", Err("the answer is not whole".into())),
+            (POST, b"hello\n", Err("the answer is not HTTP".into())),
+        ] {
+            assert_eq!(ask_one(method, answer), expected);
+        }
+        static LONG: [u8; HEAD_MAX + 200] = [b'x'; HEAD_MAX + 200];
+        assert_eq!(ask_one(POST, &LONG), Err("the answer is longer than any of an agent".into()));
+    }
+
+    #[test]
+    fn silence_ends_at_the_deadline() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = Url::of_agent(listener.local_addr().unwrap(), "/health");
+        let error = ask(Method::Get, &url, Duration::from_millis(50)).unwrap_err();
+        assert_eq!(error.to_string(), "no answer in time");
+        drop(listener);
+        assert!(ask(Method::Get, &url, Duration::from_secs(10)).is_err());
+    }
+}
