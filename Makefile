@@ -17,8 +17,9 @@ run: ## build the release, make sure of an engine and of something to see, and r
 test: ## everything that has to hold: format, lints, tests, real engines, cgroup v2
 	@scripts/test.sh
 
-soak: ## thousands of random operations on containers while their engine comes and goes (OPERATIONS=5000)
+soak: ## thousands of random operations on containers (OPERATIONS=5000), and delivery while everything dies (MINUTES=10)
 	PLIMSOLL_SOAK=$(or $(OPERATIONS),5000) cargo test --locked -p plimsoll --test lifecycle -- --nocapture --test-threads=1
+	PLIMSOLL_SOAK_MINUTES=$(or $(MINUTES),10) cargo test --release --locked -p plimsoll --test delivery -- --nocapture --test-threads=1
 
 bench: ## measure, and compare with the figures on record
 	@scripts/bench.sh

@@ -19,7 +19,8 @@ command -v cargo >/dev/null 2>&1 || {
 step "what the tests need"
 scripts/need.sh docker=docker.io dockerd=docker.io iptables=iptables promtool=prometheus linux.uml=user-mode-linux \
   busybox=busybox-static mkfs.ext4=e2fsprogs curl=curl podman=podman crun=crun runc=runc catatonit=catatonit \
-  docker-registry=docker-registry prometheus-node-exporter=prometheus-node-exporter
+  docker-registry=docker-registry prometheus-node-exporter=prometheus-node-exporter prometheus=prometheus \
+  influxd=influxdb victoria-metrics=victoria-metrics nats-server=nats-server
 scripts/engine-up.sh
 
 step "format"
@@ -33,9 +34,12 @@ cargo clippy -p plimsoll --no-default-features --features metrics --all-targets 
 cargo clippy -p plimsoll-engine --all-targets --locked -- -D warnings
 # What only a benchmark switches on.
 cargo clippy -p plimsoll-store --features bench --all-targets --locked -- -D warnings
+# Targets of the type nats.
+cargo clippy -p plimsoll-deliver --features nats --all-targets --locked -- -D warnings
 
 step "tests"
 cargo test --workspace --locked
+cargo test -p plimsoll-deliver --features nats --locked
 
 step "the release binary"
 cargo build --release --locked -p plimsoll

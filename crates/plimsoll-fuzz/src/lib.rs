@@ -25,12 +25,14 @@ mod custom;
 mod engine;
 mod http;
 mod kernel;
+mod points;
 mod wire;
 
 pub use custom::custom;
 pub use engine::{endpoint, engine_replies, event_stream, state_files};
 pub use http::http;
 pub use kernel::{kernel_files, locate, proc};
+pub use points::points;
 pub use wire::{label_escaping, prometheus_accept};
 
 /// A function that panics if the bytes break a promise.
@@ -49,4 +51,5 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("prometheus_accept", prometheus_accept),
     ("label_escaping", label_escaping),
     ("custom", custom),
+    ("points", points),
 ];

@@ -29,6 +29,7 @@ pub(crate) fn of(target: &str) -> Vec<Vec<u8>> {
             b"\"\xff\\\xff\n\xff\\n\xff} 1\n\xff\xff,a=\"\xff\"eth\\0\n\xff# HELP\xff\xf0\x9f\x9a\xa2\xff\xc3\xa9".to_vec(),
         ],
         "custom" => CUSTOM.iter().map(|text| text.as_bytes().to_vec()).collect(),
+        "points" => POINTS.iter().chain(CUSTOM).map(|text| text.as_bytes().to_vec()).collect(),
         _ => Vec::new(),
     };
     seeds.sort();
@@ -50,6 +51,13 @@ const PLACES: &[&str] = &[
     "/kubepods.slice/kubepods-pod2c48913c_b29f.slice:cri-containerd:ID",
     "/kubepods.slice/kubepods-pod2c48913c_b29f.slice/crio-ID.scope\n/crio-conmon-ID.scope",
     "/k8s.io/web\n/default/ID\n/a/../docker/ID",
+];
+
+/// Points as others write them.
+const POINTS: &[&str] = &[
+    "cpu,host=a usage=1.5,n=2i,ok=true,s=\"x\\\"y\" 1700000000000000000\nmem used=1u\n# comment\n\nbad line\n",
+    "a\\ b,c\\,d=e\\=f g\\ h=\"\\\\\",i=-1e3 5",
+    "{\"measurement\":\"cpu\",\"tags\":{\"a\":\"b\"},\"fields\":{\"v\":1},\"time\":5}\n",
 ];
 
 /// Addresses of every form, and of some that are none.
