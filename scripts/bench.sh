@@ -19,6 +19,7 @@ log=$target/bench.log
 # Always all of them, whichever benchmark runs: what they share is compiled once. Not the program's own package, because
 # Cargo would build the program with the benchmarks' profile and put it where the released one is.
 packages=(--locked -p plimsoll-testkit -p plimsoll-kernel -p plimsoll-collect -p plimsoll-wire -p plimsoll-web -p plimsoll-store
+  -p plimsoll-deliver
   --features plimsoll-store/bench)
 # The library by itself, for the same reason: its package is the program's, too.
 library=(--locked -p plimsoll --no-default-features --features docker)
@@ -69,7 +70,8 @@ esac
 step "the release binary, and the benchmarks"
 cargo build --release --locked -p plimsoll
 cargo bench "${packages[@]}" --no-run --bench whole_process --bench parse --bench read --bench encode --bench exposition \
-  --bench api --bench append --bench query --bench codec --bench open --bench framework --bench host --bench registry --bench thousand
+  --bench api --bench append --bench query --bench codec --bench open --bench framework --bench host --bench registry --bench thousand \
+  --bench lines --bench delivery
 cargo bench "${library[@]}" --no-run --bench docker
 
 step "single functions"
@@ -86,6 +88,7 @@ short=(--noplot --warm-up-time 0.5 --measurement-time)
   cargo bench "${packages[@]}" --bench append -- "${short[@]}" 3
   cargo bench "${packages[@]}" --bench query -- "${short[@]}" 3
   cargo bench "${packages[@]}" --bench codec -- "${short[@]}" 1
+  cargo bench "${packages[@]}" --bench lines -- "${short[@]}" 2
   cargo bench "${library[@]}" --bench docker -- "${short[@]}" 1
 } 2>&1 | tee -a "$log" | grep --line-buffered -E '^(Benchmarking .*: Analyzing|error|thread)|time:|panicked' |
   sed -E 's/^Benchmarking (.*): Analyzing$/\1/'
@@ -98,6 +101,9 @@ thousand=$(cargo bench "${packages[@]}" --bench thousand 2>&1 | tee -a "$log" | 
 
 step "the built-in collectors of 200 containers"
 registry=$(cargo bench "${packages[@]}" --bench registry 2>&1 | tee -a "$log" | grep ' containers: a pass ' || true)
+
+step "delivery: a day's outage, and what a point costs"
+delivery=$(cargo bench "${packages[@]}" --bench delivery 2>&1 | tee -a "$log" | grep '^| delivery: ' || true)
 
 step "the whole process"
 cargo bench "${packages[@]}" --bench whole_process -- "$target/release/plimsoll" --engine "$engine" "$@" 2>&1 |
@@ -121,6 +127,8 @@ measured "framework: a run with ten values" framework "ten values*" µs 1000
 measured "one reading of the machine" "the machine" "reading*" µs 1000
 row "framework: a thousand collectors" "${thousand:-it failed}" "ticks and healthy ones on time, 64 MiB"
 row "framework: built-in collectors beside a pass" "${registry:-it failed}" "2.5 times a pass"
+measured "line protocol: 4,000 lines encoded" "line protocol*" "encode*" ms 1000000 2
+printf '%s\n' "${delivery:-| delivery | it failed | |}" >>"$table"
 measured "a container found, its files opened and closed" "one container" "found*" µs 1000
 
 if [ -e crates/plimsoll-collect/tests/quiet_tick.rs ]; then
