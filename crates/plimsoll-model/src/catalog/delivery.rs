@@ -1,36 +1,8 @@
 //! The families about delivery: where each target's points are, and how it does. What they count is a target's point: a line, a
 //! sample, a data point, as its format has it.
 
-use super::families::{AgentFamily, own};
+use super::families::{AgentFamily, DeliveryField, own};
 use super::{Collector, Family, Kind, Unit};
-
-/// A figure about a target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "the catalog's help text says what each one means")]
-pub enum DeliveryField {
-    Points,
-    QueuePoints,
-    QueueBytes,
-    QueueAge,
-    QueueCapacity,
-    Batches,
-    BatchPoints,
-    BatchBytes,
-    FieldsDropped,
-    EncodeTime,
-    Requests,
-    RequestTime,
-    Retries,
-    SentBytes,
-    InFlight,
-    SpoolBytes,
-    SpoolCommits,
-    SpoolFailures,
-    SpoolDamaged,
-    TicksMissed,
-    Lag,
-    State,
-}
 
 const fn target(
     name: &'static str,

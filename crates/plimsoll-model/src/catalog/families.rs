@@ -4,7 +4,6 @@
 //! Names that cAdvisor has are kept as they are, also where they break today's conventions
 //! (`container_memory_rss` without a unit), so that its dashboards work unchanged.
 
-use super::delivery::DeliveryField;
 use super::{
     Cell, Collector, DeviceSlot, Family, InterfaceSlot, Kind, Profile, Scale, Shape, Slot, Source, Start,
     Unit,
@@ -70,6 +69,34 @@ pub enum AgentFamily {
     HistoryDamaged,
     Delivery(DeliveryField),
     Series,
+}
+
+/// A figure about a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the catalog's help text says what each one means")]
+pub enum DeliveryField {
+    Points,
+    QueuePoints,
+    QueueBytes,
+    QueueAge,
+    QueueCapacity,
+    Batches,
+    BatchPoints,
+    BatchBytes,
+    FieldsDropped,
+    EncodeTime,
+    Requests,
+    RequestTime,
+    Retries,
+    SentBytes,
+    InFlight,
+    SpoolBytes,
+    SpoolCommits,
+    SpoolFailures,
+    SpoolDamaged,
+    TicksMissed,
+    Lag,
+    State,
 }
 
 pub(super) const fn family(

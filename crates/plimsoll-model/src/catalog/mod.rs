@@ -18,8 +18,7 @@ mod framework;
 mod host;
 mod slots;
 
-pub use delivery::DeliveryField;
-pub use families::{AgentFamily, InfoFamily};
+pub use families::{AgentFamily, DeliveryField, InfoFamily};
 pub use framework::{FRAMEWORK, FrameworkGroup, FrameworkMetric};
 pub use host::{HostField, MAX_HOST_LABELS, MountField};
 pub use slots::{DeviceSlot, InterfaceSlot, Slot, SlotIndex};
