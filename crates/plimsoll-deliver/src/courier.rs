@@ -15,10 +15,11 @@ use tokio::time::Instant;
 
 use crate::account::Account;
 use crate::backoff::Backoff;
-use crate::batch::Batch;
+use crate::batch::{Batch, PACKED};
 use crate::config::{TargetConfig, TargetKind};
-use crate::format::Format;
+use crate::format::{Coding, Format};
 use crate::queue::{Lost, Queue};
+use crate::stages::format_of;
 
 /// How a target does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,6 +107,8 @@ pub struct Requests {
 #[derive(Debug)]
 pub struct Courier {
     kind: TargetKind,
+    /// How the target takes bodies.
+    coding: Coding,
     max_retries: Option<u32>,
     max_in_flight: usize,
     fresh_lane: bool,
@@ -141,6 +144,7 @@ impl Courier {
         account.collect(queue.points());
         let mut courier = Self {
             kind: config.kind,
+            coding: format_of(config).coding,
             max_retries: config.max_retries,
             max_in_flight: config.max_in_flight.max(1),
             fresh_lane: config.fresh_lane,
@@ -186,6 +190,12 @@ impl Courier {
     #[must_use]
     pub fn state(&self) -> TargetState {
         self.state
+    }
+
+    /// Whether the target takes nothing at the moment, and something waits for it.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        !matches!(self.state, TargetState::Starting | TargetState::Up) && !self.queue.is_empty()
     }
 
     /// What is wrong, in a sentence; empty while nothing is.
@@ -308,6 +318,11 @@ impl Courier {
         };
         let made =
             cut.and_then(|body| if self.version_1 { format.in_version_1(&body) } else { Ok((format, body)) });
+        // What waited was packed for the disk; the same bytes come of it each time.
+        let made = made.and_then(|(format, body)| match format.coding {
+            PACKED => format.in_coding(self.coding, body),
+            _ => Ok((format, body)),
+        });
         let Ok((format, body)) = made else {
             self.give_up(seq, "damaged");
             return None;

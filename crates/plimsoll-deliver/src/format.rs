@@ -125,6 +125,18 @@ impl Format {
         let format = Self { content: Content::RemoteWrite(Version::V1), coding: self.coding };
         Ok((format, self.coding.compress(&converted)))
     }
+
+    /// The same body, compressed in another way.
+    ///
+    /// # Errors
+    /// If the body is not in this format.
+    pub fn in_coding(self, coding: Coding, body: Vec<u8>) -> Result<(Self, Vec<u8>), Broken> {
+        if self.coding == coding {
+            return Ok((self, body));
+        }
+        let body = coding.compress(&self.coding.decompress(&body)?);
+        Ok((Self { coding, ..self }, body))
+    }
 }
 
 impl Coding {
@@ -137,7 +149,7 @@ impl Coding {
     /// The compressed body.
     #[must_use]
     pub fn compress(self, raw: &[u8]) -> Vec<u8> {
-        match self {
+        let mut body = match self {
             Self::None => raw.to_vec(),
             Self::Gzip => {
                 let mut encoder = GzEncoder::new(Vec::with_capacity(raw.len() / 4), Level::fast());
@@ -147,7 +159,10 @@ impl Coding {
             }
             Self::Zstd => zstd::bulk::compress(raw, ZSTD_LEVEL).unwrap_or_default(),
             Self::Snappy => remote_write::compress(raw).unwrap_or_default(),
-        }
+        };
+        // Compressors ask for room for the worst case, and a batch may wait long.
+        body.shrink_to_fit();
+        body
     }
 
     /// What was compressed.

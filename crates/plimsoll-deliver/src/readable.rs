@@ -158,7 +158,7 @@ mod tests {
             (Content::Otlp, Coding::Gzip, of_otlp),
         ] {
             let format = Format { content, coding };
-            let bounds = Bounds { points: 10, bytes: 1000, wait: Duration::from_secs(1) };
+            let bounds = Bounds { points: 10, bytes: 1000, wait: Duration::from_secs(1), unhurried: 10 };
             let resource = vec![("service.name".to_owned(), "plimsoll".to_owned())];
             let mut batcher = Batcher::new(format, bounds, resource);
             let mut tally = Tally::default();

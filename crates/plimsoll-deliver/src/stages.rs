@@ -13,7 +13,7 @@ use plimsoll_wire::schema::telegraf::TelegrafDocker;
 use tokio::time::Instant;
 
 use crate::batch::{Batcher, Bounds};
-use crate::config::{Compression, FileFormat, Schema, TargetConfig, TargetKind};
+use crate::config::{Compression, FileFormat, MAX_POINTS, Schema, TargetConfig, TargetKind};
 use crate::format::{Coding, Content, Format};
 use crate::transform::{Series, Transform};
 use plimsoll_wire::line_protocol::Precision;
@@ -228,7 +228,9 @@ fn resource_of(common: &Common) -> Vec<(String, String)> {
 }
 
 fn bounds_of(config: &TargetConfig) -> Bounds {
-    Bounds { points: config.max_points, bytes: config.max_bytes, wait: config.max_wait }
+    // A batch is what gives way in a queue that is full, so it must not be much of it.
+    let unhurried = MAX_POINTS.min(config.queue_points / 20).max(config.max_points);
+    Bounds { points: config.max_points, bytes: config.max_bytes, wait: config.max_wait, unhurried }
 }
 
 /// What a target's batches are written in.

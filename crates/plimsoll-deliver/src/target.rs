@@ -272,7 +272,7 @@ impl Target {
     /// Whether the next batch, however large, can be queued without anything being given up for it.
     fn has_room(&self) -> bool {
         let queue = self.courier.queue();
-        let fits = queue.room_points() >= self.config.max_points.saturating_add(MAX_POINT_PARTS)
+        let fits = queue.room_points() >= self.stages.batcher().most_points().saturating_add(MAX_POINT_PARTS)
             && queue.room() >= self.config.max_bytes.saturating_add(MAX_POINT_BYTES);
         // One that is larger than the queue at its best must not wait for ever.
         fits || queue.is_empty()
@@ -302,6 +302,7 @@ impl Target {
     }
 
     fn take_now(&mut self, taken: Intake) {
+        self.hurry_or_not();
         let now = Instant::now();
         let mut tally = Tally::default();
         let mut closed = Vec::new();
@@ -350,6 +351,12 @@ impl Target {
         }
     }
 
+    /// While the target is down, batches are filled to what they can hold.
+    fn hurry_or_not(&mut self) {
+        let is_unhurried = self.courier.is_waiting();
+        self.stages.batcher_mut().set_unhurried(is_unhurried);
+    }
+
     fn close_batch(&mut self, cause: Cause) {
         if let Some(batch) = self.stages.batcher_mut().close() {
             self.batches.closed(&batch, cause);
@@ -386,6 +393,7 @@ impl Target {
     fn settle(&mut self, outgoing: &Outgoing, outcome: Result<Answer, Fault>) {
         let moment = Moment { now: Instant::now(), wall: SystemTime::now(), chance: fastrand::f64() };
         self.courier.settle(outgoing, outcome, moment);
+        self.hurry_or_not();
         self.bury();
     }
 

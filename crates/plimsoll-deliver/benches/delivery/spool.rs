@@ -68,7 +68,7 @@ pub(crate) fn commits() {
 fn rows(points: &[Intake]) -> Vec<Row> {
     let config = target("rows", "", Durability::Always);
     let format = plimsoll_deliver::stages::format_of(&config);
-    let bounds = Bounds { points: 1000, bytes: u64::MAX, wait: Duration::from_secs(10) };
+    let bounds = Bounds { points: 1000, bytes: u64::MAX, wait: Duration::from_secs(10), unhurried: 1000 };
     let mut batcher = Batcher::new(format, bounds, Vec::new());
     let mut rows = Vec::new();
     for (seq, batch) in points.iter().enumerate() {

@@ -19,7 +19,7 @@ impl Queue {
                 .iter()
                 .take(half)
                 .filter(|(_, entry)| !entry.in_flight && entry.level < level && entry.parts.is_empty())
-                .filter(|(_, entry)| entry.format == batch.format)
+                .filter(|(_, entry)| entry.format.content == batch.format.content)
                 .map(|(seq, _)| *seq)
                 .collect();
             for seq in candidates {

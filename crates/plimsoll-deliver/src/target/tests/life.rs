@@ -51,6 +51,43 @@ async fn a_full_queue_gives_way_as_its_policy_says() {
     }
 }
 
+/// Ticks are alike, so many of them together take little of the disk.
+#[tokio::test(start_paused = true)]
+async fn while_a_target_is_down_batches_are_large_and_packed() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = TargetConfig {
+        compression: Some(Compression::Gzip),
+        durability: Durability::Interval,
+        max_wait: SECOND,
+        ..config("t")
+    };
+    let server = Server::new(|_| (Duration::ZERO, gone()));
+    let running = Running::start(config, &server, Some(folder.path()), SECOND * 300);
+    for n in 0..400 {
+        running.take(n * 10..n * 10 + 10);
+        pass(SECOND).await;
+    }
+    let waiting = running.figures();
+    assert!(waiting.batches.closed.values().sum::<u64>() < 60, "{:?}", waiting.batches.closed);
+    server.becomes(|_| (Duration::ZERO, status(204)));
+    server.sent.lock().unwrap().clear();
+    running.ask().await.unwrap();
+    running.take(4000..4010);
+    pass(SECOND * 2).await;
+    let sent = server.sent();
+    let mut numbers: Vec<u64> = Vec::new();
+    for (_, outgoing) in &sent {
+        assert_eq!(outgoing.format.coding, crate::format::Coding::Gzip, "the target gets what it takes");
+        let body = outgoing.format.coding.decompress(&outgoing.body).unwrap();
+        let body = String::from_utf8(body).unwrap();
+        numbers.extend(body.lines().map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()));
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..4010).collect::<Vec<_>>());
+    assert_eq!(sent.last().unwrap().1.points, 10, "once it is well again, nothing is waited for");
+    running.end().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_too_old_is_given_up() {
     let server = Server::new(|_| (Duration::ZERO, gone()));
