@@ -1,7 +1,8 @@
 //! The census: what an installation says of itself, as Container Census' report v1 says it, and what becomes of it.
 //!
 //! [`decode`] reads the body of a report with the tolerance of Go's decoder and within bounds; [`encode`] writes one with
-//! Go's order of keys and omissions. All of it is functions
+//! Go's order of keys and omissions. [`images`] understands names of images,
+//! [`zones`] says where a time zone is. All of it is functions
 //! of what they are given: nothing here reads a clock, a file or a socket.
 //!
 //! ```
@@ -20,8 +21,10 @@
 
 mod decode;
 mod encode;
+pub mod images;
 mod keys;
 mod time;
+pub mod zones;
 
 pub use decode::{DecodeError, decode};
 pub use encode::{encode, encode_pretty};
