@@ -1,7 +1,7 @@
 //! The census: what an installation says of itself, as Container Census' report v1 says it, and what becomes of it.
 //!
 //! [`decode`] reads the body of a report with the tolerance of Go's decoder and within bounds; [`encode`] writes one with
-//! Go's order of keys and omissions. [`images`] understands names of images,
+//! Go's order of keys and omissions. [`inventory`] makes a report of a scan, [`images`] understands names of images,
 //! [`zones`] says where a time zone is. All of it is functions
 //! of what they are given: nothing here reads a clock, a file or a socket.
 //!
@@ -22,6 +22,7 @@
 mod decode;
 mod encode;
 pub mod images;
+pub mod inventory;
 mod keys;
 mod time;
 pub mod zones;
