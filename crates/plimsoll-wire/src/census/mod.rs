@@ -2,7 +2,7 @@
 //!
 //! [`decode`] reads the body of a report with the tolerance of Go's decoder and within bounds; [`encode`] writes one with
 //! Go's order of keys and omissions. [`inventory`] makes a report of a scan, [`images`] understands names of images,
-//! [`zones`] says where a time zone is. All of it is functions
+//! [`zones`] says where a time zone is, and [`agent`] has the JSON of the agents that a server scans. All of it is functions
 //! of what they are given: nothing here reads a clock, a file or a socket.
 //!
 //! ```
@@ -19,6 +19,7 @@
 //! # Ok::<(), DecodeError>(())
 //! ```
 
+pub mod agent;
 mod decode;
 mod encode;
 pub mod images;
