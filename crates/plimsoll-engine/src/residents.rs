@@ -313,7 +313,7 @@ mod tests {
         let body = br#"[
             {"Id": "a1", "Names": ["/db/alias", "/web"], "Image": "nginx:1", "ImageID": "sha256:aa", "State": "running",
              "Status": "Up 2 minutes", "Created": 1700000000, "Labels": {"com.docker.compose.project": "shop"},
-             "NetworkSettings": {"Networks": {"bridge": {"IPAddress": "172.17.0.2"}, "shop_default": null}},
+             "NetworkSettings": {"Networks": {"bridge": {"IPAddress": "172.17.0.2"}, "shop_default": {}}},
              "Mounts": [
                 {"Type": "volume", "Name": "data", "Source": "", "Destination": "/data", "RW": true},
                 {"Type": "bind", "Name": "/srv", "Source": "/srv", "Destination": "/srv", "RW": false},
