@@ -14,6 +14,8 @@ use plimsoll_store::History;
 use plimsoll_web::{App, Backend, Flushed, Limits, NoHistory, Status};
 use tracing::{info, warn};
 
+use crate::census::role::Role;
+use crate::census::schedule;
 use crate::collectors::{self, Attempts, Collectors};
 use crate::delivery::{Delivery, Flusher};
 use crate::failure::Failure;
@@ -68,6 +70,7 @@ async fn serve(settings: &Settings, again: Again<'_>, began: Instant) -> anyhow:
         flusher: delivery.flusher(),
         without_engine,
     });
+    let role = Role::listen(settings, &pipeline.samples, bind)?;
     let openmetrics_created = settings.openmetrics_created;
     let flusher = delivery.flusher();
     let app = App { backend, selection, openmetrics_created, limits: Limits::default() };
@@ -94,6 +97,8 @@ async fn serve(settings: &Settings, again: Again<'_>, began: Instant) -> anyhow:
         served = plimsoll_web::serve(listener, app, ended) => served,
         () = reloading => Ok(()),
         () = flushing => Ok(()),
+        () = schedule::run(settings, pipeline.samples.clone()) => Ok(()),
+        () = Role::serve(role) => Ok(()),
     };
     told.abort();
     // With it end the commands that collectors run.

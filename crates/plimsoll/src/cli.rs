@@ -20,7 +20,7 @@ use crate::settings::flags;
 use crate::settings::value::{self, Raw};
 use crate::stats::template::Template;
 use crate::sub::Sub;
-use crate::{export, exposition, healthcheck, history, pipeline, stats};
+use crate::{census, export, exposition, healthcheck, history, pipeline, stats};
 
 const QUICK_START: &str = "\
 Quick start:
@@ -220,6 +220,14 @@ fn subcommand(sub: Sub) -> Command {
             .about("Tell a running agent to send what it has, and wait for the verdict")
             .after_long_help(flush::EXAMPLES)
             .args(flush::arguments()),
+        Sub::Census => command
+            .about("Look at what there is on hosts, and report it to who counts installations")
+            .after_long_help(census::EXAMPLES)
+            .disable_help_subcommand(true)
+            .subcommand_required(true)
+            .arg_required_else_help(true)
+            .subcommands(Sub::CENSUS.map(subcommand)),
+        Sub::CensusScan | Sub::CensusReport | Sub::CensusId => census::command(sub, command),
         Sub::Check => command
             .about("Tell what can and cannot be read here, and what to do about it")
             .after_long_help(CHECK_EXAMPLES),

@@ -9,6 +9,7 @@
 //! module each.
 
 mod agent;
+mod census;
 mod check;
 mod cli;
 mod client;
@@ -103,10 +104,13 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             let options = cli::healthcheck_options(arguments)?;
             with_settings(Sub::Healthcheck, arguments, |settings| healthcheck::run(settings, &options))
         }
+        Some(Sub::Census) => {
+            census::run(arguments, |sub, arguments, command| with_settings(sub, arguments, command))
+        }
         Some(Sub::Completions) => generate::completions(arguments),
         Some(Sub::Man) => generate::man(arguments),
         // Clap lets only known commands through; help is the honest answer should that ever change.
-        None => {
+        Some(Sub::CensusScan | Sub::CensusReport | Sub::CensusId) | None => {
             output::print(&cli::command().render_help().to_string())?;
             Ok(ExitCode::from(failure::CALLER))
         }

@@ -25,6 +25,14 @@ pub(crate) enum Sub {
     Check,
     /// Ask a running agent.
     Healthcheck,
+    /// What there is, and who is told of it.
+    Census,
+    /// Of the census: a look at hosts.
+    CensusScan,
+    /// Of the census: a report.
+    CensusReport,
+    /// Of the census: who this installation is.
+    CensusId,
     /// Completions for a shell.
     Completions,
     /// Man pages.
@@ -32,7 +40,7 @@ pub(crate) enum Sub {
 }
 
 impl Sub {
-    pub(crate) const ALL: [Sub; 13] = [
+    pub(crate) const ALL: [Sub; 14] = [
         Sub::Agent,
         Sub::Stats,
         Sub::History,
@@ -42,11 +50,15 @@ impl Sub {
         Sub::Spool,
         Sub::Import,
         Sub::Flush,
+        Sub::Census,
         Sub::Check,
         Sub::Healthcheck,
         Sub::Completions,
         Sub::Man,
     ];
+
+    /// The commands of `plimsoll census`.
+    pub(crate) const CENSUS: [Sub; 3] = [Sub::CensusScan, Sub::CensusReport, Sub::CensusId];
 
     /// The command with a name.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
@@ -66,6 +78,10 @@ impl Sub {
             Sub::Flush => "flush",
             Sub::Check => "check",
             Sub::Healthcheck => "healthcheck",
+            Sub::Census => "census",
+            Sub::CensusScan => "scan",
+            Sub::CensusReport => "report",
+            Sub::CensusId => "id",
             Sub::Completions => "completions",
             Sub::Man => "man",
         }
@@ -73,6 +89,9 @@ impl Sub {
 
     /// Whether the command shows the merged settings on request.
     pub(crate) fn prints_config(self) -> bool {
-        !matches!(self, Sub::Flush | Sub::Healthcheck | Sub::Completions | Sub::Man)
+        !matches!(
+            self,
+            Sub::Flush | Sub::Census | Sub::CensusId | Sub::Healthcheck | Sub::Completions | Sub::Man
+        )
     }
 }

@@ -7,6 +7,7 @@
 //! another program, may be overridden).
 
 mod assignment;
+pub(crate) mod census;
 pub(crate) mod collector;
 mod collectors;
 mod document;
@@ -63,6 +64,7 @@ pub(crate) fn load(
 ) -> Result<Merged, Failure> {
     let surroundings = environment.surroundings();
     let state_home = environment.state_home();
+    let (do_not_track, token) = environment.of_the_census();
     let variables = target::variables(environment)?;
     let environment = environment::assignments(environment)?;
     let named = flags.iter().chain(&environment).find(|given| given.setting.key == "config");
@@ -104,6 +106,8 @@ pub(crate) fn load(
     merged.settings.target = target::build(targets, variables)?;
     merged.settings.surroundings = surroundings;
     merged.settings.state_home = state_home;
+    merged.settings.census.do_not_track = do_not_track;
+    merged.settings.census.token = token;
     agree(&merged)?;
     Ok(merged)
 }
