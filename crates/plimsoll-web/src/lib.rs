@@ -58,10 +58,11 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use connection::Peer;
 pub use limits::Limits;
 use plimsoll_model::{Selection, Snapshot};
 use plimsoll_store::History;
-pub use serve::serve;
+pub use serve::{serve, serve_router};
 
 /// Where the server takes its numbers from.
 pub trait Backend: Send + Sync + 'static {

@@ -32,6 +32,8 @@ pub struct Facts {
     pub total_submissions: u64,
     /// Images as they were reported.
     pub images: Names,
+    /// Their sizes in bytes, the largest that was reported of each; 0, or not there, where none was.
+    pub sizes: Vec<u64>,
     /// Images as trends count them: without registry and tag.
     pub trends: Names,
     /// Versions of the reporting program.
@@ -59,6 +61,7 @@ impl Facts {
             + self.growth.capacity() * size_of::<GrowthDay>()
             + self.weeks.capacity() * size_of::<WeekImage>()
             + self.first_seen.capacity() * size_of::<(u32, Day)>()
+            + self.sizes.capacity() * size_of::<u64>()
             + names.into_iter().map(Names::bytes).sum::<usize>()
     }
 }

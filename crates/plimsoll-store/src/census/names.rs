@@ -49,7 +49,7 @@ impl Names {
 
     /// The number of a name, which is given one if it has none. Text beyond 4 GiB is not kept: what has no room becomes
     /// the first name.
-    pub(super) fn intern(&mut self, wanted: &str) -> u32 {
+    pub fn intern(&mut self, wanted: &str) -> u32 {
         let Self { text, ends, numbers, hasher } = self;
         let hash = hasher.hash_one(wanted);
         if let Some(number) = numbers.find(hash, |number| name(text, ends, *number) == wanted) {
