@@ -29,8 +29,15 @@
 
 mod error;
 mod facts;
+mod import;
+mod load;
 mod names;
+mod postgres;
+mod prepare;
+mod sqlite;
 mod store;
+mod trend;
+mod uses;
 mod view;
 
 pub use error::CensusError;
