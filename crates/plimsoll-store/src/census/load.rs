@@ -60,10 +60,13 @@ impl Loader {
     pub(super) fn latest(&mut self, row: &Latest<'_>) {
         let facts = &mut self.facts;
         let begin = facts.uses.len();
-        let (images, uses) = (&mut facts.images, &mut facts.uses);
+        let (images, sizes, uses) = (&mut facts.images, &mut facts.sizes, &mut facts.uses);
         let is_whole = each_use(row.images, |image| {
             let containers = u32::try_from(image.containers).unwrap_or(u32::MAX);
-            uses.push((images.intern(&image.image), containers));
+            let number = images.intern(&image.image);
+            sizes.resize(images.len(), 0);
+            sizes[number as usize] = sizes[number as usize].max(image.size_bytes);
+            uses.push((number, containers));
         });
         self.unreadable += u64::from(!is_whole);
         // v1 sends each image once, others may not.
