@@ -1,0 +1,546 @@
+//! An attacker, and a model that knows who stands behind each number.
+//!
+//! The model reads nothing of the rule. It goes by what the answers say and by the reports: it finds out for each row which
+//! (installation, image) pairs its number is made of, and then looks at everything that follows by subtraction.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fastrand::Rng;
+use plimsoll_store::census::{Facts, GrowthDay, LatestRow, WeekImage};
+use plimsoll_wire::census::images::{normalise, registry, trend_name};
+use serde_json::Value;
+
+use crate::answers::Question;
+use crate::census::Census;
+use crate::parameters::Parameters;
+use crate::table::DAY_MS;
+
+const K: u64 = 10;
+const NOW: i64 = 1_795_000_000_000;
+
+/// A small world: many images on few installations, versions that few have, tags of one name, several registries,
+/// installations that leave images out.
+fn world(rng: &mut Rng) -> Facts {
+    let mut facts = Facts { taken_ms: NOW, days: 365, ..Facts::default() };
+    let mut names = Vec::new();
+    for name in 0..rng.usize(1..8) {
+        let registries: &[&str] =
+            &["", "ghcr.io/", "quay.io/", "registry.corp.example/", "localhost:5000/", "docker.io/"];
+        for tag in 0..rng.usize(1..5) {
+            let registry = registries[rng.usize(..registries.len())];
+            names.push((format!("{registry}team/app{name}:{tag}"), rng.f64().powi(2)));
+        }
+    }
+    // Nested by purpose: whoever has the first nearly always has the second.
+    let is_nested = rng.bool();
+    let installations = rng.usize(0..60);
+    let spread = rng.u32(1..8);
+    for _ in 0..installations {
+        let start = facts.uses.len() as u32;
+        let mut sum = 0;
+        let mut had = false;
+        for (name, share) in &names {
+            had = if is_nested && had { rng.u32(..12) > 0 } else { rng.f64() < *share };
+            if had {
+                let containers = rng.u32(1..4);
+                facts.uses.push((facts.images.intern(name), containers));
+                sum += containers;
+            }
+        }
+        // Some do not say all of their images.
+        let unsaid = if rng.u32(..20) == 0 { rng.u32(1..5) } else { 0 };
+        let seldom = |rng: &mut Rng| if rng.u32(..6) == 0 { rng.u32(1..4) } else { 0 };
+        facts.installations.push(LatestRow {
+            timestamp_ms: NOW - rng.i64(0..40 * DAY_MS),
+            version: facts.versions.intern(&format!("1.{}", rng.u32(..spread))),
+            timezone: facts.timezones.intern(["", "UTC", "Europe/Berlin", "Asia/Tokyo"][rng.usize(..4)]),
+            scan_interval: [0, 60, 300][rng.usize(..3)],
+            hosts: rng.u32(1..3),
+            agents: seldom(rng),
+            containers: sum + unsaid,
+            compose_projects: seldom(rng),
+            in_compose: seldom(rng),
+            networks: rng.u32(..3),
+            avg_connections: rng.f32(),
+            uses: start..facts.uses.len() as u32,
+            ..LatestRow::default()
+        });
+    }
+    let today = (NOW / DAY_MS) as i32;
+    for day in today - 60..=today {
+        let installations = rng.u64(0..=facts.installations.len() as u64);
+        facts.growth.push(GrowthDay { day, installations, containers: installations * 7 + rng.u64(..9) });
+    }
+    let monday = today - (today + 3).rem_euclid(7);
+    for (name, _) in &names {
+        let image = facts.trends.intern(trend_name(name));
+        if facts.first_seen.iter().all(|(known, _)| *known != image) {
+            facts.first_seen.push((image, today - rng.i32(0..80)));
+            for week in 0..6 {
+                let week = monday - 7 * week;
+                facts.weeks.push(WeekImage {
+                    week,
+                    image,
+                    containers: rng.u64(1..50),
+                    installations: rng.u64(1..40),
+                });
+            }
+        }
+    }
+    facts.total_submissions = facts.installations.len() as u64 + rng.u64(..20);
+    facts
+}
+
+/// Who is behind a number: the containers that each installation has in it.
+type Behind = BTreeMap<usize, i64>;
+
+/// How many installations are behind a difference.
+fn left(of: &Behind, less: &[&Behind]) -> u64 {
+    let mut left = of.clone();
+    for less in less {
+        for (installation, containers) in *less {
+            *left.entry(*installation).or_default() -= containers;
+        }
+    }
+    left.values().filter(|containers| **containers != 0).count() as u64
+}
+
+/// A world as the model sees it.
+struct Model<'a> {
+    facts: &'a Facts,
+    /// Those of the last 30 days.
+    installations: Vec<usize>,
+}
+
+impl<'a> Model<'a> {
+    fn new(facts: &'a Facts) -> Self {
+        let is_recent = |at: &usize| facts.installations[*at].timestamp_ms >= NOW - 30 * DAY_MS;
+        Self { facts, installations: (0..facts.installations.len()).filter(is_recent).collect() }
+    }
+
+    fn all(&self) -> u64 {
+        self.installations.len() as u64
+    }
+
+    /// What installations have of the images that are wanted.
+    fn behind(&self, is_wanted: impl Fn(&str) -> bool) -> Behind {
+        let mut behind = Behind::new();
+        for at in &self.installations {
+            for (image, containers) in self.facts.uses_of(&self.facts.installations[*at]) {
+                if is_wanted(self.facts.images.get(*image)) {
+                    *behind.entry(*at).or_default() += i64::from(*containers);
+                }
+            }
+        }
+        behind
+    }
+
+    /// All containers that installations say they have.
+    fn containers(&self) -> Behind {
+        let containers = |at: &usize| (*at, i64::from(self.facts.installations[*at].containers));
+        self.installations.iter().map(containers).filter(|(_, containers)| *containers > 0).collect()
+    }
+
+    fn count(&self, is_wanted: impl Fn(&LatestRow) -> bool) -> u64 {
+        self.installations.iter().filter(|at| is_wanted(&self.facts.installations[**at])).count() as u64
+    }
+}
+
+fn safe(installations: u64, what: &str) {
+    assert!(installations == 0 || installations >= K, "{installations} installations stand behind {what}");
+}
+
+fn sum(behind: &Behind) -> u64 {
+    behind.values().sum::<i64>() as u64
+}
+
+fn add(one: &Behind, other: &Behind) -> Behind {
+    let mut all = one.clone();
+    for (installation, containers) in other {
+        *all.entry(*installation).or_default() += containers;
+    }
+    all
+}
+
+fn ask(census: &Census, question: &str) -> Value {
+    let (path, query) = question.split_once('?').unwrap_or((question, ""));
+    let given = Parameters::of(&format!("/?{query}").parse().unwrap()).unwrap();
+    let question = Question::of(path, &given).unwrap().unwrap();
+    serde_json::from_slice(&census.answer(&question, false)).unwrap()
+}
+
+fn rows(answer: &Value) -> &[Value] {
+    answer.as_array().unwrap()
+}
+
+fn number(row: &Value, key: &str) -> u64 {
+    row[key].as_u64().unwrap_or_else(|| panic!("{key} in {row}"))
+}
+
+fn text<'a>(row: &'a Value, key: &str) -> &'a str {
+    row[key].as_str().unwrap()
+}
+
+/// A partition of the installations, as far as it is shown.
+fn check_partition(model: &Model<'_>, what: &str, cells: &[(u64, u64)]) {
+    for (shown, is) in cells {
+        assert_eq!(shown, is, "{what}");
+        safe(*is, what);
+    }
+    safe(model.all() - cells.iter().map(|(_, is)| is).sum::<u64>(), &format!("all that is not in {what}"));
+}
+
+/// How an answer's number of installations can tell: itself, and all less it.
+fn check_count(model: &Model<'_>, shown: u64, what: &str) {
+    assert!(shown >= K && shown <= model.all(), "{what} has {shown} of {}", model.all());
+    safe(model.all() - shown, &format!("all less {what}"));
+}
+
+/// Everything that the whole table tells, and every difference in it.
+fn check_images(model: &Model<'_>, census: &Census) {
+    let details = ask(census, "image-details?limit=1000");
+    let mut tags: Vec<(&str, &str, Behind)> = Vec::new();
+    for row in rows(&details["images"]) {
+        let (image, host) = (text(row, "image"), text(row, "registry"));
+        let behind = model.behind(|name| normalise(name) == image && registry(name).short() == host);
+        assert_eq!(number(row, "count"), sum(&behind), "{row}");
+        safe(behind.len() as u64, image);
+        check_count(model, number(row, "installation_count"), image);
+        tags.push((image, host, behind));
+    }
+    for row in rows(&ask(census, "top-images?limit=1000")) {
+        let image = text(row, "image");
+        let of_it: Vec<_> = tags.iter().filter(|(tag, _, _)| *tag == image).collect();
+        let together = of_it.iter().fold(Behind::new(), |all, (_, _, behind)| add(&all, behind));
+        assert_eq!(number(row, "count"), sum(&together), "{row}: more than the tags of image-details");
+        let most = of_it.iter().map(|(_, _, behind)| behind.len() as u64).max().unwrap();
+        let shown = number(row, "installation_count");
+        assert!(shown == most || shown == model.all(), "{row} tells more than the largest of its tags");
+    }
+
+    // A row of a name may have more than its tags. What that is, follows from the number alone: tags of the name
+    // in one registry that are in no row, all of them.
+    let mut in_names = Behind::new();
+    let mut rest_of_registry: BTreeMap<&str, Behind> = BTreeMap::new();
+    for row in rows(&ask(census, "hottest?limit=100&metric=containers")["by_containers"]) {
+        let trend = text(row, "image");
+        let of_it: Vec<_> = tags.iter().filter(|(tag, _, _)| trend_name(tag) == trend).collect();
+        let in_tags = of_it.iter().fold(Behind::new(), |all, (_, _, behind)| add(&all, behind));
+        let hosts: BTreeSet<String> = model
+            .facts
+            .images
+            .iter()
+            .filter(|name| trend_name(name) == trend)
+            .map(|name| registry(name).short().to_owned())
+            .collect();
+        let is_hidden = |name: &str| {
+            !tags.iter().any(|(tag, host, _)| *tag == normalise(name) && *host == registry(name).short())
+        };
+        let rests: Vec<(String, Behind)> = hosts
+            .into_iter()
+            .map(|host| {
+                let of_host = |name: &str| trend_name(name) == trend && registry(name).short() == host;
+                let rest = model.behind(|name| of_host(name) && is_hidden(name));
+                (host, rest)
+            })
+            .collect();
+        // Which of the rests are in the row: the choice whose sum is right. One that has few must be in none.
+        let wanted = number(row, "total_containers") - sum(&in_tags);
+        let choice = (0_u32..1 << rests.len()).find(|choice| {
+            let chosen = rests.iter().enumerate().filter(|(at, _)| choice >> at & 1 == 1);
+            let mut total = 0;
+            for (_, (_, rest)) in chosen {
+                if rest.is_empty() || (rest.len() as u64) < K {
+                    return false;
+                }
+                total += sum(rest);
+            }
+            total == wanted
+        });
+        let choice = choice.unwrap_or_else(|| panic!("{row} has what no rest of {K} installations has"));
+        let mut whole = in_tags.clone();
+        let mut atoms: Vec<BTreeSet<usize>> =
+            of_it.iter().map(|(_, _, behind)| behind.keys().copied().collect()).collect();
+        for (at, (host, rest)) in rests.iter().enumerate() {
+            if choice >> at & 1 == 1 {
+                whole = add(&whole, rest);
+                atoms.push(rest.keys().copied().collect());
+                let group = model.facts.images.iter().map(registry).find(|registry| registry.short() == host);
+                let group = group.unwrap().title;
+                let all = rest_of_registry.entry(group).or_default();
+                *all = add(all, rest);
+            }
+        }
+        safe(left(&whole, &[]), trend);
+        safe(left(&whole, &[&in_tags]), &format!("{trend} less its tags"));
+        for one in &of_it {
+            safe(left(&whole, &[&one.2]), &format!("{trend} less {}", one.0));
+        }
+        check_union(model, number(row, "installation_count"), &atoms, trend);
+        in_names = add(&in_names, &whole);
+    }
+
+    // Registries: their tags, the rests of names, and one rest more.
+    let mut in_registries = Behind::new();
+    for row in rows(&ask(census, "registries")) {
+        let title = text(row, "registry");
+        let of_it = tags.iter().filter(|(_, host, _)| title_of(model, host) == title);
+        let mut known = of_it.fold(Behind::new(), |all, (_, _, behind)| add(&all, behind));
+        if let Some(rest) = rest_of_registry.get(title) {
+            known = add(&known, rest);
+        }
+        let everything = model.behind(|name| registry(name).title == title);
+        // The number is either what is in rows of names, or that with a rest, which has at least K installations.
+        let more = number(row, "count") - sum(&known);
+        let mut whole = known.clone();
+        if more > 0 {
+            let rest = candidates(model, title, &tags, &known, &everything, more);
+            safe(left(&rest, &[]), &format!("the rest of {title}"));
+            whole = add(&whole, &rest);
+        }
+        safe(left(&whole, &[]), title);
+        safe(left(&whole, &[&known]), &format!("{title} less its names"));
+        in_registries = add(&in_registries, &whole);
+    }
+    let summary = ask(census, "summary");
+    if number(&summary, "total_containers") > 0 {
+        let total = model.containers();
+        assert_eq!(number(&summary, "total_containers"), sum(&total));
+        safe(left(&total, &[]), "all containers");
+        safe(left(&total, &[&in_registries]), "all containers less those of registries");
+        let in_tags = tags.iter().fold(Behind::new(), |all, (_, _, behind)| add(&all, behind));
+        safe(left(&total, &[&in_tags]), "all containers less those of tags");
+        safe(left(&total, &[&in_names]), "all containers less those of names");
+        safe(left(&in_registries, &[&in_names]), "registries less names");
+        safe(left(&in_registries, &[&in_tags]), "registries less tags");
+    }
+}
+
+fn title_of<'a>(model: &'a Model<'_>, host: &str) -> &'a str {
+    let of_host = |name: &&str| registry(name).short() == host;
+    model.facts.images.iter().find(of_host).map_or("", |name| registry(name).title)
+}
+
+/// What the rest of a registry is made of: of the names whose rest is in no row, all hidden tags.
+fn candidates(
+    model: &Model<'_>,
+    title: &str,
+    tags: &[(&str, &str, Behind)],
+    known: &Behind,
+    everything: &Behind,
+    more: u64,
+) -> Behind {
+    let is_hidden = |name: &str| {
+        !tags.iter().any(|(tag, host, _)| *tag == normalise(name) && *host == registry(name).short())
+    };
+    let mut places: BTreeMap<(String, String), Behind> = BTreeMap::new();
+    for name in model.facts.images.iter().filter(|name| registry(name).title == title && is_hidden(name)) {
+        let place = (registry(name).short().to_owned(), trend_name(name).to_owned());
+        let behind = model.behind(|other| other == name);
+        let all = places.entry(place).or_default();
+        *all = add(all, &behind);
+    }
+    let places: Vec<_> = places.into_values().collect();
+    let choice = (1_u32..1 << places.len()).find(|choice| {
+        let chosen = (0..places.len()).filter(|at| choice >> at & 1 == 1);
+        let rest = chosen.fold(Behind::new(), |all, at| add(&all, &places[at]));
+        let fits = left(&add(known, &rest), &[everything]) as usize <= everything.len();
+        fits && sum(&rest) == more && rest.len() as u64 >= K
+    });
+    let choice = choice.unwrap_or_else(|| panic!("{title} has what no rest of {K} installations has"));
+    let chosen = (0..places.len()).filter(|at| choice >> at & 1 == 1);
+    chosen.fold(Behind::new(), |all, at| add(&all, &places[at]))
+}
+
+/// A number of installations in several sets: of which of them it can be the number, and what that tells beside their own
+/// numbers.
+fn check_union(model: &Model<'_>, shown: u64, atoms: &[BTreeSet<usize>], what: &str) {
+    check_count(model, shown, what);
+    let sizes: Vec<u64> = atoms.iter().map(|atom| atom.len() as u64).collect();
+    let is_coarse = |number: u64| number == shown || (shown == model.all() && model.all() - number < K);
+    // One atom's own number says nothing new.
+    if sizes.iter().any(|size| is_coarse(*size)) {
+        return;
+    }
+    let tells_nothing = (1_u32..1 << atoms.len()).any(|choice| {
+        let chosen: Vec<_> = (0..atoms.len()).filter(|at| choice >> at & 1 == 1).collect();
+        let union: BTreeSet<usize> = chosen.iter().flat_map(|at| &atoms[*at]).copied().collect();
+        let is_few = |number: usize| 0 < number && (number as u64) < K;
+        let differences = chosen.iter().all(|at| !is_few(union.len() - atoms[*at].len()));
+        let common = match &*chosen {
+            [one, other] => atoms[*one].intersection(&atoms[*other]).count(),
+            _ => 0,
+        };
+        is_coarse(union.len() as u64) && differences && !is_few(common)
+    });
+    assert!(tells_nothing, "{shown} of {what} tells of a few");
+}
+
+fn check_installations(model: &Model<'_>, census: &Census) {
+    let facts = model.facts;
+    let of = |answer: &Value, key: &str, is: &dyn Fn(&Value) -> u64| -> Vec<(u64, u64)> {
+        rows(answer).iter().map(|row| (number(row, key), is(row))).collect()
+    };
+    let versions = of(&ask(census, "versions"), "installations", &|row| {
+        model.count(|latest| facts.versions.get(latest.version) == text(row, "version"))
+    });
+    let intervals = of(&ask(census, "scan-intervals"), "installations", &|row| {
+        model.count(|latest| u64::from(latest.scan_interval) == number(row, "interval"))
+    });
+    let zones = of(&ask(census, "geography"), "installations", &|row| {
+        model.count(|latest| facts.timezones.get(latest.timezone) == text(row, "timezone"))
+    });
+    let hours = of(&ask(census, "activity-heatmap"), "report_count", &|row| {
+        let time = |latest: &LatestRow| jiff::Timestamp::from_millisecond(latest.timestamp_ms).unwrap();
+        model.count(|latest| {
+            let time = jiff::tz::TimeZone::UTC.to_datetime(time(latest));
+            time.weekday().to_sunday_zero_offset() as u64 == number(row, "day_of_week")
+                && time.hour() as u64 == number(row, "hour_of_day")
+        })
+    });
+    for (what, cells) in [
+        ("versions", versions),
+        ("scan-intervals", intervals),
+        ("geography", zones),
+        ("activity-heatmap", hours),
+    ] {
+        check_partition(model, what, &cells);
+    }
+    for row in rows(&ask(census, "growth")) {
+        check_count(model, number(row, "installations"), text(row, "date"));
+    }
+    let summary = ask(census, "summary");
+    let connections = ask(census, "connection-metrics");
+    let figures: [(&Value, &str, fn(&LatestRow) -> u32); 6] = [
+        (&summary, "total_containers", |row| row.containers),
+        (&summary, "total_hosts", |row| row.hosts),
+        (&summary, "total_agents", |row| row.agents),
+        (&connections, "compose_project_count", |row| row.compose_projects),
+        (&connections, "containers_in_compose", |row| row.in_compose),
+        (&connections, "network_count", |row| row.networks),
+    ];
+    for (answer, key, figure) in figures {
+        if number(answer, key) > 0 {
+            safe(model.count(|row| figure(row) > 0), key);
+        }
+    }
+    let installations = number(&ask(census, "installations"), "total_installations");
+    assert_eq!(installations, if model.all() < K { 0 } else { model.all() });
+    safe(installations, "all installations");
+    safe(
+        number(&summary, "total_submissions").saturating_sub(installations),
+        "submissions less installations",
+    );
+}
+
+/// Any question of the attacker shows rows of the same table: nothing that is not in the whole answers.
+fn random_question(rng: &mut Rng) -> (String, &'static str, &'static str) {
+    let search = ["", "app", "app1", "team/app0:1", "corp", "%25", "APP", ":"][rng.usize(..8)];
+    let by = ["name", "count", "size"][rng.usize(..3)];
+    let order = ["asc", "desc"][rng.usize(..2)];
+    let (limit, offset, days) = (rng.u32(1..20), rng.u32(..6), rng.u32(1..365));
+    let k = rng.u32(0..20);
+    let (question, list, key) = match rng.u32(..7) {
+        0 => (format!("top-images?limit={limit}&days={days}"), "", "installation_count"),
+        1 => (
+            format!(
+                "image-details?limit={limit}&offset={offset}&days={days}&search={search}&sort_by={by}&sort_order={order}"
+            ),
+            "images",
+            "installation_count",
+        ),
+        2 => (
+            format!("hottest?limit={limit}&days={days}&metric=containers"),
+            "by_containers",
+            "installation_count",
+        ),
+        3 => (
+            format!("hottest?limit={limit}&days={days}&metric=adoption"),
+            "by_adoption",
+            "installation_count",
+        ),
+        4 => (
+            format!("new-entries?limit={limit}&days={days}&min_installations={k}"),
+            "new_images",
+            "installation_count",
+        ),
+        5 => (
+            format!("movers?weeks={}&min_installations={k}", rng.u32(1..5)),
+            "risers",
+            "current_installations",
+        ),
+        _ => (format!("growth?days={days}"), "", "installations"),
+    };
+    (question, list, key)
+}
+
+/// The answer of which a question's rows must be part.
+fn whole_of(question: &str) -> Option<(&'static str, &'static str)> {
+    match question.split('?').next().unwrap() {
+        "top-images" => Some(("top-images?limit=1000", "")),
+        "image-details" => Some(("image-details?limit=1000", "images")),
+        "hottest" => Some(("hottest?limit=100&metric=containers", "by_containers")),
+        "growth" => Some(("growth", "")),
+        _ => None,
+    }
+}
+
+#[test]
+fn ten_thousand_questions_show_nobody() {
+    let mut shown = 0;
+    for seed in 0..500 {
+        let mut rng = Rng::with_seed(seed);
+        let facts = world(&mut rng);
+        let census = Census::new(facts.clone(), K);
+        let model = Model::new(&facts);
+        check_images(&model, &census);
+        check_installations(&model, &census);
+        for _ in 0..20 {
+            let (question, list, key) = random_question(&mut rng);
+            let answer = ask(&census, &question);
+            let list_of = |answer: &Value, list: &str| {
+                if list.is_empty() { answer.clone() } else { answer[list].clone() }
+            };
+            let whole = whole_of(&question).map(|(whole, list)| list_of(&ask(&census, whole), list));
+            for row in rows(&list_of(&answer, list)) {
+                shown += 1;
+                assert!(number(row, key) >= K, "seed {seed}, {question}: {row}");
+                let mut row = row.clone();
+                // The rank is the row's place in the answer.
+                row.as_object_mut().unwrap().remove("rank");
+                let is_same =
+                    |other: &Value| row.as_object().unwrap().iter().all(|(key, value)| other[key] == *value);
+                let is_part = whole.as_ref().is_none_or(|whole| rows(whole).iter().any(is_same));
+                assert!(is_part, "seed {seed}, {question} makes a row of its own: {row}");
+            }
+        }
+    }
+    assert!(shown > 10_000, "only {shown} rows were shown: the worlds are too small to say anything");
+}
+
+#[test]
+fn sets_are_put_together_as_far_as_nobody_is_told() {
+    let set = |range: std::ops::Range<u32>| range.collect::<Vec<u32>>();
+    let table = [
+        (vec![set(0..30), set(30..50)], 50),
+        (vec![set(0..30), set(10..20)], 30),
+        // Nine in both.
+        (vec![set(0..30), set(21..50)], 30),
+        // Nine in the second alone.
+        (vec![set(0..30), set(10..39)], 30),
+        // Nine in the first alone.
+        (vec![set(0..30), set(9..40)], 30),
+        (vec![set(0..30), set(9..39), set(40..60)], 50),
+    ];
+    for (sets, expected) in table {
+        assert_eq!(super::together(sets.iter().map(Vec::as_slice), K), expected, "{sets:?}");
+    }
+}
+
+#[test]
+fn what_all_but_a_few_do_all_do() {
+    let table = [(100, 100), (91, 100), (99, 100), (90, 90), (10, 10)];
+    for (is, expected) in table {
+        assert_eq!(super::shown(is, 100, K), expected);
+    }
+}
