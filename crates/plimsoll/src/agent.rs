@@ -192,7 +192,8 @@ fn tell(snapshot: &Snapshot, began: Instant) {
     }
 }
 
-fn bind(address: SocketAddr) -> Result<tokio::net::TcpListener, Failure> {
+/// Listens at an address.
+pub(crate) fn bind(address: SocketAddr) -> Result<tokio::net::TcpListener, Failure> {
     let bound = std::net::TcpListener::bind(address)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .and_then(tokio::net::TcpListener::from_std);

@@ -227,7 +227,6 @@ fn subcommand(sub: Sub) -> Command {
             .subcommand_required(true)
             .arg_required_else_help(true)
             .subcommands(Sub::CENSUS.map(subcommand)),
-        Sub::CensusScan | Sub::CensusReport | Sub::CensusId => census::command(sub, command),
         Sub::Check => command
             .about("Tell what can and cannot be read here, and what to do about it")
             .after_long_help(CHECK_EXAMPLES),
@@ -248,6 +247,13 @@ fn subcommand(sub: Sub) -> Command {
             .about("Print a man page, or write all of them")
             .after_long_help(MAN_EXAMPLES)
             .args(man_arguments()),
+        Sub::CensusScan
+        | Sub::CensusReport
+        | Sub::CensusId
+        | Sub::CensusServe
+        | Sub::CensusImport
+        | Sub::CensusExport
+        | Sub::CensusForget => census::command(sub, command),
     };
     if !sub.prints_config() {
         return command;

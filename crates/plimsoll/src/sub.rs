@@ -33,6 +33,14 @@ pub(crate) enum Sub {
     CensusReport,
     /// Of the census: who this installation is.
     CensusId,
+    /// Of the census: who counts.
+    CensusServe,
+    /// Of the census: what another one has.
+    CensusImport,
+    /// Of the census: what this one has.
+    CensusExport,
+    /// Of the census: what is to be gone.
+    CensusForget,
     /// Completions for a shell.
     Completions,
     /// Man pages.
@@ -58,7 +66,15 @@ impl Sub {
     ];
 
     /// The commands of `plimsoll census`.
-    pub(crate) const CENSUS: [Sub; 3] = [Sub::CensusScan, Sub::CensusReport, Sub::CensusId];
+    pub(crate) const CENSUS: [Sub; 7] = [
+        Sub::CensusScan,
+        Sub::CensusReport,
+        Sub::CensusId,
+        Sub::CensusServe,
+        Sub::CensusImport,
+        Sub::CensusExport,
+        Sub::CensusForget,
+    ];
 
     /// The command with a name.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
@@ -82,6 +98,10 @@ impl Sub {
             Sub::CensusScan => "scan",
             Sub::CensusReport => "report",
             Sub::CensusId => "id",
+            Sub::CensusServe => "serve",
+            Sub::CensusImport => "import",
+            Sub::CensusExport => "export",
+            Sub::CensusForget => "forget",
             Sub::Completions => "completions",
             Sub::Man => "man",
         }
@@ -91,7 +111,16 @@ impl Sub {
     pub(crate) fn prints_config(self) -> bool {
         !matches!(
             self,
-            Sub::Flush | Sub::Census | Sub::CensusId | Sub::Healthcheck | Sub::Completions | Sub::Man
+            Sub::Flush
+                | Sub::Census
+                | Sub::CensusId
+                | Sub::CensusServe
+                | Sub::CensusImport
+                | Sub::CensusExport
+                | Sub::CensusForget
+                | Sub::Healthcheck
+                | Sub::Completions
+                | Sub::Man
         )
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! `plimsoll census scan` looks at engines and agents ([`scan`]), `plimsoll census report` makes a report of that, says what
 //! it reveals and sends it ([`report`]), and `plimsoll census id` tells or changes who this installation is
-//! ([`identity`]). A running agent reports on a schedule ([`schedule`]) and answers scans by others ([`role`]).
+//! ([`identity`]). `plimsoll census serve` counts installations ([`serve`]), and `import`, `export` and `forget` look after
+//! what it has ([`transfer`]). A running agent reports on a schedule ([`schedule`]) and answers scans by others ([`role`]).
 
 mod agent;
+mod database;
 mod engine;
 mod explain;
 mod host;
@@ -14,8 +16,10 @@ pub(crate) mod role;
 mod scan;
 pub(crate) mod schedule;
 mod send;
+mod serve;
 mod show;
 mod snapshot;
+mod transfer;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -38,7 +42,10 @@ Examples:
       What a report to a census would say, and what that reveals. Nothing is sent.
 
   plimsoll agent --census --census-endpoint https://census.example/api/ingest
-      Report every week.";
+      Report every week.
+
+  plimsoll census serve
+      Count installations oneself.";
 
 const SCAN_EXAMPLES: &str = "\
 Examples:
@@ -90,6 +97,23 @@ pub(crate) fn command(sub: Sub, command: Command) -> Command {
                     .action(ArgAction::SetTrue)
                     .help("Make up another identifier, and another salt for hashed names"),
             ),
+        Sub::CensusServe => command
+            .about("Take reports in, and answer what they add up to: a Container Census collector")
+            .after_long_help(serve::EXAMPLES)
+            .args(serve::arguments())
+            .arg(database::argument()),
+        Sub::CensusImport => command
+            .about("Copy what a Container Census collector has, from its database or a dump")
+            .after_long_help(transfer::IMPORT_EXAMPLES)
+            .args(transfer::import_arguments()),
+        Sub::CensusExport => command
+            .about("Write the reports that a census has as JSON or CSV")
+            .after_long_help(transfer::EXPORT_EXAMPLES)
+            .args(transfer::export_arguments()),
+        Sub::CensusForget => command
+            .about("Remove everything about an installation")
+            .after_long_help(transfer::FORGET_EXAMPLES)
+            .args(transfer::forget_arguments()),
         _ => command,
     }
 }
@@ -117,6 +141,10 @@ pub(crate) fn run(
             let rotate = arguments.get_flag("rotate");
             with_settings(sub, arguments, &|settings| id(settings, rotate))
         }
+        Sub::CensusServe => with_settings(sub, arguments, &|settings| serve::run(settings, arguments)),
+        Sub::CensusImport => with_settings(sub, arguments, &|settings| transfer::import(settings, arguments)),
+        Sub::CensusExport => with_settings(sub, arguments, &|settings| transfer::export(settings, arguments)),
+        Sub::CensusForget => with_settings(sub, arguments, &|settings| transfer::forget(settings, arguments)),
         _ => {
             let options = scan::options(arguments)?;
             let is_json = arguments.get_one::<String>("format").is_some_and(|format| format == "json");

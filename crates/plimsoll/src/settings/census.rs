@@ -47,7 +47,35 @@ pub(crate) struct Census {
     pub(crate) do_not_track: bool,
     /// The token that agents of others are shown, where the environment has one.
     pub(crate) token: Option<Secret>,
+    /// What the environment says of a server, by the variables of Container Census' collector.
+    pub(crate) server: Server,
 }
+
+/// The variables of Container Census' collector: no settings, as they concern one command alone, and hold secrets.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(crate) struct Server {
+    /// `DATABASE_URL`.
+    pub(crate) database_url: Option<String>,
+    /// `PORT`.
+    pub(crate) port: Option<String>,
+    /// `STATS_API_KEY`.
+    pub(crate) api_key: Option<Secret>,
+    /// `STATS_MIN_INSTALLATIONS`.
+    pub(crate) min_installations: Option<String>,
+    /// `COLLECTOR_AUTH_USERNAME` and `COLLECTOR_AUTH_PASSWORD`, where `COLLECTOR_AUTH_ENABLED` is `true`.
+    pub(crate) basic: Option<(String, Password)>,
+}
+
+/// Without what is secret.
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+/// A password, which no message shows.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Password(pub(crate) String);
 
 impl Default for Census {
     fn default() -> Self {
@@ -61,6 +89,7 @@ impl Default for Census {
             agent_token_file: None,
             do_not_track: false,
             token: None,
+            server: Server::default(),
         }
     }
 }

@@ -12,7 +12,7 @@ use plimsoll_engine::Surroundings;
 
 use crate::failure::Failure;
 use crate::settings::assignment::{Assignment, bad_value, unknown};
-use crate::settings::census::asks_not_to;
+use crate::settings::census::{Census, Password, Server, asks_not_to};
 use crate::settings::origin::Origin;
 use crate::settings::table::{COLLECTORS, Kind, SETTINGS, Setting};
 use crate::settings::target;
@@ -52,7 +52,19 @@ const DO_NOT_TRACK: &str = "DO_NOT_TRACK";
 const CENSUS_TOKEN: &str = "PLIMSOLL_CENSUS_AGENT_TOKEN";
 
 /// What else is read, and is no setting.
-const OTHERS: [&str; 3] = [STATE_HOME, DO_NOT_TRACK, CENSUS_TOKEN];
+const OTHERS: [&str; 10] = [
+    STATE_HOME,
+    DO_NOT_TRACK,
+    CENSUS_TOKEN,
+    // The variables of Container Census' collector, for who puts Plimsoll in its place.
+    "DATABASE_URL",
+    "PORT",
+    "STATS_API_KEY",
+    "STATS_MIN_INSTALLATIONS",
+    "COLLECTOR_AUTH_ENABLED",
+    "COLLECTOR_AUTH_USERNAME",
+    "COLLECTOR_AUTH_PASSWORD",
+];
 
 /// The variables that concern Plimsoll, by name. No other is kept: an environment is full of secrets.
 #[derive(Clone, Debug, Default)]
@@ -71,10 +83,21 @@ impl Environment {
         self.0.get(STATE_HOME).map(PathBuf::from)
     }
 
-    /// Whether this user does not want to be counted, and the token for agents of others.
-    pub(super) fn of_the_census(&self) -> (bool, Option<Secret>) {
+    /// What the environment says of the census that is no setting.
+    pub(super) fn of_the_census(&self, census: &mut Census) {
         let text = |name: &str| self.0.get(name).map(|value| value.to_string_lossy().trim().to_owned());
-        (text(DO_NOT_TRACK).is_some_and(|value| asks_not_to(&value)), text(CENSUS_TOKEN).map(Secret::Inline))
+        let secret = |name: &str| text(name).map(Secret::Inline);
+        census.do_not_track = text(DO_NOT_TRACK).is_some_and(|value| asks_not_to(&value));
+        census.token = secret(CENSUS_TOKEN);
+        let has_basic = text("COLLECTOR_AUTH_ENABLED").is_some_and(|value| value == "true");
+        let basic = text("COLLECTOR_AUTH_USERNAME").zip(text("COLLECTOR_AUTH_PASSWORD").map(Password));
+        census.server = Server {
+            database_url: text("DATABASE_URL"),
+            port: text("PORT"),
+            api_key: secret("STATS_API_KEY"),
+            min_installations: text("STATS_MIN_INSTALLATIONS"),
+            basic: basic.filter(|_| has_basic),
+        };
     }
 
     /// The variables whose names begin so.

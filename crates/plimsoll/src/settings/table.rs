@@ -132,10 +132,20 @@ const LOGGERS: &[Sub] = &[
     Sub::Check,
     Sub::CensusScan,
     Sub::CensusReport,
+    Sub::CensusServe,
 ];
 const EXPOSERS: &[Sub] = &[Sub::Agent, Sub::Metrics, Sub::Deliver, Sub::Check];
 const CHOOSERS: &[Sub] = &[Sub::Agent, Sub::Stats, Sub::Metrics, Sub::Deliver];
 const REPORTERS: &[Sub] = &[Sub::Agent, Sub::CensusReport];
+const KEEPERS: &[Sub] = &[
+    Sub::Agent,
+    Sub::CensusReport,
+    Sub::CensusId,
+    Sub::CensusServe,
+    Sub::CensusImport,
+    Sub::CensusExport,
+    Sub::CensusForget,
+];
 const EVERY: &[Sub] = &[
     Sub::Agent,
     Sub::Stats,
@@ -151,6 +161,10 @@ const EVERY: &[Sub] = &[
     Sub::CensusScan,
     Sub::CensusReport,
     Sub::CensusId,
+    Sub::CensusServe,
+    Sub::CensusImport,
+    Sub::CensusExport,
+    Sub::CensusForget,
 ];
 
 /// Every setting, in the order of help.
@@ -659,7 +673,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         long: "Without a name the folder is /var/lib/plimsoll/census for root, and plimsoll/census below XDG_STATE_HOME or \
                ~/.local/state for others. `plimsoll census id --rotate` makes up another identifier.",
         group: CENSUS,
-        on: &[Sub::Agent, Sub::CensusReport, Sub::CensusId],
+        on: KEEPERS,
         apply: |settings, raw| census::folder(raw).map(|folder| settings.census.state = folder),
         show: |settings| census::show_path(settings.census.state.as_ref()).into(),
     },
