@@ -76,7 +76,7 @@ pub(super) async fn scan(
     let client = Client::new(found.endpoint.clone());
     let flavour = client.version().await?.flavour;
     let measuring = async {
-        match resources.source() {
+        match resources.source(settings.source) {
             None => Ok(Numbers::new()),
             Some(source) => measure(found, settings, source).await,
         }

@@ -21,7 +21,7 @@ use crate::{output, text};
 /// Where a scan takes from what containers use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Resources {
-    /// From the kernel where it is an engine's, else from its API.
+    /// As the setting `source` says: usually from the kernel where it is an engine's, else from its API.
     #[default]
     Auto,
     /// From the kernel alone.
@@ -36,10 +36,10 @@ impl Resources {
     const ALL: [(&'static str, Self); 4] =
         [("auto", Self::Auto), ("kernel", Self::Kernel), ("api", Self::Api), ("none", Self::None)];
 
-    /// Where a pipeline takes numbers from; `None` for no pipeline.
-    pub(super) fn source(self) -> Option<SourceChoice> {
+    /// Where a pipeline takes numbers from; `None` for no pipeline. What is not said here is as the setting `source` has it.
+    pub(super) fn source(self, setting: SourceChoice) -> Option<SourceChoice> {
         match self {
-            Self::Auto => Some(SourceChoice::Auto),
+            Self::Auto => Some(setting),
             Self::Kernel => Some(SourceChoice::Kernel),
             Self::Api => Some(SourceChoice::Api),
             Self::None => None,
