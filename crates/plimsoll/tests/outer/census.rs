@@ -241,10 +241,14 @@ fn a_census_server_can_scan_the_agent_and_do_no_more() {
         let answer = json(&ask("GET", path, headers).text());
         assert_eq!(keys(&answer), keys(&fixture(fixture_of)), "{path}: {answer}");
     }
-    for (path, fixture_of) in [
-        ("/api/containers?stats=true", "agent-api-containers-stats.json"),
-        ("/api/images", "agent-api-images.json"),
-    ] {
+    // Processor use is over the time between two ticks.
+    let stats = "/api/containers?stats=true";
+    wait_until(SOON, "processor use is known", || {
+        ask("GET", stats, &with_token).text().contains("cpu_percent")
+    });
+    for (path, fixture_of) in
+        [(stats, "agent-api-containers-stats.json"), ("/api/images", "agent-api-images.json")]
+    {
         let (answer, theirs) = (json(&ask("GET", path, &with_token).text()), fixture(fixture_of));
         let missing: Vec<_> =
             keys(&theirs[0]).difference(&keys(&answer[0])).copied().map(str::to_owned).collect();
