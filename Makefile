@@ -17,9 +17,11 @@ run: ## build the release, make sure of an engine and of something to see, and r
 test: ## everything that has to hold: format, lints, tests, real engines, cgroup v2
 	@scripts/test.sh
 
-soak: ## thousands of random operations on containers (OPERATIONS=5000), and delivery while everything dies (MINUTES=10, KILLS=1000)
+soak: ## thousands of random operations on containers (OPERATIONS=5000), delivery while everything dies (MINUTES=10, KILLS=1000), a Prometheus 3, hostile points
 	PLIMSOLL_SOAK=$(or $(OPERATIONS),5000) cargo test --locked -p plimsoll --test lifecycle -- --nocapture --test-threads=1
 	PLIMSOLL_SOAK_MINUTES=$(or $(MINUTES),10) cargo test --release --locked -p plimsoll --test delivery -- --nocapture --test-threads=1
+	prometheus=$$(scripts/prometheus3.sh) && PLIMSOLL_PROMETHEUS3=$$prometheus PLIMSOLL_SOAK_MINUTES=$(or $(MINUTES),10) cargo test --release --locked -p plimsoll --test delivery -- --ignored --nocapture --test-threads=1
+	PLIMSOLL_SOAK_POINTS=1000000 cargo test --release --locked -p plimsoll-wire --test live_influx --test line_protocol -- --nocapture
 	PLIMSOLL_KILLS=$(or $(KILLS),1000) cargo test --locked -p plimsoll-deliver --test kill -- --nocapture
 
 bench: ## measure, and compare with the figures on record

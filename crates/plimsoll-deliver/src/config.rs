@@ -354,7 +354,11 @@ impl TargetConfig {
     /// A target with the usual values for everything else.
     #[must_use]
     pub fn new(name: &str, kind: TargetKind) -> Self {
-        let in_order = matches!(kind, TargetKind::RemoteWrite | TargetKind::File | TargetKind::Stdout);
+        // Behind OTLP there may be a Prometheus, which refuses what comes after later samples.
+        let in_order = matches!(
+            kind,
+            TargetKind::RemoteWrite | TargetKind::Otlp | TargetKind::File | TargetKind::Stdout
+        );
         Self {
             name: name.to_owned(),
             kind,

@@ -210,6 +210,12 @@ impl Queue {
         self.entries.first_key_value().is_some_and(|(first, _)| *first <= seq)
     }
 
+    /// Points of the batches up to this one that still wait.
+    #[must_use]
+    pub fn points_up_to(&self, seq: u64) -> u64 {
+        self.entries.range(..=seq).map(|(_, entry)| entry.points).sum()
+    }
+
     /// The number of the latest batch that was added; 0 while there was none.
     #[must_use]
     pub fn latest(&self) -> u64 {

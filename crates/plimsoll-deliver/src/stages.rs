@@ -221,8 +221,13 @@ fn usual_tags(kind: TargetKind, schema: Schema, common: &Common) -> Vec<(&'stati
 }
 
 fn resource_of(common: &Common) -> Vec<(String, String)> {
-    let pairs =
-        [("service.name", "plimsoll"), ("service.version", common.version), ("host.name", &common.host)];
+    let pairs = [
+        ("service.name", "plimsoll"),
+        // What is told of one machine must not be taken for another's.
+        ("service.instance.id", &*common.host),
+        ("service.version", common.version),
+        ("host.name", &common.host),
+    ];
     let told = pairs.iter().filter(|(_, value)| !value.is_empty());
     told.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
@@ -263,4 +268,24 @@ pub fn format_of(config: &TargetConfig) -> Format {
         (_, Compression::Zstd) => Coding::Zstd,
     };
     Format { content, coding }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Prometheus and those like it make the labels `job` and `instance` of these two, and would take the machines' processors
+    /// for one another's without the second.
+    #[test]
+    fn the_resource_tells_machines_apart() {
+        let common = Common { host: "node-7".to_owned(), version: "1.2.3", ..Common::default() };
+        let resource = resource_of(&common);
+        let value =
+            |name: &str| resource.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        assert_eq!(value("service.name"), Some("plimsoll"));
+        assert_eq!(value("service.instance.id"), Some("node-7"));
+        assert_eq!(value("host.name"), Some("node-7"));
+        let unknown = resource_of(&Common::default());
+        assert!(unknown.iter().all(|(_, value)| !value.is_empty()), "{unknown:?}");
+    }
 }

@@ -51,7 +51,7 @@ pub struct Flushed {
     pub rejected: u64,
     /// Points that were given up since.
     pub dropped: u64,
-    /// Points that still wait.
+    /// Points that still wait of those that were there when it began.
     pub queued: u64,
     /// What is wrong; empty while nothing is.
     pub trouble: String,
@@ -436,7 +436,7 @@ impl Target {
                 delivered: account.delivered() - flush.delivered,
                 rejected: account.rejected() - flush.rejected,
                 dropped: account.dropped() - flush.dropped,
-                queued: account.queued(),
+                queued: queue.points_up_to(flush.up_to),
                 trouble: self.courier.trouble().to_owned(),
             });
         }

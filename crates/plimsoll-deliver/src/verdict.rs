@@ -103,9 +103,12 @@ pub fn judge(kind: TargetKind, answer: &Answer, points: u64, now: SystemTime) ->
         },
         400 | 422 if kind == TargetKind::RemoteWrite && answer.written.is_some_and(|written| written > 0) => {
             let rejected = points.saturating_sub(answer.written.unwrap_or_default());
-            Verdict::Partial { rejected, lines: Vec::new(), reason: "refused", message: message() }
+            let reason = if says(&answer.body, &SAYS_OUT_OF_ORDER) { OUT_OF_ORDER } else { "refused" };
+            Verdict::Partial { rejected, lines: Vec::new(), reason, message: message() }
         }
-        400 if kind == TargetKind::RemoteWrite && says(&answer.body, &OUT_OF_ORDER) => {
+        400 if matches!(kind, TargetKind::RemoteWrite | TargetKind::Otlp)
+            && says(&answer.body, &SAYS_OUT_OF_ORDER) =>
+        {
             Verdict::OutOfOrder { message: message() }
         }
         400 if influx => influx_bad_request(kind, answer, points),
@@ -124,8 +127,11 @@ pub fn judge(kind: TargetKind, answer: &Answer, points: u64, now: SystemTime) ->
     }
 }
 
+/// Why points were refused that are older than what the target has, for metrics.
+pub(crate) const OUT_OF_ORDER: &str = "out_of_order";
+
 /// How Prometheus and those like it say that a sample is older than what they have.
-const OUT_OF_ORDER: [&str; 5] =
+const SAYS_OUT_OF_ORDER: [&str; 5] =
     ["out of order", "out of bounds", "too old", "duplicate sample", "err-mimir-sample-out-of-order"];
 
 fn says(body: &[u8], words: &[&str]) -> bool {
@@ -254,7 +260,8 @@ mod tests {
             (RemoteWrite, 400, "label", "malformed"),
             (RemoteWrite, 415, "", "unsupported"),
             (Otlp, 200, "", "delivered"),
-            (Otlp, 400, "out of order", "malformed"),
+            (Otlp, 400, prometheus, "out of order"),
+            (Otlp, 400, "no data points", "malformed"),
             (InfluxV1, 401, "", "hold unauthorized"),
             (InfluxV1, 403, "", "hold unauthorized"),
             (InfluxV1, 404, "", "hold not_found"),
@@ -268,6 +275,23 @@ mod tests {
             let answer = Answer { status, retry_after: asks, written: None, body: body.as_bytes().to_vec() };
             let verdict = judge(kind, &answer, 10, SystemTime::now());
             assert_eq!(word(&verdict), expected, "{kind:?} {status} {body}");
+        }
+    }
+
+    #[test]
+    fn what_was_refused_for_its_order_alone_is_known() {
+        for (body, expected) in [
+            ("out of order sample for series a", "out_of_order"),
+            ("duplicate sample for timestamp", "out_of_order"),
+            ("invalid metric name or labels", "refused"),
+        ] {
+            let answer =
+                Answer { status: 400, retry_after: None, written: Some(3), body: body.as_bytes().to_vec() };
+            let verdict = judge(RemoteWrite, &answer, 10, SystemTime::now());
+            assert!(
+                matches!(verdict, Verdict::Partial { rejected: 7, reason, .. } if reason == expected),
+                "{verdict:?}"
+            );
         }
     }
 

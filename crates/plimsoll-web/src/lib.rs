@@ -104,7 +104,7 @@ pub struct Flushed {
     pub rejected: u64,
     /// Points that were given up since.
     pub dropped: u64,
-    /// Points that still wait.
+    /// Points that still wait of those that were there when it was asked for.
     pub queued: u64,
     /// What is wrong; empty while nothing is.
     pub trouble: String,

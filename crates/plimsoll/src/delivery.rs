@@ -186,10 +186,17 @@ fn end(mut targets: Vec<Running>) {
         running.stop.send_replace(true);
     }
     for running in &mut targets {
-        if let Some(thread) = running.thread.take()
-            && thread.join().is_err()
-        {
-            error!("the thread of target {} had panicked", running.config.name);
+        let (name, Some(thread)) = (&running.config.name, running.thread.take()) else { continue };
+        match thread.join() {
+            Ok(Figures { account, .. }) => info!(
+                "target {name} ended: {} points collected, {} delivered, {} rejected, {} dropped, {} left",
+                account.collected(),
+                account.delivered(),
+                account.rejected(),
+                account.dropped(),
+                account.queued()
+            ),
+            Err(_) => error!("the thread of target {name} had panicked"),
         }
     }
 }

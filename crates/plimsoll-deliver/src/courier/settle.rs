@@ -8,7 +8,7 @@ use tracing::{info, warn};
 use super::{Courier, DeadLetter, HOLD, MAX_DEAD, Outgoing, TargetState, halve};
 use crate::config::TargetKind;
 use crate::format::Content;
-use crate::verdict::{Answer, Fault, Verdict, judge};
+use crate::verdict::{Answer, Fault, OUT_OF_ORDER, Verdict, judge};
 use plimsoll_wire::remote_write::Version;
 
 /// After so many points of a batch that were refused one by one, with none accepted, it is the batch that is refused.
@@ -48,18 +48,17 @@ impl Courier {
         };
         match verdict {
             Verdict::Delivered => self.delivered(sent, sent.points, 0, moment),
+            // A target that has later samples of ours has this batch as well: an earlier attempt got through.
+            Verdict::OutOfOrder { .. } | Verdict::Partial { reason: OUT_OF_ORDER, .. }
+                if self.queue.get(sent.seq).is_some_and(|entry| entry.maybe_sent) =>
+            {
+                self.delivered(sent, sent.points, 0, moment);
+            }
             Verdict::Partial { rejected, lines, reason, message } => {
                 self.partial(sent, rejected, &lines, reason, message, moment);
             }
             Verdict::Malformed { message } => self.refused(sent, "malformed", message),
-            Verdict::OutOfOrder { message } => {
-                // A target that has later samples of ours has this batch as well: an earlier attempt got through.
-                if self.queue.get(sent.seq).is_some_and(|entry| entry.maybe_sent) {
-                    self.delivered(sent, sent.points, 0, moment);
-                } else {
-                    self.refused(sent, "out_of_order", message);
-                }
-            }
+            Verdict::OutOfOrder { message } => self.refused(sent, OUT_OF_ORDER, message),
             Verdict::TooLarge => self.too_large(sent),
             Verdict::Unsupported => self.unsupported(sent, moment),
             Verdict::Retry { reason, after, message } => self.retry(sent, reason, after, &message, moment),

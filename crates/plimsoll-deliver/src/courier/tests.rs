@@ -247,16 +247,53 @@ fn an_older_remote_write_gets_what_it_understands() {
 
 #[test]
 fn what_got_through_before_is_not_refused_for_coming_twice() {
-    let mut courier = courier(&TargetConfig::new("t", TargetKind::RemoteWrite), limits());
-    push(&mut courier, 0..10);
-    let mut now = Instant::now();
-    let first = courier.next(now).unwrap();
-    let lost = Fault { reason: "timeout", message: String::new(), may_have_arrived: true };
-    courier.settle(&first, Err(lost), moment(now));
-    now += Duration::from_secs(60);
-    let second = courier.next(now).unwrap();
-    courier.settle(&second, answer(400, "out of order sample"), moment(now));
-    assert_eq!((courier.account().delivered(), courier.account().rejected()), (10, 0));
+    let said = |written, body: &str| Answer { status: 400, written, ..answer(0, body).unwrap() };
+    for (kind, refusal) in [
+        (TargetKind::RemoteWrite, said(None, "out of order sample")),
+        // Version 2.0 tells how many it has written, and the last sample of a series may come twice.
+        (TargetKind::RemoteWrite, said(Some(0), "out of order sample for series a")),
+        (TargetKind::RemoteWrite, said(Some(3), "out of order sample for series a")),
+        (TargetKind::Otlp, said(None, "out of order sample")),
+    ] {
+        let mut courier = courier(&TargetConfig::new("t", kind), limits());
+        push(&mut courier, 0..10);
+        push(&mut courier, 10..20);
+        let mut now = Instant::now();
+        let first = courier.next(now).unwrap();
+        let lost = Fault { reason: "timeout", message: String::new(), may_have_arrived: true };
+        courier.settle(&first, Err(lost), moment(now));
+        now += Duration::from_secs(60);
+        let second = courier.next(now).unwrap();
+        courier.settle(&second, Ok(refusal.clone()), moment(now));
+        let account = courier.account();
+        assert_eq!((account.delivered(), account.rejected()), (10, 0), "{kind:?} {refusal:?}");
+        // One that was never sent before has nothing to show for it.
+        let third = courier.next(now).unwrap();
+        let (written, expected) = (refusal.written, refusal.written.filter(|written| *written > 0));
+        courier.settle(&third, Ok(refusal), moment(now));
+        let rejected = expected.map_or(0, |written| 10 - written);
+        assert_eq!(courier.account().rejected(), rejected, "{kind:?} {written:?}");
+    }
+}
+
+#[test]
+fn what_is_taken_in_order_alone_goes_one_by_one() {
+    for (kind, expected) in [
+        (TargetKind::InfluxV2, 4),
+        (TargetKind::RemoteWrite, 1),
+        (TargetKind::Otlp, 1),
+        (TargetKind::File, 1),
+    ] {
+        let mut courier = courier(&TargetConfig::new("t", kind), limits());
+        for batch in 0..10 {
+            push(&mut courier, batch * 10..batch * 10 + 10);
+        }
+        let now = Instant::now();
+        let first = courier.next(now).unwrap();
+        courier.settle(&first, answer(200, ""), moment(now));
+        let under_way = std::iter::from_fn(|| courier.next(now)).count();
+        assert_eq!(under_way, expected, "{kind:?}");
+    }
 }
 
 /// Numbers that come again with the same seed.

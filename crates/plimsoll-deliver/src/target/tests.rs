@@ -252,6 +252,7 @@ async fn a_flush_is_about_what_came_before_it() {
     let flushed = answered.await.unwrap();
     assert!(began.elapsed() <= 2 * SECOND, "{:?}", began.elapsed());
     assert!(flushed.delivered >= 10 && flushed.trouble.is_empty(), "{flushed:?}");
+    assert_eq!(flushed.queued, 0, "what came in since is nobody's question");
     feeder.abort();
     let _ = feeder.await;
     running.end().await;

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::server::{Plan, Server, directory, is_a_server};
 use crate::client::{Response, percent};
 use crate::port::Port;
+use crate::program::need;
 
 /// An InfluxDB 1, with the data of nobody else in it.
 #[derive(Debug)]
@@ -35,7 +36,8 @@ impl Influx {
         let file = dir.path().join("influxdb.conf");
         std::fs::write(&file, settings).unwrap();
         let server = Server::start(Plan {
-            program: ("influxd", "influxdb"),
+            name: "influxd",
+            program: need("influxd", "influxdb"),
             args: vec!["run".to_owned(), "-config".to_owned(), file.display().to_string()],
             http: address,
             health: "/ping",

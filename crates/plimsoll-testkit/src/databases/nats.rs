@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use self::connection::{Connection, Questions, base64};
 use super::server::{Plan, Server, directory, is_a_server};
 use crate::port::Port;
+use crate::program::need;
 use crate::wait_until;
 
 /// How long a cluster may take to choose a leader.
@@ -186,7 +187,8 @@ impl Nats {
         let file = dir.path().join("nats.conf");
         std::fs::write(&file, settings).unwrap();
         let server = Server::launch(Plan {
-            program: ("nats-server", "nats-server"),
+            name: "nats-server",
+            program: need("nats-server", "nats-server"),
             args: vec!["-c".to_owned(), file.display().to_string()],
             http,
             health: "/healthz",

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::client::Client;
 use crate::leftovers::{kill, orphans, prefix, processes};
 use crate::port::Port;
-use crate::{program, wait_until};
+use crate::wait_until;
 
 /// The directories of all databases begin like this; the process that started one follows.
 const PREFIX: &str = "plimsoll-database-";
@@ -31,8 +31,10 @@ const TOLD: usize = 4096;
 
 /// What is known of a database before it starts.
 pub(super) struct Plan {
-    /// The program, and Debian's package that has it.
-    pub(super) program: (&'static str, &'static str),
+    /// What it is called, as its process is.
+    pub(super) name: &'static str,
+    /// Where the program is.
+    pub(super) program: PathBuf,
     /// The directory of its data and settings.
     pub(super) dir: TempDir,
     /// All its ports, which stay reserved while it is down.
@@ -70,10 +72,9 @@ pub struct Server {
 impl Server {
     /// Starts it and does not wait for it.
     pub(super) fn launch(plan: Plan) -> Self {
-        let (name, package) = plan.program;
         let mut server = Self {
-            name,
-            program: program::need(name, package),
+            name: plan.name,
+            program: plan.program,
             args: plan.args,
             client: Client::new(plan.http),
             health: plan.health,

@@ -6,6 +6,7 @@ use super::seconds;
 use super::server::{Plan, Server, directory, is_a_server};
 use crate::client::percent;
 use crate::port::Port;
+use crate::program::need;
 
 /// A VictoriaMetrics, with the data of nobody else in it.
 ///
@@ -42,7 +43,8 @@ impl Victoria {
             "-memory.allowedBytes=512MiB".to_owned(),
         ];
         let server = Server::start(Plan {
-            program: ("victoria-metrics", "victoria-metrics"),
+            name: "victoria-metrics",
+            program: need("victoria-metrics", "victoria-metrics"),
             args,
             http: address,
             health: "/health",

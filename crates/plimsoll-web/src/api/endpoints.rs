@@ -163,7 +163,7 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
         id: "flush",
         about: "POST: sends what waits for targets, and waits for the verdict",
         details: "Of one target, or of all. A target that is in trouble is tried once more. The numbers are of what was decided since \
-                  the request; `queued` is what still waits.",
+                  the request; `queued` is what still waits of what was there then.",
         groups: &[TARGET],
         answer: Answer::Flush,
         schema: schemas::flush,

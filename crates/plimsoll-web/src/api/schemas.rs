@@ -278,7 +278,7 @@ pub(crate) fn flush() -> Value {
             ("delivered", whole("Points that the target has taken since.")),
             ("rejected", whole("Points that were refused since.")),
             ("dropped", whole("Points that were given up since.")),
-            ("queued", whole("Points that still wait.")),
+            ("queued", whole("Points that still wait of those that were there when it was asked for.")),
             ("trouble?", text("What is wrong.")),
         ],
     );

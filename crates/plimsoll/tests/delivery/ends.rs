@@ -2,13 +2,36 @@
 //! value.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use plimsoll_testkit::databases::compare::{Expected, Found, Place, Value};
+use plimsoll_testkit::docker::Container;
+use plimsoll_testkit::wait_until;
 
 use crate::compared::{Grey, Life, ticks};
 
 /// How many wrong markers are told one by one.
 const TOLD: usize = 10;
+
+/// How soon a series that has ended is over in Prometheus: a tick, the wait of a batch, and time for a busy machine. Without a
+/// marker it takes five minutes.
+const STALE_WITHIN: Duration = Duration::from_secs(20);
+
+/// How soon a new container is in Prometheus, on a machine that may be very busy.
+const THERE_WITHIN: Duration = Duration::from_secs(60);
+
+/// A container that is removed has no series in Prometheus any more, as soon as the agent could say so. `alive` says how many
+/// series of a container with this name are alive, in the Prometheus that has least of them or most.
+#[track_caller]
+pub(crate) fn a_removed_container_is_stale(alive: impl Fn(&str) -> (usize, usize)) {
+    let gone = Container::run("gone", &["--network", "none"], &["sleep", "100000"]);
+    let name = gone.name().to_owned();
+    wait_until(THERE_WITHIN, "Prometheus has the container", || alive(&name).0 > 10);
+    drop(gone);
+    let began = Instant::now();
+    wait_until(STALE_WITHIN, "all its series are stale", || alive(&name).1 == 0);
+    println!("a removed container was stale in Prometheus after {:?}", began.elapsed());
+}
 
 /// Takes the markers out of what was found.
 pub(crate) fn taken_from(found: &mut Found) -> BTreeSet<Place> {
@@ -29,7 +52,7 @@ pub(crate) fn taken_from(found: &mut Found) -> BTreeSet<Place> {
 }
 
 /// Where markers must be: at the tick after the last one that a series has, within a life.
-fn of(truth: &Expected, lives: &[Life]) -> BTreeSet<Place> {
+pub(crate) fn of(truth: &Expected, lives: &[Life]) -> BTreeSet<Place> {
     let ticks: Vec<i64> = ticks(truth).into_iter().collect();
     let within_a_life = |pair: &&[i64]| lives.iter().any(|life| pair.iter().all(|time| life.has(*time)));
     let pairs: Vec<&[i64]> = ticks.windows(2).filter(within_a_life).collect();

@@ -1,8 +1,13 @@
 //! Containers with some life in them.
 
+use std::time::{Duration, Instant};
+
 use plimsoll_testkit::docker::{Container, docker, try_docker};
 
 use crate::random::Random;
+
+/// How soon a container is in one of its lives.
+const RENAMED_WITHIN: Duration = Duration::from_secs(10);
 
 /// What a container does: its name, its options, and its script.
 type Duty = (&'static str, &'static [&'static str], &'static str);
@@ -96,7 +101,7 @@ impl Fleet {
             }
             2 => {
                 if try_docker(&["pause", &name]).is_ok() {
-                    std::thread::sleep(std::time::Duration::from_millis(1500));
+                    std::thread::sleep(Duration::from_millis(1500));
                     docker(&["unpause", &name]);
                 }
                 "paused"
@@ -124,15 +129,26 @@ struct Renamed(String);
 
 impl Renamed {
     fn from(name: String) -> Self {
-        docker(&["rename", &name, &format!("{name}-renamed")]);
+        rename(&name, &format!("{name}-renamed")).unwrap_or_else(|error| panic!("{error}"));
         Self(name)
     }
 }
 
 impl Drop for Renamed {
     fn drop(&mut self) {
-        if let Err(error) = try_docker(&["rename", &format!("{}-renamed", self.0), &self.0]) {
+        if let Err(error) = rename(&format!("{}-renamed", self.0), &self.0) {
             println!("{error}");
+        }
+    }
+}
+
+/// Renames a container. The engine cannot while one is between two of its lives: its network is gone, and not yet there again.
+fn rename(from: &str, to: &str) -> Result<(), String> {
+    let until = Instant::now() + RENAMED_WITHIN;
+    loop {
+        match try_docker(&["rename", from, to]) {
+            Err(_) if Instant::now() < until => std::thread::sleep(Duration::from_millis(100)),
+            done => return done.map(drop),
         }
     }
 }

@@ -9,8 +9,8 @@ use crate::exposition::Exposition;
 pub(crate) struct Ledger {
     /// How many times an account was looked at.
     pub(crate) looks: usize,
-    /// Points of this life that each target has collected.
-    pub(crate) collected: BTreeMap<String, f64>,
+    /// Points that waited for each target when its account was last looked at.
+    queued: BTreeMap<String, f64>,
     /// Ticks that each target missed in this life.
     missed: BTreeMap<String, f64>,
     /// The same in the lives before.
@@ -37,7 +37,7 @@ impl Ledger {
             );
             assert_eq!(sample.value, delivered + rejected + dropped + queued, "{account}");
             assert_eq!((rejected, dropped), (0.0, 0.0), "{account}");
-            self.collected.insert(target.to_owned(), sample.value);
+            self.queued.insert(target.to_owned(), queued);
             self.looks += 1;
         }
         for sample in metrics.all("plimsoll_delivery_ticks_missed_total", &[]) {
@@ -50,7 +50,12 @@ impl Ledger {
         for (target, missed) in std::mem::take(&mut self.missed) {
             *self.missed_before.entry(target).or_default() += missed;
         }
-        self.collected.clear();
+        self.queued.clear();
+    }
+
+    /// Points that wait for a target.
+    pub(crate) fn queued(&self, target: &str) -> f64 {
+        self.queued.get(target).copied().unwrap_or_default()
     }
 
     /// How many ticks a target missed in all lives.

@@ -9,6 +9,9 @@ use crate::servers::Databases;
 pub(crate) enum Schema {
     Default,
     Prometheus,
+    Semconv,
+    /// As the one before, in the characters that Prometheus wants unless it is told otherwise.
+    SemconvEscaped,
 }
 
 /// A target whose samples are compared with the truth.
@@ -45,6 +48,16 @@ impl Schema {
         match self {
             Self::Default => ("truth-default", "default.lp"),
             Self::Prometheus => ("truth-prometheus", "prometheus.lp"),
+            Self::Semconv | Self::SemconvEscaped => ("truth-semconv", "semconv.lp"),
+        }
+    }
+
+    /// The name in a configuration.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Prometheus => "prometheus",
+            Self::Semconv | Self::SemconvEscaped => "semconv",
         }
     }
 }
@@ -52,22 +65,29 @@ impl Schema {
 /// The name of the database, where one is asked for.
 pub(crate) const DATABASE: &str = "plimsoll";
 
+/// That of all times.
+const PRECISION: &str = "precision = \"ms\"";
+
+/// What all targets have in common.
+pub(crate) fn common(durability: &str) -> String {
+    format!("durability = \"{durability}\"\nmax_wait = \"1s\"\nretry_min = \"100ms\"\nretry_max = \"1s\"")
+}
+
+/// The target that writes the truth for a schema.
+pub(crate) fn file(schema: Schema, folder: &Path, common: &str) -> String {
+    let (name, file) = schema.truth();
+    let (path, schema) = (folder.join(file), schema.name());
+    table(name, "file", &format!("path = {path:?}\nschema = \"{schema}\"\n{PRECISION}\n{common}"))
+}
+
 /// The targets of the agent's configuration.
 pub(crate) fn configuration(databases: &Databases, folder: &Path, durability: &str, timeout: &str) -> String {
     let (influx, victoria, prometheus) = databases.urls();
-    let common = format!(
-        "durability = \"{durability}\"\nmax_wait = \"1s\"\nretry_min = \"100ms\"\nretry_max = \"1s\""
-    );
-    let precision = "precision = \"ms\"";
+    let common = common(durability);
     let network = format!("{common}\ntimeout = \"{timeout}\"");
-    let lines = format!("{precision}\n{network}");
+    let lines = format!("{PRECISION}\n{network}");
     let database = format!("database = \"{DATABASE}\"");
-    let of_files = [Schema::Default, Schema::Prometheus].map(|schema| {
-        let (name, file) = schema.truth();
-        let path = folder.join(file);
-        let schema = if schema == Schema::Default { "default" } else { "prometheus" };
-        table(name, "file", &format!("path = {path:?}\nschema = \"{schema}\"\n{precision}\n{common}"))
-    });
+    let of_files = [Schema::Default, Schema::Prometheus].map(|schema| file(schema, folder, &common));
     let of_databases = TARGETS.map(|target| {
         let name = target.name;
         let via = format!("tags = {{ {VIA} = \"{name}\" }}");
@@ -90,6 +110,7 @@ pub(crate) fn configuration(databases: &Databases, folder: &Path, durability: &s
     format!("drain_timeout = \"30s\"\n{}{}", of_files.concat(), of_databases.concat())
 }
 
-fn table(name: &str, kind: &str, rest: &str) -> String {
+/// A target of the configuration.
+pub(crate) fn table(name: &str, kind: &str, rest: &str) -> String {
     format!("\n[[target]]\nname = \"{name}\"\ntype = \"{kind}\"\n{rest}\n")
 }

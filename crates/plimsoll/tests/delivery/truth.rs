@@ -29,15 +29,23 @@ fn add(truth: &mut Expected, point: &Point, schema: Schema) {
     for field in point.fields() {
         let key = match schema {
             Schema::Default => series(&format!("{}_{}", point.measurement(), field.name), point.tags()),
-            Schema::Prometheus => {
+            Schema::Prometheus | Schema::Semconv => {
                 // The one field of a sample has no name of its own. In a file the machine is `host`; a scrape, and so remote
-                // write, has it as `instance`.
+                // write, has it as `instance`, and Prometheus makes the same of a resource.
                 assert_eq!(field.name, "value");
                 let tags = point.tags().map(|(name, value)| match name {
                     "host" => ("instance", value),
                     _ => (name, value),
                 });
                 series(point.measurement(), tags.chain([("job", "plimsoll")]))
+            }
+            Schema::SemconvEscaped => {
+                let tags: Vec<_> = point.tags().map(|(name, value)| (escaped(name), value)).collect();
+                let tags = tags.iter().map(|(name, value)| match &**name {
+                    "host" => ("instance", *value),
+                    name => (name, *value),
+                });
+                series(&escaped(point.measurement()), tags.chain([("job", "plimsoll")]))
             }
         };
         let value = match field.value {
@@ -53,6 +61,11 @@ fn add(truth: &mut Expected, point: &Point, schema: Schema) {
             assert_eq!(before, value, "the truth contradicts itself: {key} at {}", point.time());
         }
     }
+}
+
+/// A name in the characters that every Prometheus knows.
+fn escaped(name: &str) -> String {
+    name.replace(|character: char| !character.is_ascii_alphanumeric(), "_")
 }
 
 /// The texts taken away from a truth: the series that have them.

@@ -520,7 +520,7 @@ fn the_page_has_every_key() {
         assert!(page.contains(&format!("\n| `{}` | {} | ", key.key, key.value_name)), "{}", key.key);
     }
     assert!(
-        page.contains("| `max_in_flight` | COUNT | all but file, stdout | `4`; `1` for remote-write |"),
+        page.contains("| `max_in_flight` | COUNT | all but file, stdout | `4`; `1` for remote-write, otlp |"),
         "{page}"
     );
     let rows = page.lines().filter(|line| line.starts_with('|'));

@@ -66,7 +66,7 @@ fn a_dry_run_shows_and_sends_nothing() {
         "# x-prometheus-remote-write-version: 2.0.0\n# authorization: Basic (not shown)\n# x-key: (not shown)\n".to_owned(),
         "\ncontainer_memory_usage_bytes{".to_owned(),
         format!("# POST {}/v1/metrics\n", sink.url()),
-        "# resource: service.name=\"plimsoll\"".to_owned(),
+        "# resource: service.name=\"plimsoll\", service.instance.id=\"".to_owned(),
         "# append to /nowhere/log\n".to_owned(),
         "\n{".to_owned(),
     ] {

@@ -160,7 +160,11 @@ fn the_end_delivers_what_it_can_and_keeps_the_rest() {
     let mut agent = place.agent(&["--drain-timeout", "500ms"]);
     agent.wait_for("points", |scrape| waiting(scrape, "one") > 100);
     assert_eq!(agent.end(Signal::TERM, END).code(), Some(0));
-    assert!(taken.lines() > 100, "the open batch went out");
+    let lines = taken.lines();
+    assert!(lines > 100, "the open batch went out");
+    let account =
+        format!("one ended: {lines} points collected, {lines} delivered, 0 rejected, 0 dropped, 0 left");
+    assert_eq!(agent.log().with(&account).len(), 1, "{account}\n{}", agent.log().all());
     assert_eq!(taken.repeated(), Vec::new());
     assert!(place.run(&["spool", "ls", "--json"]).ok().contains("\"points\":0"));
 
@@ -174,6 +178,9 @@ fn the_end_delivers_what_it_can_and_keeps_the_rest() {
     let list: serde_json::Value = serde_json::from_str(&place.run(&["spool", "ls", "--json"]).ok()).unwrap();
     let kept = list["targets"][0]["points"].as_u64().unwrap();
     assert!(kept > 100 && told[0].contains(&format!("{kept} points")), "{told:?}");
+    let account =
+        format!("one ended: {kept} points collected, 0 delivered, 0 rejected, 0 dropped, {kept} left");
+    assert_eq!(agent.log().with(&account).len(), 1, "{account}\n{}", agent.log().all());
 
     sink.set_connections(Connections::Serve);
     let before = taken.lines();
