@@ -120,7 +120,7 @@ fn the_conventions_are_kept() {
     });
     for expected in [
         "container.cpu.time cpu.mode=user Nano(1000000001) s Counter",
-        "container.cpu.total_time Nano(1500000000) s Counter",
+        "container.cpu.usage_time Nano(1500000000) s Counter",
         "container.cpu.usage Nano(0) {cpu} Gauge",
         "container.cpu.limit Nano(500000000) {cpu} Gauge",
         "container.memory.usage Unsigned(4096) By Gauge",

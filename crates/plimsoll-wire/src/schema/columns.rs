@@ -1,10 +1,9 @@
 //! Fields of points as the catalog describes them, looked up once.
 
 use plimsoll_model::catalog::{AgentFamily, CATALOG, Shape, SlotIndex, Start};
-use plimsoll_model::{
-    ContainerRow, DeviceSlot, Family, InterfaceSlot, Kind, Profile, Scale, Slot, Unit, Values,
-};
+use plimsoll_model::{ContainerRow, DeviceSlot, Family, InterfaceSlot, Kind, Profile, Scale, Slot, Values};
 
+use super::ucum;
 use crate::point::{Meta, Point, Value};
 
 /// A field: its name, where its number stands, and what the catalog says of it.
@@ -15,19 +14,6 @@ pub(super) struct Column<S> {
     scale: Scale,
     meta: Meta,
     start: Start,
-}
-
-/// The unit's code in UCUM, the Unified Code for Units of Measure.
-fn ucum(unit: Unit) -> &'static str {
-    match unit {
-        Unit::None | Unit::Ratio => "1",
-        Unit::Bytes => "By",
-        Unit::Seconds => "s",
-        Unit::Percent => "%",
-        Unit::Cores => "{cpu}",
-        Unit::Microseconds => "us",
-        Unit::Pages => "{page}",
-    }
 }
 
 /// The columns of a container whose family belongs to the profile.

@@ -19,7 +19,7 @@
 //!
 //! All points of a container have `container.id`, `container.name`, `container.image.name` and `container.runtime.name`. The
 //! conventions want a container's processor time either by mode or as a whole, not both under one name; the whole is
-//! `container.cpu.total_time`. What the conventions want as a fraction is one: `container.memory.utilization`.
+//! `container.cpu.usage_time`. What the conventions want as a fraction is one: `container.memory.utilization`.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -168,6 +168,8 @@ fn derived(name: &str) -> String {
 mod tests {
     use std::collections::HashSet;
 
+    use plimsoll_model::{Kind, Unit};
+
     use super::*;
 
     #[test]
@@ -211,6 +213,56 @@ mod tests {
                     .bytes()
                     .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._".contains(&b))
             );
+        }
+    }
+
+    /// The name that Prometheus gives to a metric of OTLP unless it is told otherwise: words with underscores, then the unit and
+    /// what says that it is a counter or a ratio. Words that would come twice are left out.
+    fn in_prometheus(shown: &Shown, kind: Kind) -> String {
+        let words = shown.name.split(['.', '_']).filter(|word| !word.is_empty());
+        let mut words: Vec<&str> = words.collect();
+        let unit = match shown.unit {
+            "By" => "bytes",
+            "s" => "seconds",
+            "us" => "microseconds",
+            "%" => "percent",
+            unit => {
+                assert!(unit.is_empty() || unit == "1" || unit.starts_with('{'), "{unit}");
+                ""
+            }
+        };
+        if !unit.is_empty() && !words.contains(&unit) {
+            words.push(unit);
+        }
+        let last = match kind {
+            Kind::Counter => "total",
+            _ if shown.unit == "1" => "ratio",
+            _ => return words.join("_"),
+        };
+        words.retain(|word| *word != last);
+        words.push(last);
+        words.join("_")
+    }
+
+    #[test]
+    fn names_stay_different_in_prometheus_and_say_what_is_measured() {
+        let mut known = HashMap::new();
+        for family in CATALOG {
+            let shown = shown(family);
+            let name = in_prometheus(&shown, family.kind);
+            let other = *known.entry(name.clone()).or_insert(shown.name);
+            assert_eq!(other, shown.name, "both would be {name}");
+            let is_share = matches!(family.unit, Unit::Ratio | Unit::Percent);
+            assert!(is_share || !name.ends_with("_ratio"), "{name}");
+        }
+        for (family, expected) in [
+            ("container_cpu_user_seconds_total", "container_cpu_time_seconds_total"),
+            ("container_memory_usage_percent", "container_memory_utilization_ratio"),
+            ("container_network_receive_bytes_total", "container_network_io_bytes_total"),
+            ("plimsoll_engine_up", "plimsoll_engine_up"),
+        ] {
+            let family = Family::by_name(family).unwrap();
+            assert_eq!(in_prometheus(&shown(family), family.kind), expected);
         }
     }
 

@@ -2,16 +2,19 @@
 
 use plimsoll_model::Unit;
 
-/// The unit in UCUM, the Unified Code for Units of Measure. What counts things is of the unit `1`.
+/// The unit in UCUM, the Unified Code for Units of Measure. What counts things has none: of a gauge of
+/// the unit `1` Prometheus and others say that it is a ratio.
 ///
 /// ```
 /// use plimsoll_model::Unit;
 /// assert_eq!(plimsoll_wire::schema::ucum(Unit::Bytes), "By");
+/// assert_eq!(plimsoll_wire::schema::ucum(Unit::None), "");
 /// ```
 #[must_use]
 pub const fn ucum(unit: Unit) -> &'static str {
     match unit {
-        Unit::None | Unit::Ratio => "1",
+        Unit::None => "",
+        Unit::Ratio => "1",
         Unit::Bytes => "By",
         Unit::Seconds => "s",
         Unit::Percent => "%",

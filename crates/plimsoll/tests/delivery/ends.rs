@@ -13,9 +13,9 @@ use crate::compared::{Grey, Life, ticks};
 /// How many wrong markers are told one by one.
 const TOLD: usize = 10;
 
-/// How soon a series that has ended is over in Prometheus: a tick, the wait of a batch, and time for a busy machine. Without a
-/// marker it takes five minutes.
-const STALE_WITHIN: Duration = Duration::from_secs(20);
+/// How soon a series that has ended is over in Prometheus: a tick, the wait of a batch, and time for a machine that may be very
+/// busy. Without a marker it takes five minutes.
+const STALE_WITHIN: Duration = Duration::from_secs(60);
 
 /// How soon a new container is in Prometheus, on a machine that may be very busy.
 const THERE_WITHIN: Duration = Duration::from_secs(60);

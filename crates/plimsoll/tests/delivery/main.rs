@@ -165,9 +165,8 @@ fn with_prometheus_3(
     let usual = Size { time: Duration::from_secs(120), containers: 50, deaths: 0 };
     let size = Size::or(usual);
     alone(what, |random| {
-        let until = Instant::now() + size.time;
         let mut world = prometheus3::World::start(program.as_ref(), timeout, size.containers, random);
-        let may_complain = test(&mut world, until, random);
+        let may_complain = test(&mut world, Instant::now() + size.time, random);
         world.end(size.time, may_complain);
     });
 }
