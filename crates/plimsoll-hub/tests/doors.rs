@@ -30,7 +30,8 @@ fn ids_are_shown_with_the_key_alone() {
         let ask = |server: &Server, headers: &[(&str, &str)]| {
             server.client().request("GET", path, headers, b"").unwrap()
         };
-        let table: [(&Server, &[(&str, &str)], u16); 6] = [
+        type Headers<'a> = &'a [(&'a str, &'a str)];
+        let table: [(&Server, Headers<'_>, u16); 6] = [
             (&locked, &[], 401),
             (&locked, &[("x-api-key", "wrong")], 401),
             (&locked, &[("x-api-key", KEY)], 200),

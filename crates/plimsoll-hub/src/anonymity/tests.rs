@@ -6,12 +6,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+mod world;
+
 use fastrand::Rng;
-use plimsoll_store::census::{Facts, GrowthDay, LatestRow, WeekImage};
+use plimsoll_store::census::{Facts, LatestRow};
 use plimsoll_wire::census::images::{normalise, registry, trend_name};
 use serde_json::Value;
 
-use super::{Atoms, HIDDEN, Kind};
+use super::atoms::{Atoms, HIDDEN, Kind, together};
+use super::shown;
 use crate::answers::Question;
 use crate::census::Census;
 use crate::images::Images;
@@ -20,81 +23,6 @@ use crate::table::{DAY_MS, Table};
 
 const K: u64 = 10;
 const NOW: i64 = 1_795_000_000_000;
-
-/// A small world: many images on few installations, versions that few have, tags of one name, several registries,
-/// installations that leave images out.
-fn world(rng: &mut Rng) -> Facts {
-    let mut facts = Facts { taken_ms: NOW, days: 365, ..Facts::default() };
-    let mut names = Vec::new();
-    for name in 0..rng.usize(1..8) {
-        let registries: &[&str] =
-            &["", "ghcr.io/", "quay.io/", "registry.corp.example/", "localhost:5000/", "docker.io/"];
-        for tag in 0..rng.usize(1..5) {
-            let registry = registries[rng.usize(..registries.len())];
-            names.push((format!("{registry}team/app{name}:{tag}"), rng.f64().powi(2)));
-        }
-    }
-    // Nested by purpose: whoever has the first nearly always has the second.
-    let is_nested = rng.bool();
-    let installations = rng.usize(0..60);
-    let spread = rng.u32(1..8);
-    for _ in 0..installations {
-        let start = facts.uses.len() as u32;
-        let mut sum = 0;
-        let mut had = false;
-        for (name, share) in &names {
-            had = if is_nested && had { rng.u32(..12) > 0 } else { rng.f64() < *share };
-            if had {
-                let containers = rng.u32(1..4);
-                facts.uses.push((facts.images.intern(name), containers));
-                sum += containers;
-            }
-        }
-        // Some do not say all of their images.
-        let unsaid = if rng.u32(..20) == 0 { rng.u32(1..5) } else { 0 };
-        let seldom = |rng: &mut Rng| if rng.u32(..6) == 0 { rng.u32(1..4) } else { 0 };
-        facts.installations.push(LatestRow {
-            timestamp_ms: NOW - rng.i64(0..40 * DAY_MS),
-            version: facts.versions.intern(&format!("1.{}", rng.u32(..spread))),
-            timezone: facts.timezones.intern(["", "UTC", "Europe/Berlin", "Asia/Tokyo"][rng.usize(..4)]),
-            scan_interval: [0, 60, 300][rng.usize(..3)],
-            hosts: rng.u32(1..3),
-            agents: seldom(rng),
-            containers: sum + unsaid,
-            compose_projects: seldom(rng),
-            in_compose: seldom(rng),
-            networks: rng.u32(..3),
-            avg_connections: rng.f32(),
-            uses: start..facts.uses.len() as u32,
-            ..LatestRow::default()
-        });
-    }
-    let today = (NOW / DAY_MS) as i32;
-    // Who reported on a day of the window has reported in the window.
-    let recent = facts.installations.iter().filter(|row| row.timestamp_ms >= NOW - 30 * DAY_MS).count();
-    for day in today - 60..=today {
-        let installations = rng.u64(0..=recent as u64);
-        facts.growth.push(GrowthDay { day, installations, containers: installations * 7 + rng.u64(..9) });
-    }
-    let monday = today - (today + 3).rem_euclid(7);
-    for (name, _) in &names {
-        let image = facts.trends.intern(trend_name(name));
-        if facts.first_seen.iter().all(|(known, _)| *known != image) {
-            facts.first_seen.push((image, today - rng.i32(0..80)));
-            for week in 0..6 {
-                let week = monday - 7 * week;
-                facts.weeks.push(WeekImage {
-                    week,
-                    image,
-                    containers: rng.u64(1..50),
-                    installations: rng.u64(1..40),
-                });
-            }
-        }
-    }
-    facts.total_submissions = facts.installations.len() as u64 + rng.u64(..20);
-    facts
-}
 
 /// Who is behind a number: the containers that each installation has in it.
 type Behind = BTreeMap<usize, i64>;
@@ -169,7 +97,7 @@ fn safe(installations: u64, what: &str) {
 }
 
 fn sum(behind: &Behind) -> u64 {
-    behind.values().sum::<i64>() as u64
+    behind.values().sum::<i64>().cast_unsigned()
 }
 
 fn add(one: &Behind, other: &Behind) -> Behind {
@@ -338,8 +266,8 @@ fn check_installations(model: &Model<'_>, census: &Census) {
         let time = |latest: &LatestRow| jiff::Timestamp::from_millisecond(latest.timestamp_ms).unwrap();
         model.count(|latest| {
             let time = jiff::tz::TimeZone::UTC.to_datetime(time(latest));
-            time.weekday().to_sunday_zero_offset() as u64 == number(row, "day_of_week")
-                && time.hour() as u64 == number(row, "hour_of_day")
+            i64::from(time.weekday().to_sunday_zero_offset()) == row["day_of_week"]
+                && i64::from(time.hour()) == row["hour_of_day"]
         })
     });
     for (what, cells) in [
@@ -355,7 +283,8 @@ fn check_installations(model: &Model<'_>, census: &Census) {
     }
     let summary = ask(census, "summary");
     let connections = ask(census, "connection-metrics");
-    let figures: [(&Value, &str, fn(&LatestRow) -> u32); 6] = [
+    type Figure = fn(&LatestRow) -> u32;
+    let figures: [(&Value, &str, Figure); 6] = [
         (&summary, "total_containers", |row| row.containers),
         (&summary, "total_hosts", |row| row.hosts),
         (&summary, "total_agents", |row| row.agents),
@@ -418,15 +347,16 @@ fn random_question(rng: &mut Rng) -> (String, &'static str, &'static str) {
     (question, list, key)
 }
 
-/// The answer of which a question's rows must be part.
-fn whole_of(question: &str) -> Option<(&'static str, &'static str)> {
-    match question.split('?').next().unwrap() {
-        "top-images" => Some(("top-images?limit=1000", "")),
-        "image-details" => Some(("image-details?limit=1000", "images")),
-        "hottest" => Some(("hottest?limit=100&metric=containers", "by_containers")),
-        "growth" => Some(("growth", "")),
-        _ => None,
-    }
+/// The answers of which rows must be part, by path: how to ask for all of them, and where they are in the answer.
+const WHOLES: [(&str, &str, &str); 4] = [
+    ("top-images", "top-images?limit=1000", ""),
+    ("image-details", "image-details?limit=1000", "images"),
+    ("hottest", "hottest?limit=100&metric=containers", "by_containers"),
+    ("growth", "growth", ""),
+];
+
+fn list_of(answer: &Value, list: &str) -> Value {
+    if list.is_empty() { answer.clone() } else { answer[list].clone() }
 }
 
 #[test]
@@ -434,7 +364,7 @@ fn ten_thousand_questions_show_nobody() {
     let mut shown = 0;
     for seed in 0..500 {
         let mut rng = Rng::with_seed(seed);
-        let facts = world(&mut rng);
+        let facts = world::make(&mut rng, NOW);
         let census = Census::new(facts.clone(), K);
         let model = Model::new(&facts);
         if model.all() >= K {
@@ -444,13 +374,13 @@ fn ten_thousand_questions_show_nobody() {
             assert_eq!(rows(&ask(&census, "top-images")), rows(&ask(&census, "registries")), "seed {seed}");
         }
         check_installations(&model, &census);
+        let wholes: Vec<(&str, Value)> =
+            WHOLES.iter().map(|(path, whole, list)| (*path, list_of(&ask(&census, whole), list))).collect();
         for _ in 0..20 {
             let (question, list, key) = random_question(&mut rng);
             let answer = ask(&census, &question);
-            let list_of = |answer: &Value, list: &str| {
-                if list.is_empty() { answer.clone() } else { answer[list].clone() }
-            };
-            let whole = whole_of(&question).map(|(whole, list)| list_of(&ask(&census, whole), list));
+            let path = question.split('?').next().unwrap();
+            let whole = wholes.iter().find(|(of, _)| *of == path).map(|(_, whole)| whole);
             for row in rows(&list_of(&answer, list)) {
                 shown += 1;
                 assert!(number(row, key) >= K, "seed {seed}, {question}: {row}");
@@ -459,7 +389,7 @@ fn ten_thousand_questions_show_nobody() {
                 row.as_object_mut().unwrap().remove("rank");
                 let is_same =
                     |other: &Value| row.as_object().unwrap().iter().all(|(key, value)| other[key] == *value);
-                let is_part = whole.as_ref().is_none_or(|whole| rows(whole).iter().any(is_same));
+                let is_part = whole.is_none_or(|whole| rows(whole).iter().any(is_same));
                 assert!(is_part, "seed {seed}, {question} makes a row of its own: {row}");
             }
         }
@@ -482,7 +412,7 @@ fn sets_are_put_together_as_far_as_nobody_is_told() {
         (vec![set(0..30), set(9..39), set(40..60)], 50),
     ];
     for (sets, expected) in table {
-        assert_eq!(super::together(sets.iter().map(Vec::as_slice), K), expected, "{sets:?}");
+        assert_eq!(together(sets.iter().map(Vec::as_slice), K), expected, "{sets:?}");
     }
 }
 
@@ -490,6 +420,6 @@ fn sets_are_put_together_as_far_as_nobody_is_told() {
 fn what_all_but_a_few_do_all_do() {
     let table = [(100, 100), (91, 100), (99, 100), (90, 90), (10, 10)];
     for (is, expected) in table {
-        assert_eq!(super::shown(is, 100, K), expected);
+        assert_eq!(shown(is, 100, K), expected);
     }
 }
