@@ -11,7 +11,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use futures_util::{StreamExt as _, stream};
 use plimsoll_collect::{SourceChoice, Which};
-use plimsoll_engine::{Client, Discovery, Endpoint, Flavour, Found, ImageSummary, Resident, docker_restarts};
+use plimsoll_engine::{
+    Client, Discovery, Endpoint, Flavour, Found, ImageSummary, Info, Resident, docker_restarts,
+};
 use plimsoll_model::{Collector, ContainerRow, Profile, Selection, Slot, Snapshot, State};
 use plimsoll_wire::census::inventory::{ContainerInventory, HostInventory, Via, depends_on};
 
@@ -93,11 +95,12 @@ pub(super) async fn scan(
     // Podman makes up another id for each answer.
     let identifying = async {
         match version.flavour {
-            Flavour::Docker if beside_others => client.info().await.ok()?.id,
+            Flavour::Docker if beside_others => client.info().await.ok(),
             _ => None,
         }
     };
-    let (mut numbers, listed, id) = tokio::join!(measuring, listed(&client), identifying);
+    let (mut numbers, listed, info) = tokio::join!(measuring, listed(&client), identifying);
+    let id = info.as_ref().and_then(|info| info.id.clone());
     let mut told = listed?;
     if let Some(source) = source
         && is_here
@@ -115,7 +118,7 @@ pub(super) async fn scan(
         Err(error) => Some(format!("{error:#}")),
     };
     if is_here && version.flavour == Flavour::Docker {
-        read_restarts(&client, &mut told).await;
+        read_restarts(&client, info, &mut told).await;
     }
     complete(&client, version.flavour, &mut told).await;
     Ok(Engine { inventory: inventory(&found.endpoint.to_string(), told), id, trouble })
@@ -135,16 +138,16 @@ impl Told {
 
 /// Reads restarts from Docker's own files, where this user may: an inspection of each container costs Docker several
 /// times as much as its listing of all.
-async fn read_restarts(client: &Client, told: &mut Told) {
+async fn read_restarts(client: &Client, info: Option<Info>, told: &mut Told) {
     let Some(first) = told.residents.first().map(|resident| resident.id.clone()) else { return };
     let is_root = |root: &PathBuf| root.join("containers").join(&first).exists();
     let usual = engines::state_files().docker.into_iter().find(is_root);
-    let root = match usual {
-        Some(root) => Some(root),
-        None => {
-            client.info().await.ok().and_then(|info| info.docker_root_dir).map(PathBuf::from).filter(is_root)
-        }
+    let root = match (usual, info) {
+        (Some(root), _) => Some(root),
+        (None, Some(info)) => info.docker_root_dir.map(PathBuf::from),
+        (None, None) => client.info().await.ok().and_then(|info| info.docker_root_dir).map(PathBuf::from),
     };
+    let root = root.filter(is_root);
     let Some(root) = root else { return };
     let ids: Vec<String> = told.residents.iter().map(|resident| resident.id.clone()).collect();
     let reading = move || docker_restarts(&root, ids.iter().map(String::as_str));
