@@ -76,7 +76,7 @@ pub use flavour::Flavour;
 pub use lenient::{MAX_INNER, MAX_LABELS, MAX_TEXT};
 pub use podman::{LibpodStatsStream, MAX_PODMAN_CONTAINERS, PodMembership, PodmanSample, PodmanStats};
 pub use residents::{ImageSummary, LibpodResident, Mount, Port, Resident, Residents};
-pub use state_files::{Identity, MAX_STATE_FILE, MAX_STATE_LIST, StateFiles};
+pub use state_files::{Identity, MAX_STATE_FILE, MAX_STATE_LIST, StateFiles, docker_restarts};
 pub use stats::{
     BlockEntry, BlockStats, CpuStats, CpuUsage, InterfaceStats, MAX_BLOCK_ENTRIES, MAX_STATS, MemoryStat,
     MemoryStats, Operation, PidsStats, SampleStream, Stats, StatsStream, StorageStats, Throttling,

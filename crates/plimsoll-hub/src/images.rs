@@ -21,7 +21,7 @@ pub(crate) struct Leaf {
 /// What the names of one load of facts mean.
 #[derive(Debug, Default)]
 pub(crate) struct Images {
-    leaf_of: Vec<u32>,
+    pub(crate) leaf_of: Vec<u32>,
     /// The largest size of each leaf that was reported, in bytes.
     sizes: Vec<u64>,
     pub(crate) leaves: Vec<Leaf>,

@@ -84,8 +84,10 @@ impl Postgres {
     pub fn run(&self, url: &str, sql: &str) -> String {
         let file = tempfile::NamedTempFile::new_in(self.dir.path()).unwrap();
         std::fs::write(file.path(), sql).unwrap();
-        let arguments = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", "--file"];
-        let done = Command::new(self.bin.join("psql")).args(arguments).arg(file.path()).arg(url).output().unwrap();
+        let arguments =
+            ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", "--file"];
+        let done =
+            Command::new(self.bin.join("psql")).args(arguments).arg(file.path()).arg(url).output().unwrap();
         assert!(done.status.success(), "{sql}: {}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8(done.stdout).unwrap().trim_end().to_owned()
     }
@@ -163,7 +165,8 @@ impl Postgres {
         wait_until(PATIENCE, "PostgreSQL answers", || {
             let ended = self.child.as_mut().and_then(|child| child.try_wait().unwrap());
             assert!(ended.is_none(), "PostgreSQL does not start: {ended:?}\n{}", self.log());
-            let asked = self.command("pg_isready").args(["-q", "-h", "127.0.0.1", "-p", &port]).status().unwrap();
+            let asked =
+                self.command("pg_isready").args(["-q", "-h", "127.0.0.1", "-p", &port]).status().unwrap();
             asked.success()
         });
     }

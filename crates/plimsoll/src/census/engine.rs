@@ -1,20 +1,24 @@
 //! One engine's part of a scan: what it lists, and what its containers use.
 //!
-//! Two requests whatever the number of containers, containers and images; and the numbers of containers and their
-//! restarts either from a running agent's snapshot, from a pipeline that is started for a moment, or, where no numbers
-//! are wanted, from an inspection of each container.
+//! Two requests whatever the number of containers: one for them and one for images. What containers use comes from the
+//! cgroups that have their ids for names, where they are on this machine, from a running agent's snapshot, or through the
+//! engine. Restarts, which listings do not have, come from there, from Docker's own files, or from an inspection of each.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use futures_util::{StreamExt as _, stream};
 use plimsoll_collect::{SourceChoice, Which};
-use plimsoll_engine::{Client, Discovery, Flavour, Found, ImageSummary, Resident};
+use plimsoll_engine::{
+    Client, Discovery, Endpoint, Flavour, Found, ImageSummary, Info, Resident, docker_restarts,
+};
 use plimsoll_model::{Collector, ContainerRow, Profile, Selection, Slot, Snapshot, State};
 use plimsoll_wire::census::inventory::{ContainerInventory, HostInventory, Via, depends_on};
 
 use super::scan::Resources;
+use crate::engines;
 use crate::pipeline::Pipeline;
 use crate::settings::Settings;
 
@@ -74,23 +78,37 @@ pub(super) async fn scan(
     beside_others: bool,
 ) -> anyhow::Result<Engine> {
     let client = Client::new(found.endpoint.clone());
-    let flavour = client.version().await?.flavour;
+    let version = client.version().await?;
+    let is_here = matches!(found.endpoint, Endpoint::Unix(_))
+        && version.kernel.is_some_and(|kernel| kernel == plimsoll_kernel::release());
+    let source = resources.source(settings.source);
     let measuring = async {
-        match resources.source(settings.source) {
+        match source {
             None => Ok(Numbers::new()),
-            Some(source) => measure(found, settings, source).await,
+            // The cgroups of its containers are here, and have their ids for names: nobody needs to be asked.
+            Some(source) if is_here && source != SourceChoice::Api => {
+                measure(settings, source, Which::None).await
+            }
+            Some(source) => measure(settings, source, only(found)).await,
         }
     };
-    let asking = listed(&client);
     // Podman makes up another id for each answer.
     let identifying = async {
-        match flavour {
-            Flavour::Docker if beside_others => client.info().await.ok()?.id,
+        match version.flavour {
+            Flavour::Docker if beside_others => client.info().await.ok(),
             _ => None,
         }
     };
-    let (numbers, listed, id) = tokio::join!(measuring, asking, identifying);
+    let (mut numbers, listed, info) = tokio::join!(measuring, listed(&client), identifying);
+    let id = info.as_ref().and_then(|info| info.id.clone());
     let mut told = listed?;
+    if let Some(source) = source
+        && is_here
+        && !numbers.as_ref().is_ok_and(|numbers| told.is_in(numbers))
+    {
+        // Cgroups under names of another kind: the engine knows which process is whose.
+        numbers = measure(settings, source, only(found)).await;
+    }
     // That there are no numbers costs nobody the containers.
     let trouble = match numbers {
         Ok(numbers) => {
@@ -99,8 +117,44 @@ pub(super) async fn scan(
         }
         Err(error) => Some(format!("{error:#}")),
     };
-    complete(&client, flavour, &mut told).await;
+    if is_here && version.flavour == Flavour::Docker {
+        read_restarts(&client, info, &mut told).await;
+    }
+    complete(&client, version.flavour, &mut told).await;
     Ok(Engine { inventory: inventory(&found.endpoint.to_string(), told), id, trouble })
+}
+
+fn only(found: &Found) -> Which {
+    Which::Named(Discovery { found: vec![found.clone()], problems: Vec::new() })
+}
+
+impl Told {
+    /// Whether there are numbers of any container that runs, or none runs.
+    fn is_in(&self, numbers: &Numbers) -> bool {
+        let mut running = self.residents.iter().filter(|resident| resident.state == "running").peekable();
+        running.peek().is_none() || running.any(|resident| numbers.contains_key(&resident.id))
+    }
+}
+
+/// Reads restarts from Docker's own files, where this user may: an inspection of each container costs Docker several
+/// times as much as its listing of all.
+async fn read_restarts(client: &Client, info: Option<Info>, told: &mut Told) {
+    let Some(first) = told.residents.first().map(|resident| resident.id.clone()) else { return };
+    let is_root = |root: &PathBuf| root.join("containers").join(&first).exists();
+    let usual = engines::state_files().docker.into_iter().find(is_root);
+    let root = match (usual, info) {
+        (Some(root), _) => Some(root),
+        (None, Some(info)) => info.docker_root_dir.map(PathBuf::from),
+        (None, None) => client.info().await.ok().and_then(|info| info.docker_root_dir).map(PathBuf::from),
+    };
+    let root = root.filter(is_root);
+    let Some(root) = root else { return };
+    let ids: Vec<String> = told.residents.iter().map(|resident| resident.id.clone()).collect();
+    let reading = move || docker_restarts(&root, ids.iter().map(String::as_str));
+    let read = tokio::task::spawn_blocking(reading).await.unwrap_or_default();
+    for (id, restarts) in read {
+        told.numbers.entry(id).or_default().restarts = Some(restarts);
+    }
 }
 
 /// What an engine lists.
@@ -146,8 +200,8 @@ pub(super) async fn complete(client: &Client, flavour: Flavour, told: &mut Told)
     }
 }
 
-/// Measures what an engine's containers use, over a moment.
-async fn measure(found: &Found, settings: &Settings, source: SourceChoice) -> anyhow::Result<Numbers> {
+/// Measures what containers use, over a moment: those of engines, or all that have a cgroup.
+async fn measure(settings: &Settings, source: SourceChoice, which: Which) -> anyhow::Result<Numbers> {
     let mut selection = Selection::of_profile(Profile::Minimal);
     for unused in [Collector::Pressure, Collector::Sockets, Collector::Io, Collector::Network] {
         selection.switch(unused, false);
@@ -164,17 +218,16 @@ async fn measure(found: &Found, settings: &Settings, source: SourceChoice) -> an
         exclude_label: Vec::new(),
         ..settings.clone()
     };
-    let which = Which::Named(Discovery { found: vec![found.clone()], problems: Vec::new() });
     let pipeline = Pipeline::start_on(&settings, selection, which).context("cannot measure")?;
     let known = pipeline.with_engine().await.context("cannot measure")?;
     let mut samples = pipeline.samples.clone();
     let mut snapshot = known.clone();
-    if known.containers.iter().any(|row| row.container.state == State::Running) {
+    if known.containers.iter().any(|row| row.container.state.may_have_processes()) {
         // Processor use is over the time between two ticks, so the first tick that has the containers has none to show.
         while samples.tick().await.sequence < known.sequence {}
         snapshot = samples.tick().await;
     }
-    Ok(numbers(&snapshot, &found.endpoint.to_string()))
+    Ok(of_rows(snapshot.containers.iter(), &snapshot))
 }
 
 /// What a snapshot tells of the containers of the engine at an address.
@@ -182,13 +235,17 @@ pub(super) fn numbers(snapshot: &Snapshot, endpoint: &str) -> Numbers {
     let engine = snapshot.agent.engines.iter().find(|engine| &*engine.endpoint == endpoint);
     let Some(engine) = engine else { return Numbers::new() };
     let rows = snapshot.containers.iter().filter(|row| row.container.engine == engine.name);
+    of_rows(rows, snapshot)
+}
+
+fn of_rows<'a>(rows: impl Iterator<Item = &'a ContainerRow>, snapshot: &Snapshot) -> Numbers {
     rows.map(|row| (row.container.id.clone(), used(row, snapshot.agent.machine.memory))).collect()
 }
 
 fn used(row: &ContainerRow, machine: Option<u64>) -> Used {
     let values = &row.values;
     let is_limit = |limit: &u64| machine.is_none_or(|machine| *limit < machine);
-    let is_running = matches!(row.container.state, State::Running | State::Paused);
+    let is_running = row.container.state.may_have_processes();
     Used {
         restarts: values.get(Slot::Restarts),
         cpu: values.get(Slot::CpuPercent).filter(|_| is_running).map(|billionths| billionths as f64 / 1e9),
