@@ -32,6 +32,9 @@ pub(super) struct Latest<'a> {
     pub(super) images: &'a str,
 }
 
+/// No report is older than the year 2000, whatever its clock says.
+pub(super) const OLDEST_MS: i64 = 946_684_800_000;
+
 /// Which reports count, by their times.
 pub(super) fn bounds(now_ms: i64, days: u32) -> (i64, i64) {
     (now_ms.saturating_sub(i64::from(days) * DAY_MS), now_ms.saturating_add(DAY_MS))
@@ -110,7 +113,12 @@ impl Loader {
         }
     }
 
+    /// A day of the history. Clocks of those who reported to the old program say that some lie in the future, or in the
+    /// year 1.
     pub(super) fn day(&mut self, day: Day, installations: i64, containers: i64) {
+        if day < day_of(OLDEST_MS) || day > day_of(self.facts.taken_ms) + 1 {
+            return;
+        }
         let count = |number: i64| u64::try_from(number).unwrap_or(0);
         self.facts.growth.push(GrowthDay {
             day,

@@ -65,7 +65,7 @@ async fn older_databases_keep_every_row_and_the_old_program_goes_on() {
     for dump in dumps.chain([String::new()]) {
         let url = postgres.create_database();
         // The newest schema has its rows with their ids, and its sequences are behind them.
-        let sequences = "SELECT setval('telemetry_reports_id_seq', 100), setval('image_stats_id_seq', 100)";
+        let sequences = "SELECT setval(oid::regclass, 100) FROM pg_class WHERE relkind = 'S'";
         postgres.run(&url, &dump);
         if !dump.is_empty() {
             postgres.run(&url, &format!("SET search_path = public; {sequences}"));

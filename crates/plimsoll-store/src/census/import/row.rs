@@ -4,6 +4,7 @@ use serde::de::IgnoredAny;
 
 use crate::census::facts::{Day, day_of};
 use crate::census::prepare::{BIG, Prepared, REAL, WHOLE};
+use crate::census::uses::each_use;
 
 /// Rows for one transaction.
 #[derive(Debug, Default)]
@@ -100,13 +101,19 @@ impl Row<'_> {
         if is_good { json } else { "null" }.to_owned()
     }
 
+    /// A list of images that can be read to its end: PostgreSQL would refuse any other.
+    fn images(&self) -> String {
+        let images = self.json("image_stats");
+        if each_use(&images, |_| {}) { images } else { "null".to_owned() }
+    }
+
     fn report(&self) -> Option<(Prepared, Option<i64>)> {
         let report = Prepared {
             installation_id: self.id()?,
             text: [
                 self.bounded("version", 50),
                 self.bounded("timezone", 100),
-                self.json("image_stats"),
+                self.images(),
                 self.json("agent_versions"),
             ],
             whole: WHOLE.map(|name| self.small(name)),

@@ -9,6 +9,7 @@ use super::Postgres;
 use super::types::Time;
 use crate::census::CensusError;
 use crate::census::facts::{DAY_MS, Day, day_of, monday};
+use crate::census::load::OLDEST_MS;
 use crate::census::trend::Weeks;
 
 /// One program counts at a time: "counts" in ASCII.
@@ -84,7 +85,7 @@ async fn refresh(on: &Transaction<'_>, now_ms: i64) -> Result<(), tokio_postgres
     on.execute(DAYS, &[&since]).await?;
 
     let week = monday(today);
-    let from = if is_filled { i64::from(week) * DAY_MS } else { i64::MIN };
+    let from = if is_filled { i64::from(week) * DAY_MS } else { OLDEST_MS };
     let mut weeks = Weeks::default();
     {
         let parameters = [Time::from_ms(from), until];

@@ -17,7 +17,7 @@ use crate::census::{CensusError, Imported, Ingested};
 
 /// Locks each installation's row, in the order of ids so that two programs wait for each other only one way around.
 const LOCK: &str = "INSERT INTO census_installations(installation_id, first_seen, last_seen, images_pending) \
-     SELECT id, $2, $2, true FROM unnest($1::text[]) AS u(id) ORDER BY id ON CONFLICT (installation_id) DO UPDATE SET \
+     SELECT id, $2::timestamptz, $2::timestamptz, true FROM unnest($1::text[]) AS u(id) ORDER BY id ON CONFLICT (installation_id) DO UPDATE SET \
      last_seen = greatest(census_installations.last_seen, excluded.last_seen), images_pending = true";
 
 /// The row of each installation that is within the window.

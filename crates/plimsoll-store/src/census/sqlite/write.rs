@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 use super::Sqlite;
 use crate::census::facts::{DAY_MS, day_of, monday};
 use crate::census::import::Batch;
+use crate::census::load::OLDEST_MS;
 use crate::census::prepare::{BIG, Prepared, REAL, TEXT, WHOLE, WINDOW_MS};
 use crate::census::trend::{Weeks, trend_name};
 use crate::census::uses::each_use;
@@ -141,7 +142,7 @@ fn refresh(on: &Transaction<'_>, now_ms: i64) -> rusqlite::Result<()> {
         [since],
     )?;
     let week = monday(today);
-    let from = if is_filled { i64::from(week) * DAY_MS } else { i64::MIN };
+    let from = if is_filled { i64::from(week) * DAY_MS } else { OLDEST_MS };
     let mut weeks = Weeks::default();
     {
         // The row of the greatest time is the one whose other columns come with max().
