@@ -235,7 +235,11 @@ impl Target {
                         None => has_commands = false,
                     },
                     taken = intake.next(), if may_take => match taken {
-                        Some(taken) => self.take(taken),
+                        Some(taken) => {
+                            self.take(taken);
+                            // Connections are tasks of this thread: they have their turn also while there is always more.
+                            tokio::task::yield_now().await;
+                        }
                         None => has_ended = true,
                     },
                     _ = tend.tick() => self.tend(),

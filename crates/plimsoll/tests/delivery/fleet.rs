@@ -6,8 +6,8 @@ use plimsoll_testkit::docker::{Container, docker, try_docker};
 
 use crate::random::Random;
 
-/// How soon a container is in one of its lives.
-const RENAMED_WITHIN: Duration = Duration::from_secs(10);
+/// How soon a container is in one of its lives: the engine waits up to a minute before one that fails again and again.
+const RENAMED_WITHIN: Duration = Duration::from_secs(90);
 
 /// What a container does: its name, its options, and its script.
 type Duty = (&'static str, &'static [&'static str], &'static str);
@@ -107,7 +107,7 @@ impl Fleet {
                 "paused"
             }
             3 => {
-                self.renamed = Some(Renamed::from(name));
+                self.renamed = Renamed::from(name);
                 "renamed"
             }
             4 => {
@@ -128,9 +128,9 @@ impl Fleet {
 struct Renamed(String);
 
 impl Renamed {
-    fn from(name: String) -> Self {
-        rename(&name, &format!("{name}-renamed")).unwrap_or_else(|error| panic!("{error}"));
-        Self(name)
+    /// `None` where it cannot be renamed now.
+    fn from(name: String) -> Option<Self> {
+        try_docker(&["rename", &name, &format!("{name}-renamed")]).is_ok().then_some(Self(name))
     }
 }
 

@@ -171,3 +171,25 @@ async fn a_target_that_hangs_is_asked_seldom() {
     assert_eq!(running.figures().account.queued(), 100);
     running.end().await;
 }
+
+/// Connections work in tasks of their own, which have to have their turn also while there is always more to take in: a machine
+/// that is too busy would go on collecting, and deliver nothing.
+#[tokio::test]
+async fn what_comes_in_does_not_keep_what_goes_out_from_going() {
+    let send = |_: &Outgoing| -> BoxFuture<'static, Result<Answer, Fault>> {
+        async { tokio::spawn(std::future::ready(status(204))).await.unwrap() }.boxed()
+    };
+    let transport = Transport::Custom(Box::new(send));
+    let target = Target::new(config("busy"), &Common::default(), None, SECOND, transport).unwrap();
+    let figures = target.figures();
+    let (mut taken, mut delivered) = (0, Vec::new());
+    let endless = poll_fn(|_| {
+        delivered.push(figures.lock().unwrap().account.delivered());
+        taken += 10;
+        std::task::Poll::Ready((taken <= 1000).then(|| points(taken - 10..taken)))
+    });
+    let (_commands, obeyed) = mpsc::channel(1);
+    let figures = target.run(endless, obeyed, SECOND).await;
+    assert_eq!(figures.account.delivered(), 1000);
+    assert!(delivered[50] > 100, "{delivered:?}");
+}
