@@ -116,8 +116,12 @@ impl<'de> Deserialize<'de> for Number {
                 Ok(Number(u64::try_from(number).unwrap_or(0)))
             }
             fn visit_f64<E>(self, number: f64) -> Result<Number, E> {
-                // Casting a number that does not fit takes the nearest that does.
-                Ok(Number(number.max(0.0) as u64))
+                #[expect(
+                    clippy::cast_sign_loss,
+                    reason = "a number that does not fit becomes the nearest that does"
+                )]
+                let whole = number as u64;
+                Ok(Number(whole))
             }
             fn visit_unit<E>(self) -> Result<Number, E> {
                 Ok(Number(0))

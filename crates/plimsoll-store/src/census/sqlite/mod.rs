@@ -117,7 +117,7 @@ fn open(path: &Path) -> Result<Connection, CensusError> {
         let why = "it is a database of another program; choose another path".to_owned();
         return Err(CensusError::UnknownSchema { database: path.display().to_string(), why });
     }
-    let known = MIGRATIONS.len() as i64;
+    let known = newest();
     if version > known {
         return Err(CensusError::NewerVersion { database: path.display().to_string(), version, known });
     }
@@ -125,6 +125,11 @@ fn open(path: &Path) -> Result<Connection, CensusError> {
     let mut connection = connect(path).map_err(|error| refused(path, "open", error))?;
     migrate(&mut connection).map_err(|error| refused(path, "bring the format up to date", error))?;
     Ok(connection)
+}
+
+/// The version of the format after all migrations.
+fn newest() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
 fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
@@ -135,7 +140,7 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
         transaction.execute_batch(migration)?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION)?;
-    transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64)?;
+    transaction.pragma_update(None, "user_version", newest())?;
     transaction.commit()
 }
 
