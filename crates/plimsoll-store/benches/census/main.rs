@@ -77,11 +77,11 @@ fn date(day: i64) -> String {
 }
 
 /// Who reported on a day, counted back from the last: day, installation, containers.
-fn history(installations: u64, back: u64) -> impl Iterator<Item = (i64, String, u64)> {
+fn history(installations: u64, back: u64) -> impl Iterator<Item = (i64, String, i64)> {
     let day = NOW / DAY - back as i64;
     (0..installations)
         .filter(move |one| fleet::is_daily(*one) || one % 7 == back % 7)
-        .map(move |one| (day, fleet::id(one), 5 + one % 56))
+        .map(move |one| (day, fleet::id(one), 5 + (one % 56) as i64))
 }
 
 async fn ingest(name: &str, store: &CensusStore) {

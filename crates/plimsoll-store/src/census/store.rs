@@ -95,7 +95,7 @@ pub struct CensusStore {
 #[derive(Debug)]
 enum Backend {
     Sqlite(Sqlite),
-    Postgres(Postgres),
+    Postgres(Box<Postgres>),
 }
 
 /// How many reports of an export are in memory at once.
@@ -119,7 +119,7 @@ impl CensusStore {
     /// # Errors
     /// If the address cannot be understood.
     pub fn open_postgres(url: &str) -> Result<Self, CensusError> {
-        Ok(Self { backend: Arc::new(Backend::Postgres(Postgres::new(url)?)) })
+        Ok(Self { backend: Arc::new(Backend::Postgres(Box::new(Postgres::new(url)?))) })
     }
 
     /// Whether the database answers; the first time it is taken over.
