@@ -81,7 +81,7 @@ fn history(installations: u64, back: u64) -> impl Iterator<Item = (i64, String, 
     let day = NOW / DAY - back as i64;
     (0..installations)
         .filter(move |one| fleet::is_daily(*one) || one % 7 == back % 7)
-        .map(move |one| (day, fleet::id(one), 5 + i64::try_from(one % 56).unwrap()))
+        .map(move |one| (day, fleet::id(one), 5 + (one % 56) as i64))
 }
 
 async fn ingest(name: &str, store: &CensusStore) {

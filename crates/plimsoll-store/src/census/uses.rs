@@ -115,13 +115,9 @@ impl<'de> Deserialize<'de> for Number {
             fn visit_i64<E>(self, number: i64) -> Result<Number, E> {
                 Ok(Number(u64::try_from(number).unwrap_or(0)))
             }
+            #[allow(clippy::cast_sign_loss, reason = "what does not fit becomes the nearest that does")]
             fn visit_f64<E>(self, number: f64) -> Result<Number, E> {
-                #[expect(
-                    clippy::cast_sign_loss,
-                    reason = "a number that does not fit becomes the nearest that does"
-                )]
-                let whole = number as u64;
-                Ok(Number(whole))
+                Ok(Number(number as u64))
             }
             fn visit_unit<E>(self) -> Result<Number, E> {
                 Ok(Number(0))

@@ -84,6 +84,7 @@ async fn a_database_that_comes_late_is_found() {
     assert!(!format!("{error:?} {store:?}").contains("s3cret"));
     assert!(store.ready().await.unwrap_err().is_unavailable());
     tokio::task::block_in_place(|| postgres.restart());
-    wait_until_async(PATIENCE, "the database is found", async || store.ready().await.is_ok()).await;
-    store.ingest(&[report("a", &[])], NOW).await.unwrap();
+    let one = [report("a", &[])];
+    wait_until_async(PATIENCE, "the database is found", async || store.ingest(&one, NOW).await.is_ok()).await;
+    assert_eq!(store.counts().await.unwrap().installations, 1);
 }

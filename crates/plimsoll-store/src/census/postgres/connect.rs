@@ -8,7 +8,7 @@ use tokio::sync::MutexGuard;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, NoTls, Statement};
 
-use super::{Postgres, takeover, tls};
+use super::{PATIENCE, Postgres, takeover, tls};
 use crate::census::CensusError;
 
 /// How long nobody tries to connect after it failed: at first, and at most.
@@ -87,7 +87,11 @@ impl Postgres {
         if !self.backoff.is_over() {
             return Err(self.address.unavailable("it could not be reached a moment ago"));
         }
-        let connected = self.try_connect().await;
+        // A server that hangs takes connections and says nothing.
+        let connected = match tokio::time::timeout(PATIENCE, self.try_connect()).await {
+            Ok(connected) => connected,
+            Err(late) => Err(self.address.unavailable(late)),
+        };
         self.backoff.after(connected.is_err());
         connected
     }

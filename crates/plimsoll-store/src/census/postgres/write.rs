@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use futures_util::future;
 use tokio_postgres::types::ToSql;
 
+use super::connect::Connected;
 use super::types::Time;
 use super::{PATIENCE, Postgres};
 use crate::census::facts::day_of;
@@ -170,16 +171,25 @@ impl Postgres {
         if reports.is_empty() {
             return Ok(Vec::new());
         }
-        match tokio::time::timeout(PATIENCE, self.keep(reports, now_ms)).await {
-            Ok(result) => result,
+        // Whoever waits for others to be done has all of the time for its own reports.
+        let mut lent = self.lend(&self.writer).await?;
+        match tokio::time::timeout(PATIENCE, self.keep(&mut lent.on, reports, now_ms)).await {
+            Ok(Ok(done)) => {
+                lent.give_back();
+                Ok(done)
+            }
+            Ok(failed) => failed,
             Err(late) => Err(self.address.unavailable(late)),
         }
     }
 
-    async fn keep(&self, reports: &[Prepared], now_ms: i64) -> Result<Vec<Ingested>, CensusError> {
+    async fn keep(
+        &self,
+        on: &mut Connected,
+        reports: &[Prepared],
+        now_ms: i64,
+    ) -> Result<Vec<Ingested>, CensusError> {
         let failed = self.failed("keep reports");
-        let mut lent = self.lend(&self.writer).await?;
-        let on = &mut lent.on;
         let lock = on.prepare(LOCK).await.map_err(&failed)?;
         let window = on.prepare(WITHIN_WINDOW).await.map_err(&failed)?;
         let update = on.prepare(&UPDATE).await.map_err(&failed)?;
@@ -264,7 +274,6 @@ impl Postgres {
             result.map_err(&failed)?;
         }
         committed.map_err(&failed)?;
-        lent.give_back();
         Ok(done)
     }
 

@@ -15,8 +15,11 @@ use super::CensusError;
 /// Whose file it is: "Plcs".
 const APPLICATION: i64 = 0x506c_6373;
 
-/// What brings a file from each format to the next; their number is the format that this version writes.
-const MIGRATIONS: [&str; 1] = [include_str!("v1.sql")];
+/// What brings a file from each format to the next; one for each format.
+const MIGRATIONS: [&str; FORMAT as usize] = [include_str!("v1.sql")];
+
+/// The format that this version writes.
+const FORMAT: u32 = 1;
 
 /// How long a statement waits for another process, such as an import, to let go of the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -117,7 +120,7 @@ fn open(path: &Path) -> Result<Connection, CensusError> {
         let why = "it is a database of another program; choose another path".to_owned();
         return Err(CensusError::UnknownSchema { database: path.display().to_string(), why });
     }
-    let known = newest();
+    let known = i64::from(FORMAT);
     if version > known {
         return Err(CensusError::NewerVersion { database: path.display().to_string(), version, known });
     }
@@ -125,11 +128,6 @@ fn open(path: &Path) -> Result<Connection, CensusError> {
     let mut connection = connect(path).map_err(|error| refused(path, "open", error))?;
     migrate(&mut connection).map_err(|error| refused(path, "bring the format up to date", error))?;
     Ok(connection)
-}
-
-/// The version of the format after all migrations.
-fn newest() -> i64 {
-    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
 fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
@@ -140,7 +138,7 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
         transaction.execute_batch(migration)?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION)?;
-    transaction.pragma_update(None, "user_version", newest())?;
+    transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
 }
 
