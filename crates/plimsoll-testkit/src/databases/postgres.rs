@@ -105,12 +105,7 @@ impl Postgres {
     #[track_caller]
     pub fn kill(&mut self) {
         let Some(mut child) = self.child.take() else { return };
-        // Whoever of them outlives the first one would tidy up: a machine that loses power does not.
-        let mut all = children(child.id());
-        all.push(child.id());
-        for pid in &all {
-            signal(*pid, Signal::KILL);
-        }
+        let all = kill_tree(child.id());
         child.wait().unwrap();
         wait_until(PATIENCE, "all processes of PostgreSQL are gone", || {
             all.iter().all(|pid| !Path::new("/proc").join(pid.to_string()).exists())
@@ -184,9 +179,7 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            let all = children(child.id());
-            child.kill().ok();
-            all.into_iter().for_each(|pid| signal(pid, Signal::KILL));
+            kill_tree(child.id());
             child.wait().ok();
         }
     }
@@ -214,16 +207,32 @@ fn unprivileged() -> (u32, u32) {
     find("postgres").or_else(|| find("nobody")).expect("a user other than root")
 }
 
+/// Kills a process and those that it has started, and says which.
+fn kill_tree(parent: u32) -> Vec<u32> {
+    // It would start others in place of those that die, and they would hold on to its memory.
+    signal(parent, Signal::STOP);
+    wait_until(PATIENCE, "PostgreSQL has stopped", || {
+        stat(parent).is_none_or(|(state, _)| "TZ".contains(&state))
+    });
+    let mut all = children(parent);
+    all.push(parent);
+    all.iter().for_each(|pid| signal(*pid, Signal::KILL));
+    all
+}
+
+/// State and parent of a process.
+fn stat(pid: u32) -> Option<(String, u32)> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before them is in brackets and may have any in it.
+    let mut words = stat.rsplit_once(')')?.1.split_whitespace();
+    Some((words.next()?.to_owned(), words.next()?.parse().ok()?))
+}
+
 /// The processes that a process has started.
 fn children(parent: u32) -> Vec<u32> {
     let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let numbers = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let is_child = |pid: &u32| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        // The name before it is in brackets and may have any in it.
-        let words = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().nth(1).map(str::to_owned));
-        words.flatten().and_then(|word| word.parse().ok()) == Some(parent)
-    };
+    let is_child = |pid: &u32| stat(*pid).is_some_and(|(_, of)| of == parent);
     numbers.filter(is_child).collect()
 }
 
