@@ -11,6 +11,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use plimsoll_wire::line_protocol::Precision;
+
 /// Where points go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TargetKind {
@@ -178,17 +180,6 @@ impl WhenFull {
             Self::Thin => "thin",
         }
     }
-}
-
-/// The resolution of written times.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "units of time")]
-pub enum Precision {
-    Nanoseconds,
-    Microseconds,
-    #[default]
-    Milliseconds,
-    Seconds,
 }
 
 /// Which remote write is spoken.

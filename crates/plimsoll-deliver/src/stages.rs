@@ -16,7 +16,6 @@ use crate::batch::{Batcher, Bounds};
 use crate::config::{Compression, FileFormat, MAX_POINTS, Schema, TargetConfig, TargetKind};
 use crate::format::{Coding, Content, Format};
 use crate::transform::{Series, Transform};
-use plimsoll_wire::line_protocol::Precision;
 use plimsoll_wire::remote_write::Version;
 
 /// What all targets of an agent have in common.
@@ -241,12 +240,6 @@ fn bounds_of(config: &TargetConfig) -> Bounds {
 /// What a target's batches are written in.
 #[must_use]
 pub fn format_of(config: &TargetConfig) -> Format {
-    let precision = match config.precision {
-        crate::config::Precision::Nanoseconds => Precision::Nanoseconds,
-        crate::config::Precision::Microseconds => Precision::Microseconds,
-        crate::config::Precision::Milliseconds => Precision::Milliseconds,
-        crate::config::Precision::Seconds => Precision::Seconds,
-    };
     let content = match config.kind {
         TargetKind::RemoteWrite if config.remote_write == crate::config::RemoteWriteVersion::V1 => {
             Content::RemoteWrite(Version::V1)
@@ -254,7 +247,7 @@ pub fn format_of(config: &TargetConfig) -> Format {
         TargetKind::RemoteWrite => Content::RemoteWrite(Version::V2),
         TargetKind::Otlp => Content::Otlp,
         TargetKind::File | TargetKind::Stdout if config.format == FileFormat::Json => Content::Json,
-        _ => Content::Lines(precision),
+        _ => Content::Lines(config.precision),
     };
     let usual = match config.kind {
         TargetKind::File | TargetKind::Stdout | TargetKind::Nats => Compression::None,
