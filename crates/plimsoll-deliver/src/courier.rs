@@ -65,8 +65,6 @@ pub struct Outgoing {
     pub seq: u64,
     /// The part of the batch, as positions of points in it; all of it where it was never cut.
     pub part: (u64, u64),
-    /// Whether it is all of the batch.
-    pub is_whole: bool,
     /// What the body is written in.
     pub format: Format,
     /// Points in the body.
@@ -278,7 +276,7 @@ impl Courier {
         self.paused_until = None;
         loop {
             // A target that is in trouble gets one request to show that it is not any more.
-            let is_well = matches!(self.state, TargetState::Up) && self.backoff.failures() == 0;
+            let is_well = matches!(self.state, TargetState::Up);
             if self.in_flight >= if is_well { self.max_in_flight } else { 1 } {
                 return None;
             }
@@ -331,7 +329,7 @@ impl Courier {
             self.account.resend(points);
             self.requests.retries += 1;
         }
-        Some(Outgoing { seq, part, is_whole, format, points, last, body })
+        Some(Outgoing { seq, part, format, points, last, body })
     }
 
     /// Cuts the next part until it is no larger than what the target accepts, as far as can be told from the whole.

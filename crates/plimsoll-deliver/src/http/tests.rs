@@ -23,15 +23,7 @@ fn config(kind: TargetKind, url: &str) -> TargetConfig {
 
 fn outgoing(content: Content, coding: Coding) -> Outgoing {
     let body = coding.compress(b"m v=1 1\n");
-    Outgoing {
-        seq: 1,
-        part: (0, 1),
-        is_whole: true,
-        format: Format { content, coding },
-        points: 1,
-        last: 1,
-        body,
-    }
+    Outgoing { seq: 1, part: (0, 1), format: Format { content, coding }, points: 1, last: 1, body }
 }
 
 fn lines() -> Outgoing {
