@@ -12,7 +12,7 @@ use plimsoll_wire::schema::semconv::Semconv;
 use plimsoll_wire::schema::telegraf::TelegrafDocker;
 use tokio::time::Instant;
 
-use crate::batch::{Batcher, Bounds};
+use crate::batch::{Batcher, Bounds, Closed};
 use crate::config::{Compression, FileFormat, MAX_POINTS, Schema, TargetConfig, TargetKind};
 use crate::format::{Coding, Content, Format};
 use crate::transform::{Series, Transform};
@@ -111,14 +111,8 @@ impl Stages {
         self.batcher = Batcher::new(format, bounds_of(config), Vec::new());
     }
 
-    /// Takes a tick through the stages. `full` is called whenever a batch is to be closed; it has to close it.
-    pub fn take(
-        &mut self,
-        snapshot: &Snapshot,
-        now: Instant,
-        tally: &mut Tally,
-        full: &mut dyn FnMut(&mut Batcher, Instant),
-    ) {
+    /// Takes a tick through the stages. Batches that are full go to `closed`.
+    pub fn take(&mut self, snapshot: &Snapshot, now: Instant, tally: &mut Tally, closed: &mut Vec<Closed>) {
         self.ticks += 1;
         if !(self.ticks - 1).is_multiple_of(self.every) {
             return;
@@ -130,7 +124,8 @@ impl Stages {
         // Filters on containers have to be asked while the filters on points are in use.
         let chooser = Transform::new(transform.choice().clone());
         let wants = |container: &plimsoll_model::Container| chooser.wants(container);
-        let mut each = |point: &mut Point| pass(point, transform, series.as_mut(), batcher, now, tally, full);
+        let mut each =
+            |point: &mut Point| pass(point, transform, series.as_mut(), batcher, now, tally, closed);
         match parser {
             Parser::Default(schema) => schema.points(snapshot, &wants, &mut each),
             Parser::Telegraf(schema) => schema.points(snapshot, &wants, &mut each),
@@ -139,10 +134,7 @@ impl Stages {
         }
         if let Some(series) = series {
             let at = i64::try_from(snapshot.at).unwrap_or(i64::MAX);
-            series.end(at, &mut |point| {
-                batcher.push(point, now, tally);
-                full(batcher, now);
-            });
+            series.end(at, &mut |point| add(point, batcher, now, tally, closed));
         }
     }
 
@@ -152,9 +144,9 @@ impl Stages {
         point: &mut Point,
         now: Instant,
         tally: &mut Tally,
-        full: &mut dyn FnMut(&mut Batcher, Instant),
+        closed: &mut Vec<Closed>,
     ) {
-        pass(point, &mut self.others, None, &mut self.batcher, now, tally, full);
+        pass(point, &mut self.others, None, &mut self.batcher, now, tally, closed);
     }
 }
 
@@ -165,7 +157,7 @@ fn pass(
     batcher: &mut Batcher,
     now: Instant,
     tally: &mut Tally,
-    full: &mut dyn FnMut(&mut Batcher, Instant),
+    closed: &mut Vec<Closed>,
 ) {
     if let Err(reason) = validate(point) {
         tally.refuse(reason);
@@ -177,8 +169,12 @@ fn pass(
     if let Some(series) = series {
         series.seen(point);
     }
+    add(point, batcher, now, tally, closed);
+}
+
+fn add(point: &Point, batcher: &mut Batcher, now: Instant, tally: &mut Tally, closed: &mut Vec<Closed>) {
     batcher.push(point, now, tally);
-    full(batcher, now);
+    closed.extend(batcher.close_due(now));
 }
 
 /// Holds a point to what every target can take.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use plimsoll_deliver::batch::{Batch, Batcher};
+use plimsoll_deliver::batch::Batch;
 use plimsoll_deliver::config::TargetKind;
 use plimsoll_deliver::http::HttpTransport;
 use plimsoll_deliver::readable::readable;
@@ -44,12 +44,9 @@ fn of_target(settings: &Settings, table: &TargetTable, ticks: &[Arc<Snapshot>; 2
         batches.clear();
         tally = Tally::default();
         let now = Instant::now();
-        let mut full = |batcher: &mut Batcher, now: Instant| {
-            if batcher.due(now).is_some() {
-                batches.extend(batcher.close());
-            }
-        };
-        stages.take(tick, now, &mut tally, &mut full);
+        let mut closed = Vec::new();
+        stages.take(tick, now, &mut tally, &mut closed);
+        batches.extend(closed.into_iter().map(|(batch, _)| batch));
         batches.extend(stages.batcher_mut().close());
     }
     let config = &table.config;
