@@ -209,7 +209,7 @@ pub enum FileFormat {
 pub enum Secret {
     /// It stands in the configuration.
     Inline(String),
-    /// It stands in this file, which is read again when the target refuses it.
+    /// It stands in this file, which is read again for each request, with NATS for each connection.
     File(PathBuf),
 }
 
