@@ -4,7 +4,9 @@
 //! Parsing makes points: a schema from a snapshot, a parser from text of somebody else. Validating holds them to what every
 //! target can take. Transforming chooses and relabels. Batching encodes. Storing queues what is closed.
 
-use plimsoll_model::{Selection, Snapshot};
+use std::sync::Arc;
+
+use plimsoll_model::{Container, Selection, Snapshot};
 use plimsoll_wire::point::{Point, Tally};
 use plimsoll_wire::schema::default::DefaultSchema;
 use plimsoll_wire::schema::prometheus::Prometheus;
@@ -122,8 +124,8 @@ impl Stages {
             series.begin();
         }
         // Filters on containers have to be asked while the filters on points are in use.
-        let chooser = Transform::new(transform.choice().clone());
-        let wants = |container: &plimsoll_model::Container| chooser.wants(container);
+        let choice = Arc::clone(transform.choice());
+        let wants = |container: &Container| choice.wants(container);
         let mut each =
             |point: &mut Point| pass(point, transform, series.as_mut(), batcher, now, tally, closed);
         match parser {
