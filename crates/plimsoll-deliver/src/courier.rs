@@ -124,6 +124,8 @@ pub struct Courier {
     version_1: bool,
     in_flight: usize,
     failures: u64,
+    /// Whether somebody wants to know what was refused.
+    keeps_dead: bool,
     dead: Vec<DeadLetter>,
     requests: Requests,
 }
@@ -157,6 +159,7 @@ impl Courier {
             version_1: false,
             in_flight: 0,
             failures: 0,
+            keeps_dead: config.dead_letter.is_some(),
             dead: Vec::new(),
             requests: Requests::default(),
         };
@@ -232,7 +235,7 @@ impl Courier {
         self.in_flight
     }
 
-    /// Takes the points that were refused since the last time.
+    /// Takes the points that were refused since the last time, if there is a file for them.
     pub fn take_dead_letters(&mut self) -> Vec<DeadLetter> {
         std::mem::take(&mut self.dead)
     }
