@@ -243,13 +243,13 @@ impl Courier {
     /// Queues closed batches, whose points are in the account already.
     pub fn push(&mut self, batches: impl IntoIterator<Item = Batch>, now: Instant) {
         let lost = self.queue.push(batches, now);
-        self.lose(&lost);
+        self.lose(lost);
     }
 
     /// Gives up what is too old, and looks after the disk. `wall` is the time in Unix nanoseconds.
     pub fn tend(&mut self, now: Instant, wall: i64) {
         let lost = self.queue.expire(wall);
-        self.lose(&lost);
+        self.lose(lost);
         self.queue.tend(now);
     }
 
@@ -350,11 +350,11 @@ impl Courier {
     }
 
     fn give_up(&mut self, seq: u64, reason: &'static str) {
-        let lost: Vec<Lost> = self.queue.give_up(&[seq], reason).into_iter().collect();
-        self.lose(&lost);
+        let lost = self.queue.give_up(&[seq], reason);
+        self.lose(lost);
     }
 
-    fn lose(&mut self, lost: &[Lost]) {
+    fn lose(&mut self, lost: impl IntoIterator<Item = Lost>) {
         for lost in lost {
             self.account.drop(lost.reason, lost.points);
         }
