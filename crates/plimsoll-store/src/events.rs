@@ -162,7 +162,7 @@ impl Facts {
         json!({
             "name": self.name,
             "status": self.status,
-            "health": self.health.map(health_word),
+            "health": self.health.map(Health::word),
             "started": self.started,
             "finished": self.finished,
             "exits": self.exits,
@@ -256,7 +256,7 @@ fn compare(
     }
     let health = now.health.filter(|health| known.health.is_some_and(|known| known != *health));
     if let Some(health) = health.filter(|_| !is_first_inspection) {
-        tell(at, Happening::Health { now: health_word(health).to_owned() });
+        tell(at, Happening::Health { now: health.word().to_owned() });
     }
 }
 
@@ -265,15 +265,6 @@ fn more(known: Option<u64>, now: Option<u64>, seen: bool) -> u64 {
     match (known, now) {
         (Some(known), Some(now)) if now >= known => now - known,
         _ => u64::from(seen),
-    }
-}
-
-fn health_word(health: Health) -> &'static str {
-    match health {
-        Health::None => "none",
-        Health::Starting => "starting",
-        Health::Healthy => "healthy",
-        Health::Unhealthy => "unhealthy",
     }
 }
 

@@ -139,7 +139,7 @@ impl DefaultSchema {
         begin("lifecycle", container, at, point);
         point.field("state", Value::Text(container.state.word()));
         if container.health != Health::None {
-            point.field("health", Value::Text(health_word(container.health)));
+            point.field("health", Value::Text(container.health.word()));
         }
         columns::add_all(&self.lifecycle, &row.values, &starts, point);
         tell(point, out);
@@ -221,15 +221,6 @@ fn begin(measurement: &str, container: &Container, at: i64, point: &mut Point) {
 fn tell(point: &mut Point, out: &mut dyn FnMut(&mut Point)) {
     if point.fields().len() > 0 {
         out(point);
-    }
-}
-
-fn health_word(health: Health) -> &'static str {
-    match health {
-        Health::None => "none",
-        Health::Starting => "starting",
-        Health::Healthy => "healthy",
-        Health::Unhealthy => "unhealthy",
     }
 }
 

@@ -312,14 +312,12 @@ impl Writer<'_> {
     }
 
     fn health(&mut self) {
-        let status = match self.row.container.health {
-            Health::None => return,
-            Health::Starting => "starting",
-            Health::Healthy => "healthy",
-            Health::Unhealthy => "unhealthy",
-        };
+        let health = self.row.container.health;
+        if health == Health::None {
+            return;
+        }
         self.begin("docker_container_health");
-        self.point.field("health_status", Value::Text(status));
+        self.point.field("health_status", Value::Text(health.word()));
         self.numbers(&[("failing_streak", Slot::HealthFailingStreak)]);
         self.end(false);
     }
