@@ -35,6 +35,7 @@ pub mod agent;
 pub mod catalog;
 pub mod container;
 pub mod custom;
+pub mod happened;
 mod host;
 pub mod lifecycle;
 pub mod oom;

@@ -23,7 +23,7 @@ use plimsoll_model::{
 };
 
 use super::columns::{self, Column, Starts};
-use super::happenings::Happening;
+use super::happenings::{self, Happening};
 use super::intervals::Intervals;
 use crate::point::{Meta, Point, Value};
 
@@ -144,7 +144,7 @@ impl DefaultSchema {
         columns::add_all(&self.lifecycle, &row.values, &starts, point);
         tell(point, out);
 
-        past.facts.update(row, |happening| {
+        happenings::update(&mut past.life, row, |happening| {
             begin("events", container, at, point);
             point.tag("event", happening.word());
             point.field_with("count", Value::Unsigned(happening.count()), COUNT);

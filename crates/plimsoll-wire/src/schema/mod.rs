@@ -27,5 +27,4 @@ pub mod telegraf;
 mod unit;
 mod walk;
 
-pub use happenings::{Facts, Happening};
 pub use unit::ucum;
