@@ -77,7 +77,8 @@ impl TelegrafDocker {
             let facts = engine.and_then(|engine| engine.facts.as_deref());
             origin.server_version = facts.map_or("", |facts| &facts.version);
             let Some((_, percent)) = self.intervals.meet(row) else { continue };
-            let mut writer = Writer { row, origin: &origin, point: &mut self.point, out };
+            let labels = shown_labels(&row.container);
+            let mut writer = Writer { row, labels: &labels, origin: &origin, point: &mut self.point, out };
             writer.cpu(percent[0]);
             writer.mem();
             writer.net();
@@ -131,6 +132,7 @@ impl Origin<'_> {
 /// Writes the points of one container.
 struct Writer<'a> {
     row: &'a ContainerRow,
+    labels: &'a [(&'a str, &'a str)],
     origin: &'a Origin<'a>,
     point: &'a mut Point,
     out: &'a mut dyn FnMut(&mut Point),
@@ -210,14 +212,9 @@ impl Writer<'_> {
         point.tag("container_name", bounded(container.display_name(), MAX_TEXT));
         point.tag("container_status", container.state.word());
         point.tag("container_version", bounded(version, MAX_TEXT));
-        if container.shown_labels.is_empty() {
-            return;
-        }
-        for (key, value) in &container.labels {
-            let name = label_name(key);
-            let is_shown = container.shown_labels.iter().any(|(shown, text)| *shown == name && text == value);
+        for (key, value) in self.labels {
             // What Telegraf says itself is not to be said otherwise.
-            if is_shown && point.tag_value(key).is_empty() {
+            if point.tag_value(key).is_empty() {
                 point.tag(key, value);
             }
         }
@@ -337,6 +334,18 @@ impl Writer<'_> {
         self.point.field_option("uptime_ns", uptime.map(Value::Unsigned));
         self.end(true);
     }
+}
+
+/// The labels that the settings allow, under the engine's own keys.
+fn shown_labels(container: &Container) -> Vec<(&str, &str)> {
+    if container.shown_labels.is_empty() {
+        return Vec::new();
+    }
+    let labels = container.labels.iter().filter(|(key, value)| {
+        let name = label_name(key);
+        container.shown_labels.iter().any(|(shown, text)| *shown == name && text == *value)
+    });
+    labels.map(|(key, value)| (&**key, &**value)).collect()
 }
 
 /// How long the last run lasted, or has lasted so far, in nanoseconds.
