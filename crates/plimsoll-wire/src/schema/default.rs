@@ -23,6 +23,7 @@ use plimsoll_model::{
 };
 
 use super::columns::{self, Column, Starts};
+use super::distinct::distinct;
 use super::happenings::{self, Happening};
 use super::intervals::Intervals;
 use crate::point::{Meta, Point, Value};
@@ -110,25 +111,17 @@ impl DefaultSchema {
         columns::add_all(&self.memory, &row.values, &starts, point);
         tell(point, out);
 
-        for (index, interface) in row.interfaces.iter().enumerate() {
-            let name = bounded(&interface.name, MAX_TEXT);
-            let mut before = row.interfaces[..index].iter().map(|other| bounded(&other.name, MAX_TEXT));
-            if before.all(|other| other != name) {
-                begin("network", container, at, point);
-                point.tag("interface", name);
-                columns::add_all(&self.network, &interface.values, &starts, point);
-                tell(point, out);
-            }
+        for (interface, name) in distinct(&row.interfaces, |interface| &interface.name) {
+            begin("network", container, at, point);
+            point.tag("interface", name);
+            columns::add_all(&self.network, &interface.values, &starts, point);
+            tell(point, out);
         }
-        for (index, device) in row.devices.iter().enumerate() {
-            let name = bounded(&device.name, MAX_TEXT);
-            let mut before = row.devices[..index].iter().map(|other| bounded(&other.name, MAX_TEXT));
-            if before.all(|other| other != name) {
-                begin("blockio", container, at, point);
-                point.tag("device", name);
-                columns::add_all(&self.blockio, &device.values, &starts, point);
-                tell(point, out);
-            }
+        for (device, name) in distinct(&row.devices, |device| &device.name) {
+            begin("blockio", container, at, point);
+            point.tag("device", name);
+            columns::add_all(&self.blockio, &device.values, &starts, point);
+            tell(point, out);
         }
         for (measurement, fields) in &self.others {
             begin(measurement, container, at, point);

@@ -19,6 +19,7 @@
 
 mod columns;
 pub mod default;
+mod distinct;
 mod happenings;
 mod intervals;
 pub mod prometheus;

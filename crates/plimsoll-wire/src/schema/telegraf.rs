@@ -21,6 +21,7 @@ use plimsoll_model::{
     Container, ContainerRow, DeviceSlot, Health, InterfaceSlot, Slot, Snapshot, State, Values,
 };
 
+use super::distinct::distinct;
 use super::intervals::Intervals;
 use crate::point::{Point, Value};
 
@@ -260,10 +261,8 @@ impl Writer<'_> {
 
     fn net(&mut self) {
         let row = self.row;
-        for (index, interface) in row.interfaces.iter().enumerate() {
-            let name = bounded(&interface.name, MAX_TEXT);
-            let mut before = row.interfaces[..index].iter().map(|other| bounded(&other.name, MAX_TEXT));
-            if name != "total" && before.all(|other| other != name) {
+        for (interface, name) in distinct(&row.interfaces, |interface| &interface.name) {
+            if name != "total" {
                 self.net_of(name, |slot| interface.values.get(slot));
             }
         }
@@ -283,10 +282,8 @@ impl Writer<'_> {
 
     fn blkio(&mut self) {
         let row = self.row;
-        for (index, device) in row.devices.iter().enumerate() {
-            let name = bounded(&device.name, MAX_TEXT);
-            let mut before = row.devices[..index].iter().map(|other| bounded(&other.name, MAX_TEXT));
-            if name != "total" && before.all(|other| other != name) {
+        for (device, name) in distinct(&row.devices, |device| &device.name) {
+            if name != "total" {
                 self.blkio_of(name, |slot| device.values.get(slot));
             }
         }
