@@ -22,7 +22,7 @@ use plimsoll_model::{
     Container, ContainerRow, DeviceSlot, Health, InterfaceSlot, Kind, Profile, Slot, Snapshot, State,
 };
 
-use super::columns::{self, Column, Starts};
+use super::columns::{self, Column};
 use super::distinct::distinct;
 use super::happenings::{self, Happening};
 use super::intervals::Intervals;
@@ -95,7 +95,7 @@ impl DefaultSchema {
     ) {
         let Self { point, intervals, .. } = self;
         let Some((past, percent)) = intervals.meet(row) else { return };
-        let starts = Starts::of(row, agent_started);
+        let since = |start| row.since(start, agent_started);
         let container = &*row.container;
 
         begin("cpu", container, at, point);
@@ -104,28 +104,28 @@ impl DefaultSchema {
                 point.field_with(name, Value::Nano(percent), PERCENT);
             }
         }
-        columns::add_all(&self.cpu, &row.values, &starts, point);
+        columns::add_all(&self.cpu, &row.values, since, point);
         tell(point, out);
 
         begin("memory", container, at, point);
-        columns::add_all(&self.memory, &row.values, &starts, point);
+        columns::add_all(&self.memory, &row.values, since, point);
         tell(point, out);
 
         for (interface, name) in distinct(&row.interfaces, |interface| &interface.name) {
             begin("network", container, at, point);
             point.tag("interface", name);
-            columns::add_all(&self.network, &interface.values, &starts, point);
+            columns::add_all(&self.network, &interface.values, since, point);
             tell(point, out);
         }
         for (device, name) in distinct(&row.devices, |device| &device.name) {
             begin("blockio", container, at, point);
             point.tag("device", name);
-            columns::add_all(&self.blockio, &device.values, &starts, point);
+            columns::add_all(&self.blockio, &device.values, since, point);
             tell(point, out);
         }
         for (measurement, fields) in &self.others {
             begin(measurement, container, at, point);
-            columns::add_all(fields, &row.values, &starts, point);
+            columns::add_all(fields, &row.values, since, point);
             tell(point, out);
         }
 
@@ -134,7 +134,7 @@ impl DefaultSchema {
         if container.health != Health::None {
             point.field("health", Value::Text(container.health.word()));
         }
-        columns::add_all(&self.lifecycle, &row.values, &starts, point);
+        columns::add_all(&self.lifecycle, &row.values, since, point);
         tell(point, out);
 
         happenings::update(&mut past.life, row, |happening| {
@@ -172,7 +172,6 @@ impl DefaultSchema {
 
     fn agent(&mut self, snapshot: &Snapshot, at: i64, out: &mut dyn FnMut(&mut Point)) {
         let agent = &snapshot.agent;
-        let starts = Starts::of_agent(agent.started);
         self.point.begin("agent", at);
         for column in &self.agent {
             let value = match column.slot() {
@@ -186,7 +185,7 @@ impl DefaultSchema {
                 _ => None,
             };
             if let Some(value) = value {
-                column.add(value, &starts, &mut self.point);
+                column.add(value, |_| Some(agent.started), &mut self.point);
             }
         }
         tell(&mut self.point, out);
