@@ -5,6 +5,7 @@ mod tls;
 use std::path::Path;
 
 use plimsoll_testkit::sink::{self, Connections, Request as Seen, Sink};
+use plimsoll_wire::remote_write::Version;
 
 use super::*;
 use crate::config::Compression;
