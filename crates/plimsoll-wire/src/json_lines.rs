@@ -18,9 +18,8 @@
 use itoa::Buffer;
 use plimsoll_model::Scale;
 
-use crate::line_protocol::retain::retain_lines;
 use crate::line_protocol::{MAX_LINE, MAX_NAMES};
-use crate::lines::Lines;
+use crate::lines::{Lines, retain_lines};
 use crate::names::Names;
 use crate::point::{Broken, Point, Retained, Tally, Value};
 use crate::prometheus::custom::write_decimal;

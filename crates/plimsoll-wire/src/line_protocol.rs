@@ -40,7 +40,7 @@
 mod encode;
 mod escape;
 mod parse;
-pub(crate) mod retain;
+mod retain;
 mod stream;
 
 pub use encode::{Encoder, MAX_KEY, MAX_LINE, MAX_NAMES, MAX_STRING, REASONS};

@@ -1,6 +1,6 @@
-//! Lines that grow point by point: what the encoders of line protocol and of JSON lines have in common.
+//! Lines that grow point by point and lose some again: what line protocol and JSON lines have in common.
 
-use crate::point::Tally;
+use crate::point::{Broken, Retained, Tally};
 
 /// The lines so far.
 #[derive(Debug, Default)]
@@ -38,4 +38,27 @@ impl Lines {
         let room = Vec::with_capacity(self.0.capacity().min(8 * self.0.len()));
         std::mem::replace(&mut self.0, room)
     }
+}
+
+/// Keeps the lines that `keep` accepts. It is told each line's position, from 0, and the time that `time` finds in it. They end
+/// in a line feed, which `time` is not shown.
+///
+/// # Errors
+/// If a line does not, or has no time.
+pub(crate) fn retain_lines(
+    body: &[u8],
+    time: impl Fn(&[u8]) -> Option<i64>,
+    keep: &mut dyn FnMut(u64, i64) -> bool,
+) -> Result<Retained, Broken> {
+    let mut retained = Retained { body: Vec::with_capacity(body.len()), ..Retained::default() };
+    for (index, line) in (0..).zip(body.split_inclusive(|byte| *byte == b'\n')) {
+        let time = line.strip_suffix(b"\n").and_then(&time).ok_or(Broken)?;
+        if keep(index, time) {
+            retained.body.extend_from_slice(line);
+            retained.points += 1;
+        } else {
+            retained.removed += 1;
+        }
+    }
+    Ok(retained)
 }
