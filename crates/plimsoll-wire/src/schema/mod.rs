@@ -28,4 +28,4 @@ pub mod telegraf;
 mod unit;
 mod walk;
 
-pub use unit::ucum;
+use unit::ucum;

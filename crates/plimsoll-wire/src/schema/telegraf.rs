@@ -7,13 +7,6 @@
 //!
 //! `usage` of memory is without inactive page cache, and its percentage of the container's limit, or of the machine's memory
 //! where there is none; `fail_count` counts how often the limit was hit. Sums over devices have the tag's value `total`.
-//!
-//! ```
-//! use plimsoll_wire::schema::telegraf::image_and_version;
-//!
-//! assert_eq!(image_and_version("registry:5000/shop/web:1.2"), ("registry:5000/shop/web", "1.2"));
-//! assert_eq!(image_and_version("nginx"), ("nginx", "unknown"));
-//! ```
 
 use plimsoll_model::rate::percent;
 use plimsoll_model::text::{MAX_TEXT, bounded, label_name};
@@ -354,8 +347,7 @@ fn uptime(values: &Values<Slot, { Slot::COUNT }>, now: i64) -> Option<u64> {
 }
 
 /// An image's name and its tag, `unknown` where it has none. A colon before the last part is that of a registry's port.
-#[must_use]
-pub fn image_and_version(image: &str) -> (&str, &str) {
+fn image_and_version(image: &str) -> (&str, &str) {
     let last_part = image.rfind('/').map_or(0, |slash| slash + 1);
     match image[last_part..].rfind(':') {
         Some(colon) => (&image[..last_part + colon], &image[last_part + colon + 1..]),
