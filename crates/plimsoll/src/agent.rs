@@ -80,8 +80,13 @@ async fn serve(settings: &Settings, again: Again<'_>, began: Instant) -> anyhow:
     let reloading = async {
         loop {
             hang_ups.next().await;
-            own.reload(again);
-            delivery.reload(again).await;
+            match again() {
+                Ok(settings) => {
+                    own.reload(&settings);
+                    delivery.reload(&settings).await;
+                }
+                Err(failure) => collectors::tell_wrong(failure),
+            }
         }
     };
     let flushing = async {

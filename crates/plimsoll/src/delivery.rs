@@ -24,7 +24,7 @@ use plimsoll_deliver::{Command, Common, Figures, Flushed, Intake, Target, Transp
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::pipeline::{self, BUILD};
 use crate::settings::Settings;
 use crate::settings::target::TargetTable;
@@ -99,12 +99,10 @@ impl Delivery {
         Flusher(Arc::clone(&self.targets))
     }
 
-    /// Goes on with the targets of the configuration as it is now. One that is wrong changes nothing, and was told of. Waits for
-    /// those that end, without holding up anything else.
-    pub(crate) async fn reload(&mut self, again: &dyn Fn() -> Result<Settings, Failure>) {
-        let Ok(settings) = again() else { return };
-        if let Err(failure) = self.replace(&settings).await {
-            error!("{:#}; the other targets go on", failure);
+    /// Goes on with the targets of the configuration as it is now. Waits for those that end, without holding up anything else.
+    pub(crate) async fn reload(&mut self, settings: &Settings) {
+        if let Err(error) = self.replace(settings).await {
+            error!("{}; the other targets go on", failure::in_one_line(&error));
         }
     }
 
