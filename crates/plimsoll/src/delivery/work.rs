@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use futures_util::Stream;
+use futures_util::future::join_all;
 use plimsoll_deliver::config::{Durability, TargetKind};
 use plimsoll_deliver::spool::SpoolError;
 use plimsoll_deliver::{Figures, Intake, Target, TargetError};
@@ -48,7 +49,7 @@ pub(super) struct Work {
     heading: String,
     has_spool: bool,
     figures: Arc<Mutex<Figures>>,
-    ended: oneshot::Receiver<Figures>,
+    ended: oneshot::Receiver<()>,
 }
 
 /// Lets a target work until `intake` has ended and everything is delivered, or nothing moves any more.
@@ -66,8 +67,9 @@ pub(super) fn begin(
     let (tell, ended) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let work = move || {
+        runtime.block_on(target.run(Box::pin(intake), obeyed, drain));
         // Whoever wanted to know may have been interrupted.
-        let _ = tell.send(runtime.block_on(target.run(Box::pin(intake), obeyed, drain)));
+        let _ = tell.send(());
     };
     thread::Builder::new().name(format!("to {}", config.name)).spawn(work)?;
     let place = table.place();
@@ -85,28 +87,21 @@ pub(super) struct Outcome {
 }
 
 /// Waits until all are done, or somebody does not want to wait any longer.
-pub(super) async fn finish(works: Vec<Work>) -> Vec<Outcome> {
-    let shown: Vec<_> = works.iter().map(|work| Arc::clone(&work.figures)).collect();
+pub(super) async fn finish(mut works: Vec<Work>) -> Vec<Outcome> {
+    let shown: Vec<_> = works.iter().map(Work::figures).collect();
     let _progress = Progress::show(move || progress(&shown));
-    let mut given_up = std::pin::pin!(pipeline::ended());
-    let mut is_given_up = false;
-    let mut outcomes = Vec::new();
-    for work in works {
-        let mut ended = work.ended;
-        let last = tokio::select! {
-            biased;
-            last = &mut ended => last.ok(),
-            () = &mut given_up, if !is_given_up => {
-                is_given_up = true;
-                None
-            }
-            () = std::future::ready(()), if is_given_up => None,
-        };
+    tokio::select! {
+        biased;
+        _ = join_all(works.iter_mut().map(|work| &mut work.ended)) => {}
         // What is closed is on disk already, where there is a spool.
-        let figures = last.unwrap_or_else(|| lock(&work.figures).clone());
-        outcomes.push(Outcome { heading: work.heading, has_spool: work.has_spool, figures });
+        () = pipeline::ended() => {}
     }
-    outcomes
+    // A target publishes its last figures before it ends.
+    let outcome = |Work { heading, has_spool, figures, .. }| {
+        let figures = lock(&figures).clone();
+        Outcome { heading, has_spool, figures }
+    };
+    works.into_iter().map(outcome).collect()
 }
 
 /// How far targets are, in a line.
