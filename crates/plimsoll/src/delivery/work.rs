@@ -1,13 +1,11 @@
 //! Targets at work for one command: fed, waited for, and summed up.
 
-use std::error::Error as _;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
-use std::thread;
 
 use futures_util::Stream;
 use futures_util::future::join_all;
-use plimsoll_deliver::config::{Durability, TargetKind};
+use plimsoll_deliver::config::TargetKind;
 use plimsoll_deliver::spool::SpoolError;
 use plimsoll_deliver::{Figures, Intake, Target, TargetError};
 use tokio::sync::{mpsc, oneshot};
@@ -23,12 +21,9 @@ use crate::{output, pipeline};
 /// Opens a target for a command, with its spool if it has one. It connects to nobody yet. `instead` is what to do about a spool
 /// that a running agent has.
 pub(super) fn open(table: &TargetTable, settings: &Settings, instead: &str) -> Result<Target, Failure> {
-    let spool = has_spool(table).then(|| settings.spool_folder());
-    super::target(table, settings, spool.as_deref()).map(Target::patiently).map_err(|failure| {
-        match failure.source().and_then(|cause| cause.downcast_ref()) {
-            Some(TargetError::Spool(SpoolError::InUse(path))) => in_use(&table.config.name, path, instead),
-            _ => failure,
-        }
+    super::target(table, settings).map(Target::patiently).map_err(|error| match error {
+        TargetError::Spool(SpoolError::InUse(path)) => in_use(&table.config.name, &path, instead),
+        error => super::refused(table, error),
     })
 }
 
@@ -36,11 +31,6 @@ pub(super) fn open(table: &TargetTable, settings: &Settings, instead: &str) -> R
 pub(super) fn in_use(target: &str, path: &std::path::Path, instead: &str) -> Failure {
     let what = format!("the spool of {target} is in use by a running agent ({})", path.display());
     Failure::world(what).remedy(instead)
-}
-
-/// Whether what waits for a target survives the program.
-pub(super) fn has_spool(table: &TargetTable) -> bool {
-    table.config.durability != Durability::None
 }
 
 /// A target in its thread.
@@ -65,17 +55,15 @@ pub(super) fn begin(
     let drain = settings.drain_timeout.max(config.timeout);
     let (_, obeyed) = mpsc::channel(1);
     let (tell, ended) = oneshot::channel();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let work = move || {
-        runtime.block_on(target.run(Box::pin(intake), obeyed, drain));
+    super::in_thread(&config.name, async move {
+        target.run(Box::pin(intake), obeyed, drain).await;
         // Whoever wanted to know may have been interrupted.
         let _ = tell.send(());
-    };
-    thread::Builder::new().name(format!("to {}", config.name)).spawn(work)?;
+    })?;
     let place = table.place();
     let place = if place.is_empty() { String::new() } else { format!(", {place}") };
     let heading = format!("{} ({}{place})", config.name, config.kind.name());
-    Ok(Work { heading, has_spool: has_spool(table), figures, ended })
+    Ok(Work { heading, has_spool: table.has_spool(), figures, ended })
 }
 
 /// What became of the points of a target.

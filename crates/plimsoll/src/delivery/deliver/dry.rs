@@ -13,7 +13,7 @@ use plimsoll_model::Snapshot;
 use plimsoll_wire::point::Tally;
 use tokio::time::Instant;
 
-use crate::delivery::common;
+use crate::delivery::{common, refused};
 use crate::failure::Failure;
 use crate::output;
 use crate::settings::Settings;
@@ -71,12 +71,7 @@ fn head(table: &TargetTable) -> Result<String, Failure> {
         TargetKind::File => vec![format!("append to {}", config.path.display())],
         TargetKind::Stdout => vec!["print to standard output".to_owned()],
         TargetKind::Nats => vec![format!("publish as {} at {}", config.subject, table.place())],
-        _ => HttpTransport::new(config)
-            .map_err(|error| {
-                let what = format!("{}: cannot deliver to {}", table.origin, config.name);
-                Failure::world(what).because(error)
-            })?
-            .describe(format_of(config)),
+        _ => HttpTransport::new(config).map_err(|error| refused(table, error))?.describe(format_of(config)),
     };
     Ok(lines.iter().map(|line| format!("# {}\n", printable(line))).collect())
 }
