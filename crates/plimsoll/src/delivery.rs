@@ -28,9 +28,12 @@ use crate::failure::{self, Failure};
 use crate::pipeline::{self, BUILD};
 use crate::settings::Settings;
 use crate::settings::target::TargetTable;
+use crate::signals::Wishes;
 
 /// How often the figures of targets are told.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
+/// How long a flush by signal waits for verdicts.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(60);
 /// Flushes of a target that may wait for its attention.
 const COMMANDS: usize = 16;
 
@@ -178,6 +181,27 @@ impl Flusher {
             (name, tokio::time::timeout(patience, asked).await.ok().flatten())
         };
         futures_util::future::join_all(asked.into_iter().map(ask)).await
+    }
+
+    /// Flushes whenever a signal asks for it.
+    pub(crate) async fn on_signals(&self, mut wishes: Wishes) {
+        loop {
+            wishes.next().await;
+            self.flush_and_tell().await;
+        }
+    }
+
+    /// Sends all that waits, and says what came of it.
+    async fn flush_and_tell(&self) {
+        for (name, flushed) in self.flush(None, FLUSH_PATIENCE).await {
+            match flushed {
+                Some(flushed) => info!(
+                    "flushed {name}: delivered {}, rejected {}, waiting {}",
+                    flushed.delivered, flushed.rejected, flushed.queued
+                ),
+                None => warn!("flushed {name}: no verdict within {FLUSH_PATIENCE:?}"),
+            }
+        }
     }
 }
 

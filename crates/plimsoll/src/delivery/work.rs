@@ -13,10 +13,11 @@ use tokio::sync::{mpsc, oneshot};
 use super::lock;
 use super::progress::Progress;
 use crate::failure::Failure;
+use crate::output;
 use crate::settings::Settings;
 use crate::settings::target::TargetTable;
+use crate::signals;
 use crate::text::printable;
-use crate::{output, pipeline};
 
 /// Opens a target for a command, with its spool if it has one. It connects to nobody yet. `instead` is what to do about a spool
 /// that a running agent has.
@@ -82,7 +83,7 @@ pub(super) async fn finish(mut works: Vec<Work>) -> Vec<Outcome> {
         biased;
         _ = join_all(works.iter_mut().map(|work| &mut work.ended)) => {}
         // What is closed is on disk already, where there is a spool.
-        () = pipeline::ended() => {}
+        () = signals::ended() => {}
     }
     // A target publishes its last figures before it ends.
     let outcome = |Work { heading, has_spool, figures, .. }| {
