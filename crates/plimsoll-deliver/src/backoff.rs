@@ -39,12 +39,6 @@ impl Backoff {
     pub fn succeed(&mut self) {
         self.failures = 0;
     }
-
-    /// Failures in a row.
-    #[must_use]
-    pub fn failures(&self) -> u32 {
-        self.failures
-    }
 }
 
 /// Reads `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3). At most an hour; `None` where it is neither.
@@ -73,7 +67,7 @@ mod tests {
         assert_eq!(backoff.fail(0.5), Duration::from_secs(30), "full jitter: any part of the bound");
         backoff.succeed();
         assert_eq!(backoff.fail(1.0), Duration::from_millis(500));
-        assert_eq!(backoff.failures(), 1);
+        assert_eq!(backoff.failures, 1);
     }
 
     #[test]

@@ -98,6 +98,9 @@ enum Encoder {
     Otlp(otlp::Encoder),
 }
 
+/// A batch that was closed, and why.
+pub type Closed = (Batch, Cause);
+
 impl Batcher {
     /// An empty batch. `resource` is what OTLP says of the sender.
     #[must_use]
@@ -198,6 +201,12 @@ impl Batcher {
     #[must_use]
     pub fn speaks_version_2(&self) -> bool {
         self.format.content == Content::RemoteWrite(remote_write::Version::V2)
+    }
+
+    /// Closes the batch if it should be, and begins another.
+    pub fn close_due(&mut self, now: Instant) -> Option<Closed> {
+        let cause = self.due(now)?;
+        self.close().map(|batch| (batch, cause))
     }
 
     /// Closes the batch and begins another; `None` while it is empty.

@@ -11,6 +11,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use plimsoll_wire::line_protocol::Precision;
+
 /// Where points go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TargetKind {
@@ -180,17 +182,6 @@ impl WhenFull {
     }
 }
 
-/// The resolution of written times.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "units of time")]
-pub enum Precision {
-    Nanoseconds,
-    Microseconds,
-    #[default]
-    Milliseconds,
-    Seconds,
-}
-
 /// Which remote write is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RemoteWriteVersion {
@@ -218,7 +209,7 @@ pub enum FileFormat {
 pub enum Secret {
     /// It stands in the configuration.
     Inline(String),
-    /// It stands in this file, which is read again when the target refuses it.
+    /// It stands in this file, which is read again for each request, with NATS for each connection.
     File(PathBuf),
 }
 

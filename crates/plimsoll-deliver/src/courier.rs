@@ -65,8 +65,6 @@ pub struct Outgoing {
     pub seq: u64,
     /// The part of the batch, as positions of points in it; all of it where it was never cut.
     pub part: (u64, u64),
-    /// Whether it is all of the batch.
-    pub is_whole: bool,
     /// What the body is written in.
     pub format: Format,
     /// Points in the body.
@@ -126,6 +124,8 @@ pub struct Courier {
     version_1: bool,
     in_flight: usize,
     failures: u64,
+    /// Whether somebody wants to know what was refused.
+    keeps_dead: bool,
     dead: Vec<DeadLetter>,
     requests: Requests,
 }
@@ -159,6 +159,7 @@ impl Courier {
             version_1: false,
             in_flight: 0,
             failures: 0,
+            keeps_dead: config.dead_letter.is_some(),
             dead: Vec::new(),
             requests: Requests::default(),
         };
@@ -234,7 +235,7 @@ impl Courier {
         self.in_flight
     }
 
-    /// Takes the points that were refused since the last time.
+    /// Takes the points that were refused since the last time, if there is a file for them.
     pub fn take_dead_letters(&mut self) -> Vec<DeadLetter> {
         std::mem::take(&mut self.dead)
     }
@@ -242,13 +243,13 @@ impl Courier {
     /// Queues closed batches, whose points are in the account already.
     pub fn push(&mut self, batches: impl IntoIterator<Item = Batch>, now: Instant) {
         let lost = self.queue.push(batches, now);
-        self.lose(&lost);
+        self.lose(lost);
     }
 
     /// Gives up what is too old, and looks after the disk. `wall` is the time in Unix nanoseconds.
     pub fn tend(&mut self, now: Instant, wall: i64) {
         let lost = self.queue.expire(wall);
-        self.lose(&lost);
+        self.lose(lost);
         self.queue.tend(now);
     }
 
@@ -278,7 +279,7 @@ impl Courier {
         self.paused_until = None;
         loop {
             // A target that is in trouble gets one request to show that it is not any more.
-            let is_well = matches!(self.state, TargetState::Up) && self.backoff.failures() == 0;
+            let is_well = matches!(self.state, TargetState::Up);
             if self.in_flight >= if is_well { self.max_in_flight } else { 1 } {
                 return None;
             }
@@ -331,7 +332,7 @@ impl Courier {
             self.account.resend(points);
             self.requests.retries += 1;
         }
-        Some(Outgoing { seq, part, is_whole, format, points, last, body })
+        Some(Outgoing { seq, part, format, points, last, body })
     }
 
     /// Cuts the next part until it is no larger than what the target accepts, as far as can be told from the whole.
@@ -349,11 +350,11 @@ impl Courier {
     }
 
     fn give_up(&mut self, seq: u64, reason: &'static str) {
-        let lost: Vec<Lost> = self.queue.give_up(&[seq], reason).into_iter().collect();
-        self.lose(&lost);
+        let lost = self.queue.give_up(&[seq], reason);
+        self.lose(lost);
     }
 
-    fn lose(&mut self, lost: &[Lost]) {
+    fn lose(&mut self, lost: impl IntoIterator<Item = Lost>) {
         for lost in lost {
             self.account.drop(lost.reason, lost.points);
         }

@@ -14,7 +14,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use plimsoll_wire::line_protocol::Precision;
-use plimsoll_wire::remote_write::Version;
+use plimsoll_wire::otlp;
 use tokio::time::Instant;
 
 use crate::config::{Secret, TargetConfig, TargetKind};
@@ -146,7 +146,7 @@ impl HttpTransport {
             request = request.header(CONTENT_ENCODING, outgoing.format.coding.name());
         }
         if let Content::RemoteWrite(version) = content {
-            request = request.header("x-prometheus-remote-write-version", remote_write_version(version));
+            request = request.header("x-prometheus-remote-write-version", version.header());
         }
         if let Some(authorization) = self.authorization()? {
             request = request.header(AUTHORIZATION, authorization);
@@ -179,7 +179,7 @@ impl HttpTransport {
             lines.push(format!("{CONTENT_ENCODING}: {}", format.coding.name()));
         }
         if let Content::RemoteWrite(version) = format.content {
-            lines.push(format!("x-prometheus-remote-write-version: {}", remote_write_version(version)));
+            lines.push(format!("x-prometheus-remote-write-version: {}", version.header()));
         }
         if self.token.is_some() {
             lines.push(format!("{AUTHORIZATION}: {} {HIDDEN}", self.token_word()));
@@ -240,10 +240,6 @@ impl HttpTransport {
 /// Stands for what is secret.
 const HIDDEN: &str = "(not shown)";
 
-fn remote_write_version(version: Version) -> &'static str {
-    if version == Version::V1 { "0.1.0" } else { "2.0.0" }
-}
-
 /// The address without what stands before an `@`.
 fn without_password(address: &str) -> String {
     let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
@@ -256,8 +252,8 @@ pub(crate) fn content_type(content: Content) -> &'static str {
     match content {
         Content::Lines(_) => "text/plain; charset=utf-8",
         Content::Json => "application/x-ndjson",
-        Content::RemoteWrite(Version::V1) | Content::Otlp => "application/x-protobuf",
-        Content::RemoteWrite(Version::V2) => "application/x-protobuf;proto=io.prometheus.write.v2.Request",
+        Content::RemoteWrite(version) => version.content_type(),
+        Content::Otlp => otlp::CONTENT_TYPE,
     }
 }
 

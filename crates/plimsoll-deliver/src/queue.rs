@@ -74,6 +74,39 @@ pub struct Entry {
     on_disk: bool,
 }
 
+impl Entry {
+    /// A batch of which nothing is known to be delivered. One that is found on the disk may have been sent by who wrote it.
+    fn new(format: Format, points: u64, raw_bytes: u64, (first, last): (i64, i64), body: Body) -> Self {
+        let (bytes, body) = match body {
+            Body::Here(body) => (body.len() as u64, Some(body)),
+            Body::OnDisk(bytes) => (bytes, None),
+        };
+        Self {
+            format,
+            points,
+            total: points,
+            raw_bytes,
+            first,
+            last,
+            bytes,
+            attempts: 0,
+            maybe_sent: body.is_none(),
+            in_flight: false,
+            parts: Vec::new(),
+            refused_in_a_row: 0,
+            level: 0,
+            on_disk: body.is_none(),
+            body,
+        }
+    }
+}
+
+/// Where a body is, and how large it is there.
+enum Body {
+    Here(Vec<u8>),
+    OnDisk(u64),
+}
+
 /// Points that were given up, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lost {
@@ -138,23 +171,8 @@ impl Queue {
             queue.points += row.points;
             queue.disk_points += row.points;
             queue.disk += row.disk();
-            let entry = Entry {
-                format,
-                points: row.points,
-                total: row.points,
-                raw_bytes: row.raw_bytes,
-                first: row.first,
-                last: row.last,
-                bytes: row.bytes,
-                attempts: 0,
-                maybe_sent: true,
-                in_flight: false,
-                parts: Vec::new(),
-                refused_in_a_row: 0,
-                level: 0,
-                body: None,
-                on_disk: true,
-            };
+            let entry =
+                Entry::new(format, row.points, row.raw_bytes, (row.first, row.last), Body::OnDisk(row.bytes));
             queue.entries.insert(row.seq, entry);
         }
         let _ = spool.remove(&unknown);
@@ -225,10 +243,22 @@ impl Queue {
     /// Bytes that could still wait, on disk where there is one that takes them.
     #[must_use]
     pub fn room(&self) -> u64 {
-        match &self.spool {
-            Some(spool) if self.disk_trouble.is_none() => spool.usable().saturating_sub(self.disk),
-            _ => self.limits.memory.saturating_sub(self.memory),
+        match self.disk_in_use() {
+            Some(spool) => spool.usable().saturating_sub(self.disk),
+            None => self.limits.memory.saturating_sub(self.memory),
         }
+    }
+
+    /// The disk, while it takes batches.
+    fn disk_in_use(&self) -> Option<&Spool> {
+        self.spool.as_ref().filter(|_| self.disk_trouble.is_none())
+    }
+
+    /// Whether there is room for a batch.
+    fn fits(&self, batch: &Batch) -> bool {
+        let bytes = batch.body.len() as u64;
+        let needed = if self.disk_in_use().is_some() { disk_of(bytes) } else { bytes };
+        needed <= self.room() && batch.points <= self.room_points()
     }
 
     /// Points that could still wait.
@@ -293,25 +323,9 @@ impl Queue {
         let seq = self.next;
         self.next += 1;
         self.points += batch.points;
-        let bytes = batch.body.len() as u64;
-        self.memory += bytes;
-        let entry = Entry {
-            format: batch.format,
-            points: batch.points,
-            total: batch.points,
-            raw_bytes: batch.raw_bytes,
-            first: batch.first,
-            last: batch.last,
-            bytes,
-            attempts: 0,
-            maybe_sent: false,
-            in_flight: false,
-            parts: Vec::new(),
-            refused_in_a_row: 0,
-            level: 0,
-            body: Some(batch.body),
-            on_disk: false,
-        };
+        self.memory += batch.body.len() as u64;
+        let times = (batch.first, batch.last);
+        let entry = Entry::new(batch.format, batch.points, batch.raw_bytes, times, Body::Here(batch.body));
         self.entries.insert(seq, entry);
         if self.spool.is_some() {
             self.unwritten.insert(seq);
@@ -322,7 +336,7 @@ impl Queue {
     /// not on it yet wait for it.
     #[must_use]
     pub fn next(&self, newest: bool) -> Option<u64> {
-        let must_be_on_disk = self.spool.is_some() && self.disk_trouble.is_none();
+        let must_be_on_disk = self.disk_in_use().is_some();
         let free = |(_, entry): &(&u64, &Entry)| !entry.in_flight && (entry.on_disk || !must_be_on_disk);
         let found =
             if newest { self.entries.iter().rev().find(free) } else { self.entries.iter().find(free) };
@@ -359,9 +373,9 @@ impl Queue {
     }
 
     /// Gives up batches that are too old. `wall` is the time in Unix nanoseconds.
-    pub fn expire(&mut self, wall: i64) -> Vec<Lost> {
+    pub fn expire(&mut self, wall: i64) -> Option<Lost> {
         if self.limits.max_age == 0 {
-            return Vec::new();
+            return None;
         }
         let oldest = wall.saturating_sub(self.limits.max_age);
         let expired: Vec<u64> = self
@@ -370,22 +384,12 @@ impl Queue {
             .filter(|(_, entry)| entry.last < oldest && !entry.in_flight)
             .map(|(seq, _)| *seq)
             .collect();
-        self.give_up(&expired, "expired").into_iter().collect()
+        self.give_up(&expired, "expired")
     }
 
     /// Gives up these batches.
     pub fn give_up(&mut self, seqs: &[u64], reason: &'static str) -> Option<Lost> {
-        let points = seqs.iter().filter_map(|seq| self.entries.get(seq)).map(|entry| entry.points).sum();
-        for seq in seqs {
-            if let Some(entry) = self.entries.get_mut(seq) {
-                self.points -= entry.points;
-                if entry.on_disk {
-                    self.disk_points -= entry.points;
-                }
-                entry.points = 0;
-            }
-        }
-        self.remove(seqs);
+        let points = self.remove(seqs);
         (points > 0).then_some(Lost { reason, points })
     }
 
@@ -422,18 +426,10 @@ impl Queue {
 
     /// Gives room for a batch; `false` where it has to be given up itself.
     fn make_room(&mut self, batch: &Batch, lost: &mut Vec<Lost>) -> bool {
-        let bytes = batch.body.len() as u64;
-        let fits = |queue: &Self| {
-            let place = match &queue.spool {
-                Some(spool) if queue.disk_trouble.is_none() => queue.disk + disk_of(bytes) <= spool.usable(),
-                _ => queue.memory + bytes <= queue.limits.memory,
-            };
-            place && queue.points + batch.points <= queue.limits.points
-        };
-        if !fits(self) && self.limits.when_full == WhenFull::Thin {
-            self.thin(batch, lost, fits);
+        if !self.fits(batch) && self.limits.when_full == WhenFull::Thin {
+            self.thin(batch, lost);
         }
-        while !fits(self) {
+        while !self.fits(batch) {
             // Those under way cannot be taken back.
             let oldest = self.entries.iter().find(|(_, entry)| !entry.in_flight && self.gives_room(entry));
             match (self.limits.when_full, oldest.map(|(seq, _)| *seq)) {
@@ -525,10 +521,12 @@ impl Queue {
         }
     }
 
-    fn remove(&mut self, seqs: &[u64]) {
-        let mut on_disk = Vec::new();
+    /// Removes batches, and gives the points that still waited in them.
+    fn remove(&mut self, seqs: &[u64]) -> u64 {
+        let (mut on_disk, mut points) = (Vec::new(), 0);
         for seq in seqs {
             let Some(entry) = self.entries.remove(seq) else { continue };
+            points += entry.points;
             self.unwritten.remove(seq);
             self.cached.remove(seq);
             if entry.body.is_some() {
@@ -536,15 +534,18 @@ impl Queue {
             }
             if entry.on_disk {
                 self.disk -= disk_of(entry.bytes);
+                self.disk_points -= entry.points;
                 on_disk.push(*seq);
             }
         }
+        self.points -= points;
         // A batch that stays on disk is sent once more after a restart, which changes nothing at the target.
         if let (false, Some(spool)) = (on_disk.is_empty(), &mut self.spool)
             && let Err(error) = spool.remove(&on_disk)
         {
             warn!("{error}; these batches may be sent once more");
         }
+        points
     }
 }
 

@@ -171,8 +171,6 @@ pub struct Opened {
 pub struct Damage {
     /// Rows that could not be saved.
     pub rows: u64,
-    /// Points in them, as far as that can be read.
-    pub points: u64,
     /// Where the broken file is now; nothing where single rows were taken out.
     pub set_aside: Option<PathBuf>,
     /// What is wrong.

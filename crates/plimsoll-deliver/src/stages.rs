@@ -4,7 +4,9 @@
 //! Parsing makes points: a schema from a snapshot, a parser from text of somebody else. Validating holds them to what every
 //! target can take. Transforming chooses and relabels. Batching encodes. Storing queues what is closed.
 
-use plimsoll_model::{Selection, Snapshot};
+use std::sync::Arc;
+
+use plimsoll_model::{Container, Selection, Snapshot};
 use plimsoll_wire::point::{Point, Tally};
 use plimsoll_wire::schema::default::DefaultSchema;
 use plimsoll_wire::schema::prometheus::Prometheus;
@@ -12,11 +14,10 @@ use plimsoll_wire::schema::semconv::Semconv;
 use plimsoll_wire::schema::telegraf::TelegrafDocker;
 use tokio::time::Instant;
 
-use crate::batch::{Batcher, Bounds};
+use crate::batch::{Batcher, Bounds, Closed};
 use crate::config::{Compression, FileFormat, MAX_POINTS, Schema, TargetConfig, TargetKind};
 use crate::format::{Coding, Content, Format};
 use crate::transform::{Series, Transform};
-use plimsoll_wire::line_protocol::Precision;
 use plimsoll_wire::remote_write::Version;
 
 /// What all targets of an agent have in common.
@@ -112,14 +113,8 @@ impl Stages {
         self.batcher = Batcher::new(format, bounds_of(config), Vec::new());
     }
 
-    /// Takes a tick through the stages. `full` is called whenever a batch is to be closed; it has to close it.
-    pub fn take(
-        &mut self,
-        snapshot: &Snapshot,
-        now: Instant,
-        tally: &mut Tally,
-        full: &mut dyn FnMut(&mut Batcher, Instant),
-    ) {
+    /// Takes a tick through the stages. Batches that are full go to `closed`.
+    pub fn take(&mut self, snapshot: &Snapshot, now: Instant, tally: &mut Tally, closed: &mut Vec<Closed>) {
         self.ticks += 1;
         if !(self.ticks - 1).is_multiple_of(self.every) {
             return;
@@ -129,9 +124,10 @@ impl Stages {
             series.begin();
         }
         // Filters on containers have to be asked while the filters on points are in use.
-        let chooser = Transform::new(transform.choice().clone());
-        let wants = |container: &plimsoll_model::Container| chooser.wants(container);
-        let mut each = |point: &mut Point| pass(point, transform, series.as_mut(), batcher, now, tally, full);
+        let choice = Arc::clone(transform.choice());
+        let wants = |container: &Container| choice.wants(container);
+        let mut each =
+            |point: &mut Point| pass(point, transform, series.as_mut(), batcher, now, tally, closed);
         match parser {
             Parser::Default(schema) => schema.points(snapshot, &wants, &mut each),
             Parser::Telegraf(schema) => schema.points(snapshot, &wants, &mut each),
@@ -140,10 +136,7 @@ impl Stages {
         }
         if let Some(series) = series {
             let at = i64::try_from(snapshot.at).unwrap_or(i64::MAX);
-            series.end(at, &mut |point| {
-                batcher.push(point, now, tally);
-                full(batcher, now);
-            });
+            series.end(at, &mut |point| add(point, batcher, now, tally, closed));
         }
     }
 
@@ -153,9 +146,9 @@ impl Stages {
         point: &mut Point,
         now: Instant,
         tally: &mut Tally,
-        full: &mut dyn FnMut(&mut Batcher, Instant),
+        closed: &mut Vec<Closed>,
     ) {
-        pass(point, &mut self.others, None, &mut self.batcher, now, tally, full);
+        pass(point, &mut self.others, None, &mut self.batcher, now, tally, closed);
     }
 }
 
@@ -166,7 +159,7 @@ fn pass(
     batcher: &mut Batcher,
     now: Instant,
     tally: &mut Tally,
-    full: &mut dyn FnMut(&mut Batcher, Instant),
+    closed: &mut Vec<Closed>,
 ) {
     if let Err(reason) = validate(point) {
         tally.refuse(reason);
@@ -178,8 +171,12 @@ fn pass(
     if let Some(series) = series {
         series.seen(point);
     }
+    add(point, batcher, now, tally, closed);
+}
+
+fn add(point: &Point, batcher: &mut Batcher, now: Instant, tally: &mut Tally, closed: &mut Vec<Closed>) {
     batcher.push(point, now, tally);
-    full(batcher, now);
+    closed.extend(batcher.close_due(now));
 }
 
 /// Holds a point to what every target can take.
@@ -241,12 +238,6 @@ fn bounds_of(config: &TargetConfig) -> Bounds {
 /// What a target's batches are written in.
 #[must_use]
 pub fn format_of(config: &TargetConfig) -> Format {
-    let precision = match config.precision {
-        crate::config::Precision::Nanoseconds => Precision::Nanoseconds,
-        crate::config::Precision::Microseconds => Precision::Microseconds,
-        crate::config::Precision::Milliseconds => Precision::Milliseconds,
-        crate::config::Precision::Seconds => Precision::Seconds,
-    };
     let content = match config.kind {
         TargetKind::RemoteWrite if config.remote_write == crate::config::RemoteWriteVersion::V1 => {
             Content::RemoteWrite(Version::V1)
@@ -254,7 +245,7 @@ pub fn format_of(config: &TargetConfig) -> Format {
         TargetKind::RemoteWrite => Content::RemoteWrite(Version::V2),
         TargetKind::Otlp => Content::Otlp,
         TargetKind::File | TargetKind::Stdout if config.format == FileFormat::Json => Content::Json,
-        _ => Content::Lines(precision),
+        _ => Content::Lines(config.precision),
     };
     let usual = match config.kind {
         TargetKind::File | TargetKind::Stdout | TargetKind::Nats => Compression::None,

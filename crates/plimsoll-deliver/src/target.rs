@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{Instrument as _, info, warn};
 
-use crate::batch::{Batcher, Cause};
+use crate::batch::{Cause, Closed};
 use crate::config::{Durability, MIN_DISK, TargetConfig};
 use crate::courier::{Courier, Moment, Outgoing};
 use crate::dead::DeadLetters;
@@ -263,13 +263,19 @@ impl Target {
         .await
     }
 
-    /// Takes what waits for room, as far as there is some.
+    /// Takes what waits for room, as far as there is some: a batch at a time, as each needs room anew.
     fn take_pending(&mut self) {
-        while self.pending.len() > 0
-            && self.has_room()
-            && let Some(point) = self.pending.next()
-        {
-            self.take_now(Intake::Points(vec![point]));
+        while self.pending.len() > 0 && self.has_room() {
+            let mut points = std::mem::take(&mut self.pending);
+            let closed = self.take_in(|stages, now, tally, closed| {
+                while closed.is_empty()
+                    && let Some(mut point) = points.next()
+                {
+                    stages.take_point(&mut point, now, tally, closed);
+                }
+            });
+            self.pending = points;
+            self.queue(closed, self.pending.len() == 0);
         }
     }
 
@@ -306,32 +312,29 @@ impl Target {
     }
 
     fn take_now(&mut self, taken: Intake) {
-        self.hurry_or_not();
-        let now = Instant::now();
-        let mut tally = Tally::default();
-        let mut closed = Vec::new();
-        let largest = self.courier.largest();
-        let batches = &mut self.batches;
-        let mut full = |batcher: &mut Batcher, now: Instant| {
-            if let Some(cause) = batcher.due(now)
-                && let Some(batch) = batcher.close()
-            {
-                batches.closed(&batch, cause);
-                closed.push(batch);
-            }
-        };
-        if let Some(largest) = largest {
-            self.stages.batcher_mut().shrink(largest);
-        }
-        let began = std::time::Instant::now();
-        match taken {
-            Intake::Tick(snapshot) => self.stages.take(&snapshot, now, &mut tally, &mut full),
+        let closed = self.take_in(|stages, now, tally, closed| match taken {
+            Intake::Tick(snapshot) => stages.take(&snapshot, now, tally, closed),
             Intake::Points(points) => {
                 for mut point in points {
-                    self.stages.take_point(&mut point, now, &mut tally, &mut full);
+                    stages.take_point(&mut point, now, tally, closed);
                 }
             }
+        });
+        self.queue(closed, true);
+    }
+
+    /// Takes points through the stages, and into the account. Gives the batches that were closed.
+    fn take_in(
+        &mut self,
+        take: impl FnOnce(&mut Stages, Instant, &mut Tally, &mut Vec<Closed>),
+    ) -> Vec<Closed> {
+        self.hurry_or_not();
+        if let Some(largest) = self.courier.largest() {
+            self.stages.batcher_mut().shrink(largest);
         }
+        let (mut tally, mut closed) = (Tally::default(), Vec::new());
+        let began = std::time::Instant::now();
+        take(&mut self.stages, Instant::now(), &mut tally, &mut closed);
         self.batches.encoding += nanos(began.elapsed());
         self.batches.fields_refused += tally.fields_refused;
         let account = self.courier.account_mut();
@@ -340,14 +343,18 @@ impl Target {
             account.collect(points);
             account.reject(reason, points);
         }
-        if self.config.durability == Durability::Always
-            && let Some(batch) = self.stages.batcher_mut().close()
-        {
-            self.batches.closed(&batch, Cause::Tick);
-            closed.push(batch);
+        closed
+    }
+
+    /// Queues batches. With the last of what came together, what is open is closed where all has to be on the disk.
+    fn queue(&mut self, mut closed: Vec<Closed>, is_last: bool) {
+        if is_last && self.config.durability == Durability::Always {
+            let open = self.stages.batcher_mut().close();
+            closed.extend(open.map(|batch| (batch, Cause::Tick)));
         }
         if !closed.is_empty() {
-            self.courier.push(closed, now);
+            closed.iter().for_each(|(batch, cause)| self.batches.closed(batch, *cause));
+            self.courier.push(closed.into_iter().map(|(batch, _)| batch), Instant::now());
         }
         if self.courier.speaks_version_1() && self.stages.batcher().speaks_version_2() {
             self.close_batch(Cause::Flush);

@@ -1,6 +1,7 @@
 //! The transform stage: which points go, under which labels, and which series have ended since the tick before.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use plimsoll_model::Container;
 use plimsoll_wire::point::Point;
@@ -49,53 +50,46 @@ fn chosen(name: &str, include: &[String], exclude: &[String]) -> bool {
         && !exclude.iter().any(|pattern| matches(pattern, name))
 }
 
-/// Filters and relabels. Answers about names are remembered: there are few, and each comes again with every tick.
-#[derive(Debug)]
-pub struct Transform {
-    choice: Choice,
-    families: HashMap<String, bool>,
-    labels: HashMap<String, bool>,
+impl Choice {
+    /// Whether points of a container go.
+    #[must_use]
+    pub fn wants(&self, container: &Container) -> bool {
+        chosen(container.display_name(), &self.containers, &self.exclude_containers)
+    }
 }
 
-/// Names that are remembered: more of them come from nobody well-meaning.
-const MAX_REMEMBERED: usize = 10_000;
+/// Filters and relabels.
+#[derive(Debug)]
+pub struct Transform {
+    choice: Arc<Choice>,
+    families: Names,
+    labels: Names,
+}
 
 impl Transform {
     /// What goes, and under which labels.
     #[must_use]
     pub fn new(choice: Choice) -> Self {
-        Self { choice, families: HashMap::new(), labels: HashMap::new() }
+        Self { choice: Arc::new(choice), families: Names::default(), labels: Names::default() }
     }
 
     /// What was chosen.
     #[must_use]
-    pub fn choice(&self) -> &Choice {
+    pub fn choice(&self) -> &Arc<Choice> {
         &self.choice
-    }
-
-    /// Whether points of a container go.
-    #[must_use]
-    pub fn wants(&self, container: &Container) -> bool {
-        chosen(container.display_name(), &self.choice.containers, &self.choice.exclude_containers)
     }
 
     /// Changes a point as the target wants it; `false` where it does not want it.
     pub fn apply(&mut self, point: &mut Point) -> bool {
-        let choice = &self.choice;
-        let wanted = remembered(&mut self.families, point.measurement(), |name| {
-            chosen(name, &choice.families, &choice.exclude_families)
-        });
-        if !wanted {
+        let Self { choice, families, labels } = self;
+        if !families.is_wanted(point.measurement(), &choice.families, &choice.exclude_families) {
             return false;
         }
         for (name, value) in &choice.tags {
             point.set_tag(name, value);
         }
         if !choice.labels.is_empty() || !choice.exclude_labels.is_empty() {
-            let labels = &mut self.labels;
-            point.retain_tags(|name, _| {
-                remembered(labels, name, |name| chosen(name, &choice.labels, &choice.exclude_labels))
-            });
+            point.retain_tags(|name, _| labels.is_wanted(name, &choice.labels, &choice.exclude_labels));
         }
         for (from, to) in &choice.rename_labels {
             point.rename_tag(from, to);
@@ -105,15 +99,27 @@ impl Transform {
     }
 }
 
-fn remembered(known: &mut HashMap<String, bool>, name: &str, decide: impl FnOnce(&str) -> bool) -> bool {
-    if let Some(decision) = known.get(name) {
-        return *decision;
+/// Answers about names, remembered: there are few, and each comes again with every tick.
+#[derive(Debug, Default)]
+struct Names(HashMap<String, bool>);
+
+/// Names that are remembered: more of them come from nobody well-meaning.
+const MAX_REMEMBERED: usize = 10_000;
+
+impl Names {
+    fn is_wanted(&mut self, name: &str, include: &[String], exclude: &[String]) -> bool {
+        if include.is_empty() && exclude.is_empty() {
+            return true;
+        }
+        if let Some(decision) = self.0.get(name) {
+            return *decision;
+        }
+        let decision = chosen(name, include, exclude);
+        if self.0.len() < MAX_REMEMBERED {
+            self.0.insert(name.to_owned(), decision);
+        }
+        decision
     }
-    let decision = decide(name);
-    if known.len() < MAX_REMEMBERED {
-        known.insert(name.to_owned(), decision);
-    }
-    decision
 }
 
 /// Remembers the series of the last tick, so that the end of one can be told: a database that hears nothing goes on showing

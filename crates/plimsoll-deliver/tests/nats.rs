@@ -31,7 +31,7 @@ fn config(url: &str) -> TargetConfig {
 
 fn outgoing(body: &[u8]) -> Outgoing {
     let format = Format { content: Content::Lines(Precision::Milliseconds), coding: Coding::None };
-    Outgoing { seq: 1, part: (0, 1), is_whole: true, format, points: 1, last: 0, body: body.to_vec() }
+    Outgoing { seq: 1, part: (0, 1), format, points: 1, last: 0, body: body.to_vec() }
 }
 
 /// What a test holds an attempt to: the status, or the reason why there was none.

@@ -80,3 +80,27 @@ async fn the_time_to_drain_bounds_a_standstill() {
     assert!(account.queued() > 0, "{account:?}");
     assert_eq!(account.collected(), account.delivered() + account.queued());
 }
+
+/// What comes together is written together, also where all of it has to be on the disk before it is sent.
+#[tokio::test(start_paused = true)]
+async fn who_wants_everything_on_disk_does_not_get_a_batch_for_each_point() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = TargetConfig::new("careful", TargetKind::InfluxV2);
+    config.durability = Durability::Always;
+    config.max_points = 100;
+    let requests = Arc::new(AtomicU64::new(0));
+    let seen = Arc::clone(&requests);
+    let transport = Transport::Custom(Box::new(move |_| {
+        seen.fetch_add(1, Ordering::Relaxed);
+        std::future::ready(Ok::<_, Fault>(Answer { status: 204, ..Answer::default() })).boxed()
+    }));
+    let interval = Duration::from_secs(1);
+    let target = Target::new(config, &Common::default(), Some(folder.path()), interval, transport)
+        .unwrap()
+        .patiently();
+    let chunks = points().into_iter().take(3);
+    let (_, obeyed) = mpsc::channel(1);
+    let figures = target.run(stream::iter(chunks), obeyed, Duration::from_secs(1)).await;
+    assert_eq!((figures.account.delivered(), figures.account.queued()), (1500, 0));
+    assert_eq!(requests.load(Ordering::Relaxed), 15);
+}

@@ -126,6 +126,17 @@ impl Health {
             _ => None,
         }
     }
+
+    /// The engine's word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Starting => "starting",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
 }
 
 /// One of a container's networks.
@@ -337,9 +348,12 @@ mod tests {
     }
 
     #[test]
-    fn states_keep_the_engines_words() {
+    fn states_and_health_keep_the_engines_words() {
         for word in ["created", "running", "paused", "restarting", "removing", "exited", "dead", "new-one"] {
             assert_eq!(State::from_engine(word).word(), word);
+        }
+        for word in ["none", "starting", "healthy", "unhealthy"] {
+            assert_eq!(Health::from_engine(word).map(Health::word), Some(word));
         }
     }
 }

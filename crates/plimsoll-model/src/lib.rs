@@ -36,6 +36,7 @@ pub mod catalog;
 pub mod census;
 pub mod container;
 pub mod custom;
+pub mod happened;
 mod host;
 pub mod lifecycle;
 pub mod oom;

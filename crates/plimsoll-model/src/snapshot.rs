@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::agent::Agent;
-use crate::catalog::{DeviceSlot, InterfaceSlot, Slot};
+use crate::catalog::{DeviceSlot, InterfaceSlot, Slot, Start};
 use crate::container::Container;
 use crate::custom::CustomCollector;
 use crate::host::HostParts;
@@ -97,6 +97,19 @@ impl ContainerRow {
         values.set(Slot::MemoryWorkingSet, working_set);
         if let Some(limit) = values.get(Slot::MemoryLimit) {
             values.set_option(Slot::MemoryUsagePercent, crate::rate::percent(working_set, limit));
+        }
+    }
+
+    /// Since when counters with this start count, in Unix nanoseconds. `agent` is since when the agent's do.
+    #[must_use]
+    pub fn since(&self, start: Start, agent: u64) -> Option<u64> {
+        match start {
+            Start::Life => self.started,
+            Start::Created => self.created,
+            Start::Seen => Some(self.seen),
+            Start::Agent => Some(agent),
+            // Of no container; the reading of the machine knows it.
+            Start::Boot => None,
         }
     }
 

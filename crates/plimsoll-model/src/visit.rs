@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::agent::{Agent, Engine, EngineFacts, History, Source};
 use crate::catalog::{
-    AgentFamily, CATALOG, Cell, Collector, DeliveryField, Family, InfoFamily, MAX_HOST_LABELS, Shape, Start,
+    AgentFamily, CATALOG, Cell, Collector, DeliveryField, Family, InfoFamily, MAX_HOST_LABELS, Shape,
 };
 use crate::container::{Container, State};
 use crate::custom::{CollectorState, CustomFamily, CustomSample};
 use crate::selection::Selection;
-use crate::snapshot::{ContainerRow, Snapshot};
+use crate::snapshot::Snapshot;
 
 /// Takes what a snapshot has to show, family by family, in the order of the catalog.
 pub trait Sink {
@@ -102,7 +102,7 @@ impl<S: Sink> Walk<'_, S> {
                     labels_told = true;
                 }
                 self.series += 1;
-                self.sink.sample(Some(index), value, start_of(family, row, &self.snapshot.agent));
+                self.sink.sample(Some(index), value, row.since(family.start, self.snapshot.agent.started));
             }
         }
     }
@@ -127,10 +127,10 @@ impl<S: Sink> Walk<'_, S> {
         self.announce(family);
         self.sink.labels(family.labels, values);
         self.series += 1;
-        let agent = &self.snapshot.agent;
+        let agent = self.snapshot.agent.started;
         let start = match container {
-            Some(index) => start_of(family, &self.snapshot.containers[index], agent),
-            None => Some(agent.started),
+            Some(index) => self.snapshot.containers[index].since(family.start, agent),
+            None => Some(agent),
         };
         self.sink.sample(container, value, start);
     }
@@ -424,17 +424,6 @@ impl<S: Sink> Walk<'_, S> {
                 self.sink.custom_sample(row.flatten(), sample);
             }
         }
-    }
-}
-
-fn start_of(family: &Family, row: &ContainerRow, agent: &Agent) -> Option<u64> {
-    match family.start {
-        Start::Life => row.started,
-        Start::Created => row.created,
-        Start::Seen => Some(row.seen),
-        Start::Agent => Some(agent.started),
-        // Of no container; the reading of the machine knows it.
-        Start::Boot => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What happened to containers: found by comparing a container's row with its row before, and written as a word with details.
 
 use plimsoll_model::catalog::{CATALOG, Shape};
+use plimsoll_model::happened::{Happened, Told};
 use plimsoll_model::{ContainerRow, Health, Slot};
 use serde_json::{Value, json};
 
@@ -22,9 +23,6 @@ const LIMITS: [Slot; 8] = [
 /// A limit counts as changed once so many rows in a row show it: while a container starts, some limits are read before others.
 const LIMIT_SETTLES: u8 = 2;
 
-/// A start that differs by less is the same one, told more exactly.
-const SAME_START: u64 = 1_000_000_000;
-
 const MILLI: u64 = 1_000_000;
 
 /// What events are found by: facts of a container's last row. Times are Unix nanoseconds, as in the slots.
@@ -33,12 +31,7 @@ pub(crate) struct Facts {
     pub(crate) name: String,
     pub(crate) status: Option<u64>,
     pub(crate) health: Option<Health>,
-    pub(crate) started: Option<u64>,
-    pub(crate) finished: Option<u64>,
-    /// Ends, of all kinds.
-    pub(crate) exits: Option<u64>,
-    pub(crate) restarts: Option<u64>,
-    pub(crate) ooms: Option<u64>,
+    pub(crate) life: Told,
     /// Limits by [`LIMITS`], once they were read.
     pub(crate) limits: Option<[Option<u64>; LIMITS.len()]>,
 }
@@ -59,9 +52,7 @@ impl Watch {
         if made_under_watch {
             let facts = &mut watch.facts;
             row.container.name.clone_into(&mut facts.name);
-            facts.exits = Some(0);
-            facts.restarts = Some(0);
-            facts.ooms = Some(0);
+            facts.life = Told::of_new();
             facts.health = Some(Health::None);
         } else {
             let limits = watch.facts.limits;
@@ -85,24 +76,14 @@ impl Watch {
         let mut changed = self.limits(row, at, tell);
         let known = &self.facts;
         let values = &row.values;
-        // The usual case first, and without a copy of anything.
-        let exits = exits(row).or(known.exits);
+        // The usual case first, and without a copy of the name.
+        let life = Told::of(row).after(&known.life);
         let same = known.status == values.get(Slot::Status)
-            && known.started == values.get(Slot::Started).or(known.started)
-            && known.finished == values.get(Slot::Finished).or(known.finished)
-            && known.restarts == values.get(Slot::Restarts).or(known.restarts)
-            && known.ooms == values.get(Slot::OomEvents).or(known.ooms)
-            && known.exits == exits
+            && known.life == life
             && known.health == Some(row.container.health)
             && known.name == row.container.name;
         if !same {
-            let mut now = Facts::of(row);
-            now.started = now.started.or(known.started);
-            now.finished = now.finished.or(known.finished);
-            now.restarts = now.restarts.or(known.restarts);
-            now.ooms = now.ooms.or(known.ooms);
-            now.exits = now.exits.or(known.exits);
-            now.limits = known.limits;
+            let now = Facts { life, limits: known.limits, ..Facts::of(row) };
             compare(known, &now, values.get(Slot::ExitCode), at, tell);
             self.facts = now;
             changed = true;
@@ -143,16 +124,11 @@ impl Watch {
 
 impl Facts {
     fn of(row: &ContainerRow) -> Self {
-        let values = &row.values;
         Self {
             name: row.container.name.clone(),
-            status: values.get(Slot::Status),
+            status: row.values.get(Slot::Status),
             health: Some(row.container.health),
-            started: values.get(Slot::Started),
-            finished: values.get(Slot::Finished),
-            exits: exits(row),
-            restarts: values.get(Slot::Restarts),
-            ooms: values.get(Slot::OomEvents),
+            life: Told::of(row),
             limits: None,
         }
     }
@@ -162,12 +138,12 @@ impl Facts {
         json!({
             "name": self.name,
             "status": self.status,
-            "health": self.health.map(health_word),
-            "started": self.started,
-            "finished": self.finished,
-            "exits": self.exits,
-            "restarts": self.restarts,
-            "ooms": self.ooms,
+            "health": self.health.map(Health::word),
+            "started": self.life.started,
+            "finished": self.life.finished,
+            "exits": self.life.exits,
+            "restarts": self.life.restarts,
+            "ooms": self.life.ooms,
             "limits": self.limits,
         })
         .to_string()
@@ -185,22 +161,16 @@ impl Facts {
             name: value.get("name").and_then(Value::as_str)?.to_owned(),
             status: number("status"),
             health: value.get("health").and_then(Value::as_str).and_then(Health::from_engine),
-            started: number("started"),
-            finished: number("finished"),
-            exits: number("exits"),
-            restarts: number("restarts"),
-            ooms: number("ooms"),
+            life: Told {
+                started: number("started"),
+                finished: number("finished"),
+                exits: number("exits"),
+                restarts: number("restarts"),
+                ooms: number("ooms"),
+            },
             limits,
         })
     }
-}
-
-/// Ends of all kinds; `None` where they are not counted yet.
-fn exits(row: &ContainerRow) -> Option<u64> {
-    [Slot::ExitsZero, Slot::ExitsSignal, Slot::ExitsError]
-        .into_iter()
-        .filter_map(|slot| row.values.get(slot))
-        .reduce(u64::saturating_add)
 }
 
 /// Tells what lies between two rows, in the order in which such things happen.
@@ -220,30 +190,24 @@ fn compare(
     if known.name != now.name && !known.name.is_empty() {
         tell(at, Happening::Renamed { from: known.name.clone() });
     }
-    let is_first_start = known.started.is_none() && now.started.is_some();
     // What the first inspection tells is no news, however the row before looked.
-    let is_first_inspection = known.restarts.is_none() && now.restarts.is_some();
-    if is_first_start && known.restarts.is_some() {
+    let is_first_inspection = known.life.restarts.is_none() && now.life.restarts.is_some();
+    let Happened { started, exits, ooms, restarts, finished_anew, started_anew } =
+        now.life.since(&known.life);
+    if started {
         // Of a start that was followed by others before anybody looked, the time is lost.
-        let was_restarted = now.restarts > known.restarts;
-        tell(if was_restarted { at } else { exact(now.started) }, Happening::Started);
+        tell(if restarts > 0 { at } else { exact(now.life.started) }, Happening::Started);
     }
-    let finished_anew = now.finished > known.finished;
-    let exits = more(known.exits, now.exits, finished_anew && known.finished.is_some());
     if exits > 0 {
-        let when = if finished_anew { exact(now.finished) } else { at };
+        let when = if finished_anew { exact(now.life.finished) } else { at };
         tell(when, Happening::Exited { code: exit_code, count: exits });
     }
-    let ooms = more(known.ooms, now.ooms, false);
     if ooms > 0 {
-        let when = if exits > 0 && finished_anew { exact(now.finished) } else { at };
+        let when = if exits > 0 && finished_anew { exact(now.life.finished) } else { at };
         tell(when, Happening::OomKilled { count: ooms });
     }
-    let started_anew =
-        known.started.zip(now.started).is_some_and(|(known, now)| now > known.saturating_add(SAME_START));
-    let restarts = more(known.restarts, now.restarts, started_anew);
     if restarts > 0 {
-        let when = if started_anew || is_first_start { exact(now.started) } else { at };
+        let when = if started_anew || started { exact(now.life.started) } else { at };
         tell(when, Happening::Restarted { count: restarts });
     }
     const PAUSED: Option<u64> = Some(2);
@@ -256,24 +220,7 @@ fn compare(
     }
     let health = now.health.filter(|health| known.health.is_some_and(|known| known != *health));
     if let Some(health) = health.filter(|_| !is_first_inspection) {
-        tell(at, Happening::Health { now: health_word(health).to_owned() });
-    }
-}
-
-/// How much a counter grew. Where it is not counted, or fell because an agent began anew, there was one if `seen`.
-fn more(known: Option<u64>, now: Option<u64>, seen: bool) -> u64 {
-    match (known, now) {
-        (Some(known), Some(now)) if now >= known => now - known,
-        _ => u64::from(seen),
-    }
-}
-
-fn health_word(health: Health) -> &'static str {
-    match health {
-        Health::None => "none",
-        Health::Starting => "starting",
-        Health::Healthy => "healthy",
-        Health::Unhealthy => "unhealthy",
+        tell(at, Happening::Health { now: health.word().to_owned() });
     }
 }
 

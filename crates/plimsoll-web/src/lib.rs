@@ -64,6 +64,7 @@ pub use connection::Peer;
 pub use limits::Limits;
 use plimsoll_model::{Selection, Snapshot};
 use plimsoll_store::History;
+use serde::Serialize;
 pub use serve::{serve, serve_router};
 
 /// Where the server takes its numbers from.
@@ -91,10 +92,11 @@ pub trait Backend: Send + Sync + 'static {
     }
 }
 
-/// What came of a flush for one target.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What came of a flush for one target; as it stands here, the API tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Flushed {
     /// Its name.
+    #[serde(rename = "name")]
     pub target: String,
     /// Whether there was a verdict in time; without one the numbers are 0.
     pub answered: bool,
@@ -107,6 +109,7 @@ pub struct Flushed {
     /// Points that still wait of those that were there when it was asked for.
     pub queued: u64,
     /// What is wrong; empty while nothing is.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub trouble: String,
 }
 

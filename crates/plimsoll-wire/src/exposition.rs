@@ -24,7 +24,7 @@ use std::collections::HashMap;
 
 use plimsoll_model::Kind;
 
-use crate::line_protocol::{Each, MAX_LINE, ParseError};
+use crate::line_protocol::{Each, ParseError, text_of};
 use crate::point::{Meta, Point, Value};
 
 use cursor::Cursor;
@@ -127,15 +127,7 @@ impl Reader {
     /// # Errors
     /// If it is neither a sample nor a comment. What `point` holds then is of no use.
     pub fn line(&mut self, line: &[u8], point: &mut Point) -> Result<bool, ParseError> {
-        if line.len() > MAX_LINE {
-            return Err(ParseError {
-                at: MAX_LINE,
-                what: "the line is too long; the longest that is read has 1 MiB",
-            });
-        }
-        let text = std::str::from_utf8(line)
-            .map_err(|error| ParseError { at: error.valid_up_to(), what: "it is no UTF-8" })?;
-        let mut cursor = Cursor { text: text.strip_suffix('\r').unwrap_or(text), at: 0 };
+        let mut cursor = Cursor { text: text_of(line)?, at: 0 };
         cursor.skip_blanks();
         match cursor.peek() {
             None => Ok(false),

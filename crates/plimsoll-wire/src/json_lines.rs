@@ -18,8 +18,8 @@
 use itoa::Buffer;
 use plimsoll_model::Scale;
 
-use crate::line_protocol::retain::retain_lines;
 use crate::line_protocol::{MAX_LINE, MAX_NAMES};
+use crate::lines::{Lines, retain_lines};
 use crate::names::Names;
 use crate::point::{Broken, Point, Retained, Tally, Value};
 use crate::prometheus::custom::write_decimal;
@@ -40,92 +40,81 @@ pub const REASONS: &[&str] = &[EMPTY_MEASUREMENT, NO_FIELDS, TOO_LONG, TOO_MANY_
 /// name's second field; a field without a name is `value`. A second tag of a name is left out.
 #[derive(Debug, Default)]
 pub struct Encoder {
-    out: Vec<u8>,
+    lines: Lines,
     names: Names,
 }
 
 impl Encoder {
     /// Appends a line for the point, or refuses it by one of [`REASONS`].
     pub fn push(&mut self, point: &Point, tally: &mut Tally) {
-        let start = self.out.len();
-        match self.line(point) {
-            Ok(left_out) => {
-                tally.accepted += 1;
-                tally.fields_refused += left_out;
-            }
-            Err(reason) => {
-                self.out.truncate(start);
-                tally.refuse(reason);
-            }
-        }
+        let names = &mut self.names;
+        self.lines.push(tally, |out| line(point, names, out));
     }
 
     /// How many bytes there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.out.len()
+        self.lines.len()
     }
 
     /// Whether there is nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.out.is_empty()
+        self.len() == 0
     }
 
     /// Takes the lines. The encoder is empty then, and has as much room as before unless that was far too much.
     #[must_use]
     pub fn take(&mut self) -> Vec<u8> {
-        let room = Vec::with_capacity(self.out.capacity().min(8 * self.out.len()));
-        std::mem::replace(&mut self.out, room)
+        self.lines.take()
     }
+}
 
-    /// Writes a line, and gives how many fields were left out, or why there is no line.
-    fn line(&mut self, point: &Point) -> Result<u64, &'static str> {
-        let Self { out, names } = self;
-        let start = out.len();
-        let (tags, fields) = (point.tags(), point.fields());
-        if point.measurement().is_empty() {
-            return Err(EMPTY_MEASUREMENT);
-        }
-        if tags.len() > MAX_NAMES || fields.len() > MAX_NAMES {
-            return Err(TOO_MANY_NAMES);
-        }
-        out.extend_from_slice(b"{\"measurement\":");
-        write_string(point.measurement(), out);
-        out.extend_from_slice(b",\"tags\":{");
-        names.clear();
-        let first = out.len();
-        for (name, value) in tags {
-            let before = out.len();
-            let name = write_key(name, first, out);
-            if names.is_new(out, name) {
-                write_string(value, out);
-            } else {
-                out.truncate(before);
-            }
-        }
-        out.extend_from_slice(b"},\"fields\":{");
-        names.clear();
-        let first = out.len();
-        let mut left_out = 0;
-        for field in fields {
-            let before = out.len();
-            let name = write_key(if field.name.is_empty() { "value" } else { field.name }, first, out);
-            if !names.has(out, &name) && write_value(field.value, out) {
-                names.add(out, name);
-            } else {
-                out.truncate(before);
-                left_out += 1;
-            }
-        }
-        if out.len() == first {
-            return Err(NO_FIELDS);
-        }
-        out.extend_from_slice(b"},\"time\":");
-        out.extend_from_slice(Buffer::new().format(point.time()).as_bytes());
-        out.extend_from_slice(b"}\n");
-        if out.len() - start > MAX_LINE { Err(TOO_LONG) } else { Ok(left_out) }
+/// Writes a line, and gives how many fields were left out, or why there is no line.
+fn line(point: &Point, names: &mut Names, out: &mut Vec<u8>) -> Result<u64, &'static str> {
+    let start = out.len();
+    let (tags, fields) = (point.tags(), point.fields());
+    if point.measurement().is_empty() {
+        return Err(EMPTY_MEASUREMENT);
     }
+    if tags.len() > MAX_NAMES || fields.len() > MAX_NAMES {
+        return Err(TOO_MANY_NAMES);
+    }
+    out.extend_from_slice(b"{\"measurement\":");
+    write_string(point.measurement(), out);
+    out.extend_from_slice(b",\"tags\":{");
+    names.clear();
+    let first = out.len();
+    for (name, value) in tags {
+        let before = out.len();
+        let name = write_key(name, first, out);
+        if names.is_new(out, name) {
+            write_string(value, out);
+        } else {
+            out.truncate(before);
+        }
+    }
+    out.extend_from_slice(b"},\"fields\":{");
+    names.clear();
+    let first = out.len();
+    let mut left_out = 0;
+    for field in fields {
+        let before = out.len();
+        let name = write_key(if field.name.is_empty() { "value" } else { field.name }, first, out);
+        if !names.has(out, &name) && write_value(field.value, out) {
+            names.add(out, name);
+        } else {
+            out.truncate(before);
+            left_out += 1;
+        }
+    }
+    if out.len() == first {
+        return Err(NO_FIELDS);
+    }
+    out.extend_from_slice(b"},\"time\":");
+    out.extend_from_slice(Buffer::new().format(point.time()).as_bytes());
+    out.extend_from_slice(b"}\n");
+    if out.len() - start > MAX_LINE { Err(TOO_LONG) } else { Ok(left_out) }
 }
 
 /// Writes a key and a colon, after a comma unless it is the first of an object that begins at `first`. Gives where it stands.

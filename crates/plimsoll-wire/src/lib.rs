@@ -27,6 +27,7 @@ pub mod exposition;
 mod intern;
 pub mod json_lines;
 pub mod line_protocol;
+mod lines;
 mod names;
 pub mod otlp;
 pub mod point;

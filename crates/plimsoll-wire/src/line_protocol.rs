@@ -40,10 +40,11 @@
 mod encode;
 mod escape;
 mod parse;
-pub(crate) mod retain;
+mod retain;
 mod stream;
 
 pub use encode::{Encoder, MAX_KEY, MAX_LINE, MAX_NAMES, MAX_STRING, REASONS};
+pub(crate) use parse::text_of;
 pub use parse::{ParseError, parse_line};
 pub use retain::retain;
 pub use stream::{Each, Parser};

@@ -23,10 +23,8 @@ use crate::pipeline::{self, BUILD, Pipeline};
 use crate::recorder::{self, Asker};
 use crate::settings::Settings;
 use crate::settings::value::NONE;
+use crate::signals::{self, Wish, Wishes};
 use crate::text::printable;
-
-/// How long a flush by signal waits for verdicts.
-const FLUSH_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Reads the settings again.
 type Again<'a> = &'a dyn Fn() -> Result<Settings, Failure>;
@@ -43,9 +41,9 @@ pub(crate) fn run(settings: &Settings, again: Again<'_>) -> anyhow::Result<ExitC
 
 async fn serve(settings: &Settings, again: Again<'_>, began: Instant) -> anyhow::Result<ExitCode> {
     // Listening for signals comes first, so that one that comes early ends the program in order.
-    let ended = std::pin::pin!(pipeline::ended());
+    let ended = std::pin::pin!(signals::ended());
     let mut hang_ups = Wishes::listen(Wish::Reload);
-    let mut flushes = Wishes::listen(Wish::Flush);
+    let flushes = Wishes::listen(Wish::Flush);
     // What cannot be run is told before anything is started.
     collectors::check(settings)?;
     let listener = bind(settings.listen)?;
@@ -83,20 +81,19 @@ async fn serve(settings: &Settings, again: Again<'_>, began: Instant) -> anyhow:
     let reloading = async {
         loop {
             hang_ups.next().await;
-            own.reload(again);
-            delivery.reload(again).await;
-        }
-    };
-    let flushing = async {
-        loop {
-            flushes.next().await;
-            flush(&flusher).await;
+            match again() {
+                Ok(settings) => {
+                    own.reload(&settings);
+                    delivery.reload(&settings).await;
+                }
+                Err(failure) => collectors::tell_wrong(failure),
+            }
         }
     };
     let served = tokio::select! {
         served = plimsoll_web::serve(listener, app, ended) => served,
         () = reloading => Ok(()),
-        () = flushing => Ok(()),
+        () = flusher.on_signals(flushes) => Ok(()),
         () = schedule::run(settings, pipeline.samples.clone()) => Ok(()),
         () = Role::serve(role) => Ok(()),
     };
@@ -109,64 +106,6 @@ async fn serve(settings: &Settings, again: Again<'_>, began: Instant) -> anyhow:
     served.with_context(|| format!("cannot serve {address}"))?;
     info!("ended");
     Ok(ExitCode::SUCCESS)
-}
-
-/// What somebody can ask for with a signal.
-#[derive(Clone, Copy)]
-pub(crate) enum Wish {
-    /// SIGHUP: the configuration is to be read again.
-    Reload,
-    /// SIGUSR1: what waits for targets is to be sent now.
-    Flush,
-}
-
-/// Signals of one kind, where there are signals.
-pub(crate) struct Wishes {
-    #[cfg(unix)]
-    signals: Option<tokio::signal::unix::Signal>,
-}
-
-impl Wishes {
-    /// Begins to listen.
-    pub(crate) fn listen(wish: Wish) -> Self {
-        #[cfg(not(unix))]
-        let _ = wish;
-        Self {
-            #[cfg(unix)]
-            signals: {
-                use tokio::signal::unix::{SignalKind, signal};
-                signal(match wish {
-                    Wish::Reload => SignalKind::hangup(),
-                    Wish::Flush => SignalKind::user_defined1(),
-                })
-                .ok()
-            },
-        }
-    }
-
-    /// Waits for the next.
-    pub(crate) async fn next(&mut self) {
-        #[cfg(unix)]
-        if let Some(signals) = &mut self.signals
-            && signals.recv().await.is_some()
-        {
-            return;
-        }
-        std::future::pending::<()>().await;
-    }
-}
-
-/// Sends all that waits, and says what came of it.
-pub(crate) async fn flush(flusher: &Flusher) {
-    for (name, flushed) in flusher.flush(None, FLUSH_PATIENCE).await {
-        match flushed {
-            Some(flushed) => info!(
-                "flushed {name}: delivered {}, rejected {}, waiting {}",
-                flushed.delivered, flushed.rejected, flushed.queued
-            ),
-            None => warn!("flushed {name}: no verdict within {FLUSH_PATIENCE:?}"),
-        }
-    }
 }
 
 /// Says what was found.

@@ -14,7 +14,7 @@ use plimsoll_collect::{Inbox, Samples};
 use plimsoll_model::Collector;
 use tracing::{error, info};
 
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::pipeline;
 use crate::settings::Settings;
 use crate::settings::collector::CollectorTable;
@@ -105,6 +105,12 @@ fn refused(table: &CollectorTable, error: &CollectorError) -> Failure {
     }
 }
 
+/// Says that a configuration that was read again is wrong.
+pub(crate) fn tell_wrong(failure: Failure) {
+    let text = failure::in_one_line(&failure.into());
+    error!("the configuration was read again and is wrong, so everything stays as it was: {text}");
+}
+
 /// The collectors that run.
 #[derive(Debug)]
 pub(crate) struct Collectors {
@@ -150,10 +156,10 @@ impl Collectors {
             .map_err(|error| Failure::caller("cannot run these collectors").because(error))
     }
 
-    /// Runs the collectors of the configuration as it is now: those that are as they were go on untouched. A
-    /// configuration that is wrong changes nothing.
-    pub(crate) fn reload(&mut self, again: &dyn Fn() -> Result<Settings, Failure>) {
-        match again().and_then(|settings| self.replace(&settings)) {
+    /// Runs the collectors of the configuration as it is now: those that are as they were go on untouched. If one
+    /// of them is wrong, nothing changes.
+    pub(crate) fn reload(&mut self, settings: &Settings) {
+        match self.replace(settings) {
             Ok(done) => {
                 let list = |names: &[String]| match names {
                     [] => "none".to_owned(),
@@ -166,12 +172,7 @@ impl Collectors {
                     done.kept.len()
                 );
             }
-            Err(failure) => {
-                let text = failure.in_one_line();
-                error!(
-                    "the configuration was read again and is wrong, so everything stays as it was: {text}"
-                );
-            }
+            Err(failure) => tell_wrong(failure),
         }
     }
 

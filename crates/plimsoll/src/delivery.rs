@@ -10,7 +10,7 @@ mod report;
 pub(crate) mod spool;
 mod work;
 
-use std::path::Path;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -19,18 +19,21 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use plimsoll_collect::{Change, Inbox, Samples};
-use plimsoll_deliver::config::{Durability, TargetConfig};
-use plimsoll_deliver::{Command, Common, Figures, Flushed, Intake, Target, Transport};
+use plimsoll_deliver::config::TargetConfig;
+use plimsoll_deliver::{Command, Common, Figures, Flushed, Intake, Target, TargetError, Transport};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::pipeline::{self, BUILD};
 use crate::settings::Settings;
 use crate::settings::target::TargetTable;
+use crate::signals::Wishes;
 
 /// How often the figures of targets are told.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
+/// How long a flush by signal waits for verdicts.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(60);
 /// Flushes of a target that may wait for its attention.
 const COMMANDS: usize = 16;
 
@@ -59,7 +62,7 @@ struct Running {
 pub(crate) struct Flusher(Arc<Mutex<Vec<Running>>>);
 
 /// What all targets of these settings have in common.
-pub(crate) fn common(settings: &Settings) -> Common {
+fn common(settings: &Settings) -> Common {
     Common { selection: pipeline::selection(settings), host: host_name(), version: BUILD.version }
 }
 
@@ -68,18 +71,25 @@ fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// A target of a table, which connects to nobody yet.
-pub(crate) fn target(
-    table: &TargetTable,
-    settings: &Settings,
-    spool: Option<&Path>,
-) -> Result<Target, Failure> {
-    let refused = |error: plimsoll_deliver::TargetError| {
-        let what = format!("{}: cannot deliver to {}", table.origin, table.config.name);
-        Failure::world(what).because(error)
-    };
-    let transport = Transport::new(&table.config, || Box::new(std::io::stdout())).map_err(refused)?;
-    Target::new(table.config.clone(), &common(settings), spool, settings.interval, transport).map_err(refused)
+/// A target of a table, with its spool if it has one. It connects to nobody yet.
+fn target(table: &TargetTable, settings: &Settings) -> Result<Target, TargetError> {
+    let transport = Transport::new(&table.config, || Box::new(std::io::stdout()))?;
+    let spool = settings.spool_folder();
+    Target::new(table.config.clone(), &common(settings), Some(&spool), settings.interval, transport)
+}
+
+/// That a target cannot be set up.
+fn refused(table: &TargetTable, error: TargetError) -> Failure {
+    Failure::world(format!("{}: cannot deliver to {}", table.origin, table.config.name)).because(error)
+}
+
+/// Starts the thread of a target.
+fn in_thread<T: Send + 'static>(
+    name: &str,
+    work: impl Future<Output = T> + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name(format!("to {name}")).spawn(move || runtime.block_on(work))
 }
 
 impl Delivery {
@@ -99,12 +109,10 @@ impl Delivery {
         Flusher(Arc::clone(&self.targets))
     }
 
-    /// Goes on with the targets of the configuration as it is now. One that is wrong changes nothing, and was told of. Waits for
-    /// those that end, without holding up anything else.
-    pub(crate) async fn reload(&mut self, again: &dyn Fn() -> Result<Settings, Failure>) {
-        let Ok(settings) = again() else { return };
-        if let Err(failure) = self.replace(&settings).await {
-            error!("{:#}; the other targets go on", failure);
+    /// Goes on with the targets of the configuration as it is now. Waits for those that end, without holding up anything else.
+    pub(crate) async fn reload(&mut self, settings: &Settings) {
+        if let Err(error) = self.replace(settings).await {
+            error!("{}; the other targets go on", failure::in_one_line(&error));
         }
     }
 
@@ -174,6 +182,27 @@ impl Flusher {
         };
         futures_util::future::join_all(asked.into_iter().map(ask)).await
     }
+
+    /// Flushes whenever a signal asks for it.
+    pub(crate) async fn on_signals(&self, mut wishes: Wishes) {
+        loop {
+            wishes.next().await;
+            self.flush_and_tell().await;
+        }
+    }
+
+    /// Sends all that waits, and says what came of it.
+    async fn flush_and_tell(&self) {
+        for (name, flushed) in self.flush(None, FLUSH_PATIENCE).await {
+            match flushed {
+                Some(flushed) => info!(
+                    "flushed {name}: delivered {}, rejected {}, waiting {}",
+                    flushed.delivered, flushed.rejected, flushed.queued
+                ),
+                None => warn!("flushed {name}: no verdict within {FLUSH_PATIENCE:?}"),
+            }
+        }
+    }
 }
 
 fn lock<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -202,17 +231,14 @@ fn end(mut targets: Vec<Running>) {
 }
 
 fn run(table: &TargetTable, settings: &Settings, samples: &Samples) -> anyhow::Result<Running> {
-    let spool = (table.config.durability != Durability::None).then(|| settings.spool_folder());
-    let target = target(table, settings, spool.as_deref())?;
+    let target = target(table, settings).map_err(|error| refused(table, error))?;
     let figures = target.figures();
     let missed = Arc::new(AtomicU64::new(0));
     let (commands, obeyed) = mpsc::channel(COMMANDS);
     let (stop, stopped) = watch::channel(false);
     let drain = settings.drain_timeout;
     let ticks = ticks(samples.clone(), Arc::clone(&missed), stopped);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let work = move || runtime.block_on(target.run(Box::pin(ticks), obeyed, drain));
-    let thread = std::thread::Builder::new().name(format!("to {}", table.config.name)).spawn(work)?;
+    let thread = in_thread(&table.config.name, target.run(Box::pin(ticks), obeyed, drain))?;
     info!("delivering to {} ({}, {})", table.config.name, table.config.kind.name(), table.place());
     Ok(Running {
         config: table.config.clone(),

@@ -53,13 +53,6 @@ impl Failure {
         whole.trim_start_matches("plimsoll: ").trim_end().to_owned()
     }
 
-    /// The whole message in one line, for the log.
-    pub(crate) fn in_one_line(self) -> String {
-        let whole = message(&self.into());
-        let lines: Vec<_> = whole.trim_start_matches("plimsoll: ").lines().map(str::trim).collect();
-        lines.join("; ")
-    }
-
     /// The exit code.
     #[cfg(test)]
     pub(crate) fn code(&self) -> u8 {
@@ -92,6 +85,13 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     // Nothing is left to tell it to when standard error is gone, too.
     let _ = std::io::stderr().lock().write_all(message(error).as_bytes());
     ExitCode::from(code(error))
+}
+
+/// The whole message of a failure in one line, for the log.
+pub(crate) fn in_one_line(error: &anyhow::Error) -> String {
+    let whole = message(error);
+    let lines: Vec<_> = whole.trim_start_matches("plimsoll: ").lines().map(str::trim).collect();
+    lines.join("; ")
 }
 
 /// The exit code of a failure: that of the first [`Failure`] in its chain, else the world's.

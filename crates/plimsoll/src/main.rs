@@ -27,6 +27,7 @@ mod output;
 mod pipeline;
 mod recorder;
 mod settings;
+mod signals;
 mod stats;
 mod sub;
 mod text;

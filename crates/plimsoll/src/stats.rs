@@ -18,6 +18,7 @@ use plimsoll_store::Millis;
 use crate::failure::Failure;
 use crate::pipeline::{self, Pipeline};
 use crate::settings::Settings;
+use crate::signals;
 use crate::stats::format::Row;
 use crate::stats::template::Template;
 use crate::{engines, output, text};
@@ -57,7 +58,7 @@ pub(crate) fn run(settings: &Settings, options: &Options) -> anyhow::Result<Exit
     let runtime = pipeline::runtime()?;
     let outcome = runtime.block_on(async {
         tokio::select! {
-            () = pipeline::ended() => Ok(()),
+            () = signals::ended() => Ok(()),
             shown = show(settings, options) => shown,
         }
     });

@@ -225,7 +225,7 @@ impl Courier {
         points: u64,
         keep: &mut dyn FnMut(u64, i64) -> bool,
     ) {
-        if self.dead.len() >= MAX_DEAD {
+        if !self.keeps_dead || self.dead.len() >= MAX_DEAD {
             return;
         }
         let body = sent

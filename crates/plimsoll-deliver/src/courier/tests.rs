@@ -68,7 +68,9 @@ fn holds(account: &Account) -> bool {
 #[test]
 fn one_bad_line_of_5000_costs_27_requests_and_nothing_else() {
     for bad in [0, 1, 2499, 2500, 3333, 4999] {
-        let mut courier = courier(&TargetConfig::new("t", TargetKind::InfluxV2), limits());
+        let mut config = TargetConfig::new("t", TargetKind::InfluxV2);
+        config.dead_letter = Some("dead.jsonl".into());
+        let mut courier = courier(&config, limits());
         push(&mut courier, 0..5000);
         let (now, mut requests) = (Instant::now(), 0);
         while let Some(outgoing) = courier.next(now) {

@@ -5,6 +5,7 @@ mod tls;
 use std::path::Path;
 
 use plimsoll_testkit::sink::{self, Connections, Request as Seen, Sink};
+use plimsoll_wire::remote_write::Version;
 
 use super::*;
 use crate::config::Compression;
@@ -23,15 +24,7 @@ fn config(kind: TargetKind, url: &str) -> TargetConfig {
 
 fn outgoing(content: Content, coding: Coding) -> Outgoing {
     let body = coding.compress(b"m v=1 1\n");
-    Outgoing {
-        seq: 1,
-        part: (0, 1),
-        is_whole: true,
-        format: Format { content, coding },
-        points: 1,
-        last: 1,
-        body,
-    }
+    Outgoing { seq: 1, part: (0, 1), format: Format { content, coding }, points: 1, last: 1, body }
 }
 
 fn lines() -> Outgoing {

@@ -7,7 +7,6 @@ fn outgoing(body: &[u8]) -> Outgoing {
     Outgoing {
         seq: 1,
         part: (0, 2),
-        is_whole: true,
         format: Format { content: Content::Lines(Precision::Milliseconds), coding: Coding::Gzip },
         points: 2,
         last: 0,

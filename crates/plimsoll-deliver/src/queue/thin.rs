@@ -11,7 +11,7 @@ const MAX_LEVEL: u32 = 6;
 
 impl Queue {
     /// Thins the older half until there is room, or nothing is left to thin.
-    pub(super) fn thin(&mut self, batch: &Batch, lost: &mut Vec<Lost>, fits: impl Fn(&Self) -> bool) {
+    pub(super) fn thin(&mut self, batch: &Batch, lost: &mut Vec<Lost>) {
         for level in 1..=MAX_LEVEL {
             let half = self.entries.len().div_ceil(2);
             let candidates: Vec<u64> = self
@@ -23,7 +23,7 @@ impl Queue {
                 .map(|(seq, _)| *seq)
                 .collect();
             for seq in candidates {
-                if fits(self) {
+                if self.fits(batch) {
                     return;
                 }
                 lost.extend(self.thin_one(seq, level));

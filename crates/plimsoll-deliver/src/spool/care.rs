@@ -118,13 +118,7 @@ fn numbers(connection: &Connection) -> (Vec<u64>, rusqlite::Result<()>) {
     };
     match list() {
         Ok(numbers) => (numbers, Ok(())),
-        Err(error) => {
-            let mut reached = damage::numbers(connection, "ASC");
-            reached.extend(damage::numbers(connection, "DESC"));
-            reached.sort_unstable();
-            reached.dedup();
-            (reached, Err(error))
-        }
+        Err(error) => (damage::reached(connection), Err(error)),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Damage, Opened, Row, Spool, SpoolError, load, unsigned};
+use super::{Damage, Opened, Row, Spool, SpoolError, load};
 
 /// How many files that were set aside are kept; older ones would fill the disk that the spool is bounded for.
 const KEPT: usize = 3;
@@ -21,61 +21,59 @@ pub(super) fn salvage(path: &Path, max_bytes: u64, lock: &File, reason: &str) ->
     }
     forget_oldest(path);
     let (mut spool, _) = Spool::try_open(path, max_bytes, lock)?;
-    let (saved, mut damage) = read_all(&aside);
-    for row in saved {
-        let points = row.points;
-        if spool.insert(std::slice::from_ref(&row), false).is_err() {
-            damage.rows += 1;
-            damage.points += points;
-        }
-    }
+    // Row by row: all of them at once may be more than there is memory for.
+    let lost = read_all(&aside, &mut |row| spool.insert(std::slice::from_ref(&row), false).is_ok());
     let rows = super::facts(&spool.connection).map_err(|source| spool.error("read", source))?;
-    damage.set_aside = Some(aside);
-    reason.clone_into(&mut damage.reason);
+    let damage = Damage { rows: lost, set_aside: Some(aside), reason: reason.to_owned() };
     Ok(Opened { spool, rows, damage: Some(damage) })
 }
 
-/// Every row that can be read, each on its own, so that a broken page costs only what stands on it.
-fn read_all(path: &Path) -> (Vec<Row>, Damage) {
-    let mut damage = Damage::default();
-    let mut saved = Vec::new();
+/// Hands out every row that can be read, each on its own, so that a broken page costs only what stands on it. Gives how many
+/// could not be read, or were not taken.
+fn read_all(path: &Path, take: &mut dyn FnMut(Row) -> bool) -> u64 {
     // Read and write, because its log may have to be played back first.
     let Ok(connection) = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE) else {
-        return (saved, damage);
+        return 0;
     };
     if connection
         .query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))
         .is_ok_and(|found| found > super::VERSION)
     {
-        return (saved, damage);
+        return 0;
     }
-    let mut numbers = numbers(&connection, "ASC");
-    numbers.extend(self::numbers(&connection, "DESC"));
-    let (Some(first), Some(last)) = (numbers.iter().min(), numbers.iter().max()) else {
-        return (saved, damage);
-    };
+    let reached = reached(&connection);
+    let (Some(first), Some(last)) = (reached.first(), reached.last()) else { return 0 };
+    let mut lost = 0;
     for seq in *first..=(*last).min(first.saturating_add(MOST_ROWS)) {
-        match load(&connection, seq) {
-            Ok(Some(row)) => saved.push(row),
-            missing => {
-                let there = connection.query_row(
-                    "SELECT points FROM batch WHERE seq = ?1",
-                    [super::signed(seq)],
-                    |row| row.get::<_, i64>(0),
-                );
-                // A number that nobody has is not damage: batches are delivered in any order.
-                if missing.is_err() || there.is_ok() {
-                    damage.rows += 1;
-                    damage.points += there.map_or(0, unsigned);
-                }
-            }
-        }
+        let is_lost = match load(&connection, seq) {
+            Ok(Some(row)) => !take(row),
+            // A number that nobody has is not damage: batches are delivered in any order.
+            missing => missing.is_err() || is_there(&connection, seq),
+        };
+        lost += u64::from(is_lost);
     }
-    (saved, damage)
+    lost
 }
 
-/// The numbers of rows from one end up to where the file is broken. What lies between two broken places is found by trying.
-pub(super) fn numbers(connection: &Connection, order: &str) -> Vec<u64> {
+fn is_there(connection: &Connection, seq: u64) -> bool {
+    let found =
+        connection.query_row("SELECT points FROM batch WHERE seq = ?1", [super::signed(seq)], |row| {
+            row.get::<_, i64>(0)
+        });
+    found.is_ok()
+}
+
+/// The numbers that can be read from the ends of the file up to where it is broken, in their order. What lies between two
+/// broken places is found by trying.
+pub(super) fn reached(connection: &Connection) -> Vec<u64> {
+    let mut found = numbers(connection, "ASC");
+    found.extend(numbers(connection, "DESC"));
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+fn numbers(connection: &Connection, order: &str) -> Vec<u64> {
     let mut found = Vec::new();
     let Ok(mut select) = connection.prepare(&format!("SELECT seq FROM batch ORDER BY seq {order}")) else {
         return found;

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::poll_fn;
+use plimsoll_wire::line_protocol::Precision;
 use plimsoll_wire::point::Value;
 use tokio::task::JoinHandle;
 
@@ -95,7 +96,7 @@ fn points(numbers: std::ops::Range<u64>) -> Intake {
 fn config(name: &str) -> TargetConfig {
     TargetConfig {
         compression: Some(Compression::None),
-        precision: crate::config::Precision::Seconds,
+        precision: Precision::Seconds,
         max_points: 10,
         durability: Durability::None,
         ..TargetConfig::new(name, TargetKind::InfluxV2)

@@ -111,7 +111,7 @@ async fn answer<B: Backend>(
                 return Failure::question(format!("there is no target {:?}", bounded(&name, 64)))
                     .into_response();
             }
-            return match targets::flushed(done) {
+            return match targets::flushed(&done) {
                 Ok(body) => ([(CONTENT_TYPE, JSON)], body).into_response(),
                 Err(failure) => failure.into_response(),
             };

@@ -87,32 +87,11 @@ impl<'a> From<&'a Target> for One<'a> {
 }
 
 #[derive(Serialize)]
-struct Flushes {
-    targets: Vec<Flush>,
-}
-
-#[derive(Serialize)]
-struct Flush {
-    name: String,
-    answered: bool,
-    delivered: u64,
-    rejected: u64,
-    dropped: u64,
-    queued: u64,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    trouble: String,
+struct Flushes<'a> {
+    targets: &'a [Flushed],
 }
 
 /// Says what came of a flush.
-pub(super) fn flushed(done: Vec<Flushed>) -> Result<Vec<u8>, Failure> {
-    let one = |done: Flushed| Flush {
-        name: done.target,
-        answered: done.answered,
-        delivered: done.delivered,
-        rejected: done.rejected,
-        dropped: done.dropped,
-        queued: done.queued,
-        trouble: done.trouble,
-    };
-    Ok(serde_json::to_vec(&Flushes { targets: done.into_iter().map(one).collect() })?)
+pub(super) fn flushed(done: &[Flushed]) -> Result<Vec<u8>, Failure> {
+    Ok(serde_json::to_vec(&Flushes { targets: done })?)
 }

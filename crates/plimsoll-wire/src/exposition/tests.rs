@@ -2,6 +2,7 @@ use plimsoll_model::{Selection, Snapshot};
 use proptest::prelude::*;
 
 use super::*;
+use crate::line_protocol::MAX_LINE;
 use crate::line_protocol::MAX_NAMES;
 use crate::prometheus::{Format, encode};
 

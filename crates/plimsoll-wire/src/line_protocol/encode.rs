@@ -5,6 +5,7 @@ use plimsoll_model::Scale;
 
 use super::Precision;
 use super::escape::{MEASUREMENT, NAME, write_name, write_string};
+use crate::lines::Lines;
 use crate::names::Names;
 use crate::point::{Point, Tally, Value};
 use crate::prometheus::custom::write_decimal;
@@ -43,7 +44,7 @@ pub const REASONS: &[&str] =
 #[derive(Debug, Default)]
 pub struct Encoder {
     precision: Precision,
-    out: Vec<u8>,
+    lines: Lines,
     names: Names,
 }
 
@@ -56,109 +57,103 @@ impl Encoder {
 
     /// Appends a line for the point, or refuses it by one of [`REASONS`].
     pub fn push(&mut self, point: &Point, tally: &mut Tally) {
-        let start = self.out.len();
-        match self.line(point) {
-            Ok(left_out) => {
-                tally.accepted += 1;
-                tally.fields_refused += left_out;
-            }
-            Err(reason) => {
-                self.out.truncate(start);
-                tally.refuse(reason);
-            }
-        }
+        let Self { precision, lines, names } = self;
+        lines.push(tally, |out| line(point, *precision, names, out));
     }
 
     /// How many bytes there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.out.len()
+        self.lines.len()
     }
 
     /// Whether there is nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.out.is_empty()
+        self.len() == 0
     }
 
     /// Takes the lines. The encoder is empty then, and has as much room as before unless that was far too much.
     #[must_use]
     pub fn take(&mut self) -> Vec<u8> {
-        let room = Vec::with_capacity(self.out.capacity().min(8 * self.out.len()));
-        std::mem::replace(&mut self.out, room)
+        self.lines.take()
     }
+}
 
-    /// Writes a line, and gives how many fields were left out, or why there is no line.
-    fn line(&mut self, point: &Point) -> Result<u64, &'static str> {
-        let Self { precision, out, names } = self;
-        let time = precision.written(point.time()).ok_or(TIME_OUT_OF_RANGE)?;
-        let start = out.len();
-        if point.measurement().is_empty() {
-            return Err(EMPTY_MEASUREMENT);
-        }
-        if point.measurement().starts_with('#') {
-            out.push(b'\\');
-        }
-        write_name(point.measurement(), MEASUREMENT, out);
-        let tags = point.tags();
-        let fields = point.fields();
-        if tags.len() > MAX_NAMES || fields.len() > MAX_NAMES {
-            return Err(TOO_MANY_NAMES);
-        }
-        names.clear();
-        for (name, value) in tags {
-            if name.is_empty() {
-                return Err(EMPTY_TAG_NAME);
-            }
-            let before = out.len();
-            out.push(b',');
-            write_name(name, NAME, out);
-            if matches!(name, "time" | "_field" | "_measurement") {
-                out.push(b'_');
-            }
-            if names.is_new(out, before + 1..out.len()) {
-                out.push(b'=');
-                write_name(value, NAME, out);
-            } else {
-                out.truncate(before);
-            }
-        }
-        let key = out.len() - start;
-        if key > MAX_KEY {
-            return Err(TOO_LONG);
-        }
-        let mut left_out = 0;
-        let before_fields = out.len();
-        for field in fields {
-            let before = out.len();
-            out.push(if before == before_fields { b' ' } else { b',' });
-            match field.name {
-                "" => out.extend_from_slice(b"value"),
-                "time" => out.extend_from_slice(b"time_"),
-                name => write_name(name, NAME, out),
-            }
-            let name = before + 1..out.len();
-            let fits = key + name.len() <= MAX_KEY;
-            // The name is taken only once the value is written: a later field may have one that can be.
-            let written = fits && !names.has(out, &name) && {
-                out.push(b'=');
-                write_value(field.value, out)
-            };
-            if written {
-                names.add(out, name);
-            } else {
-                out.truncate(before);
-                left_out += 1;
-            }
-        }
-        if out.len() == before_fields {
-            return Err(NO_FIELDS);
-        }
-        out.push(b' ');
-        out.extend_from_slice(Buffer::new().format(time).as_bytes());
-        out.push(b'\n');
-        if out.len() - start > MAX_LINE { Err(TOO_LONG) } else { Ok(left_out) }
+/// Writes a line, and gives how many fields were left out, or why there is no line.
+fn line(
+    point: &Point,
+    precision: Precision,
+    names: &mut Names,
+    out: &mut Vec<u8>,
+) -> Result<u64, &'static str> {
+    let time = precision.written(point.time()).ok_or(TIME_OUT_OF_RANGE)?;
+    let start = out.len();
+    if point.measurement().is_empty() {
+        return Err(EMPTY_MEASUREMENT);
     }
+    if point.measurement().starts_with('#') {
+        out.push(b'\\');
+    }
+    write_name(point.measurement(), MEASUREMENT, out);
+    let tags = point.tags();
+    let fields = point.fields();
+    if tags.len() > MAX_NAMES || fields.len() > MAX_NAMES {
+        return Err(TOO_MANY_NAMES);
+    }
+    names.clear();
+    for (name, value) in tags {
+        if name.is_empty() {
+            return Err(EMPTY_TAG_NAME);
+        }
+        let before = out.len();
+        out.push(b',');
+        write_name(name, NAME, out);
+        if matches!(name, "time" | "_field" | "_measurement") {
+            out.push(b'_');
+        }
+        if names.is_new(out, before + 1..out.len()) {
+            out.push(b'=');
+            write_name(value, NAME, out);
+        } else {
+            out.truncate(before);
+        }
+    }
+    let key = out.len() - start;
+    if key > MAX_KEY {
+        return Err(TOO_LONG);
+    }
+    let mut left_out = 0;
+    let before_fields = out.len();
+    for field in fields {
+        let before = out.len();
+        out.push(if before == before_fields { b' ' } else { b',' });
+        match field.name {
+            "" => out.extend_from_slice(b"value"),
+            "time" => out.extend_from_slice(b"time_"),
+            name => write_name(name, NAME, out),
+        }
+        let name = before + 1..out.len();
+        let fits = key + name.len() <= MAX_KEY;
+        // The name is taken only once the value is written: a later field may have one that can be.
+        let written = fits && !names.has(out, &name) && {
+            out.push(b'=');
+            write_value(field.value, out)
+        };
+        if written {
+            names.add(out, name);
+        } else {
+            out.truncate(before);
+            left_out += 1;
+        }
+    }
+    if out.len() == before_fields {
+        return Err(NO_FIELDS);
+    }
+    out.push(b' ');
+    out.extend_from_slice(Buffer::new().format(time).as_bytes());
+    out.push(b'\n');
+    if out.len() - start > MAX_LINE { Err(TOO_LONG) } else { Ok(left_out) }
 }
 
 /// Writes a value; gives whether it can be written. If not, there may be a part of it.

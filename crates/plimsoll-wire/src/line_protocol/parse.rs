@@ -37,13 +37,7 @@ pub fn parse_line(
     now: i64,
     point: &mut Point,
 ) -> Result<bool, ParseError> {
-    if line.len() > MAX_LINE {
-        return Err(ParseError { at: MAX_LINE, what: TOO_LONG });
-    }
-    let text = std::str::from_utf8(line)
-        .map_err(|error| ParseError { at: error.valid_up_to(), what: "it is no UTF-8" })?;
-    let text = text.strip_suffix('\r').unwrap_or(text);
-    let mut reader = Reader { text, at: 0 };
+    let mut reader = Reader { text: text_of(line)?, at: 0 };
     reader.skip(|byte| matches!(byte, b' ' | b'\t' | 0));
     match reader.peek() {
         None | Some(b'#') => return Ok(false),
@@ -54,6 +48,16 @@ pub fn parse_line(
 }
 
 pub(super) const TOO_LONG: &str = "the line is too long; the longest that is read has 1 MiB";
+
+/// The text of a line of somebody else's, without the carriage return at its end.
+pub(crate) fn text_of(line: &[u8]) -> Result<&str, ParseError> {
+    if line.len() > MAX_LINE {
+        return Err(ParseError { at: MAX_LINE, what: TOO_LONG });
+    }
+    let text = std::str::from_utf8(line)
+        .map_err(|error| ParseError { at: error.valid_up_to(), what: "it is no UTF-8" })?;
+    Ok(text.strip_suffix('\r').unwrap_or(text))
+}
 
 struct Reader<'a> {
     text: &'a str,

@@ -1,6 +1,7 @@
 //! Lines taken out of a batch, without reading more of them than their times.
 
 use super::Precision;
+use crate::lines::retain_lines;
 use crate::point::{Broken, Retained};
 
 /// Keeps the lines that `keep` accepts. It is told each line's position, from 0, and its time in Unix nanoseconds.
@@ -23,25 +24,6 @@ pub fn retain(
     keep: &mut dyn FnMut(u64, i64) -> bool,
 ) -> Result<Retained, Broken> {
     retain_lines(body, |line| time(line, precision), keep)
-}
-
-/// The same for lines whose times stand elsewhere. They end in a line feed.
-pub(crate) fn retain_lines(
-    body: &[u8],
-    time: impl Fn(&[u8]) -> Option<i64>,
-    keep: &mut dyn FnMut(u64, i64) -> bool,
-) -> Result<Retained, Broken> {
-    let mut retained = Retained { body: Vec::with_capacity(body.len()), ..Retained::default() };
-    for (index, line) in (0..).zip(body.split_inclusive(|byte| *byte == b'\n')) {
-        let time = line.strip_suffix(b"\n").and_then(&time).ok_or(Broken)?;
-        if keep(index, time) {
-            retained.body.extend_from_slice(line);
-            retained.points += 1;
-        } else {
-            retained.removed += 1;
-        }
-    }
-    Ok(retained)
 }
 
 fn time(line: &[u8], precision: Precision) -> Option<i64> {

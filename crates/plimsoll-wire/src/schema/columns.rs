@@ -1,7 +1,7 @@
 //! Fields of points as the catalog describes them, looked up once.
 
 use plimsoll_model::catalog::{AgentFamily, CATALOG, Shape, SlotIndex, Start};
-use plimsoll_model::{ContainerRow, DeviceSlot, Family, InterfaceSlot, Kind, Profile, Scale, Slot, Values};
+use plimsoll_model::{DeviceSlot, Family, InterfaceSlot, Kind, Profile, Scale, Slot, Values};
 
 use super::ucum;
 use crate::point::{Meta, Point, Value};
@@ -60,48 +60,19 @@ fn meta(family: &Family) -> Meta {
     Meta { kind: family.kind, unit: ucum(family.unit), help: family.help, start: None }
 }
 
-/// Since when the counters of a container, or of the agent, count.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Starts {
-    life: Option<u64>,
-    created: Option<u64>,
-    seen: Option<u64>,
-    agent: u64,
-}
-
-impl Starts {
-    pub(super) fn of(row: &ContainerRow, agent: u64) -> Self {
-        Self { life: row.started, created: row.created, seen: Some(row.seen), agent }
-    }
-
-    pub(super) fn of_agent(agent: u64) -> Self {
-        Self { life: None, created: None, seen: None, agent }
-    }
-
-    fn get(&self, start: Start) -> Option<u64> {
-        match start {
-            Start::Life => self.life,
-            Start::Created => self.created,
-            Start::Seen => self.seen,
-            Start::Agent => Some(self.agent),
-            Start::Boot => None,
-        }
-    }
-}
-
 impl<S: Copy> Column<S> {
     /// What it reads.
     pub(super) fn slot(&self) -> S {
         self.slot
     }
 
-    /// Adds the field to a point.
-    pub(super) fn add(&self, value: u64, starts: &Starts, point: &mut Point) {
+    /// Adds the field to a point. `since` says when its counters began.
+    pub(super) fn add(&self, value: u64, since: impl Fn(Start) -> Option<u64>, point: &mut Point) {
         let value = match self.scale {
             Scale::One => Value::Unsigned(value),
             Scale::Nano => Value::Nano(value),
         };
-        let start = if self.meta.kind == Kind::Counter { starts.get(self.start) } else { None };
+        let start = if self.meta.kind == Kind::Counter { since(self.start) } else { None };
         point.field_with(self.name, value, Meta { start, ..self.meta });
     }
 }
@@ -110,12 +81,12 @@ impl<S: Copy> Column<S> {
 pub(super) fn add_all<S: SlotIndex, const N: usize>(
     columns: &[Column<S>],
     values: &Values<S, N>,
-    starts: &Starts,
+    since: impl Fn(Start) -> Option<u64>,
     point: &mut Point,
 ) {
     for column in columns {
         if let Some(value) = values.get(column.slot) {
-            column.add(value, starts, point);
+            column.add(value, &since, point);
         }
     }
 }

@@ -22,8 +22,9 @@ use plimsoll_model::{
     Container, ContainerRow, DeviceSlot, Health, InterfaceSlot, Kind, Profile, Slot, Snapshot, State,
 };
 
-use super::columns::{self, Column, Starts};
-use super::happenings::Happening;
+use super::columns::{self, Column};
+use super::distinct::distinct;
+use super::happenings::{self, Happening};
 use super::intervals::Intervals;
 use crate::point::{Meta, Point, Value};
 
@@ -94,7 +95,7 @@ impl DefaultSchema {
     ) {
         let Self { point, intervals, .. } = self;
         let Some((past, percent)) = intervals.meet(row) else { return };
-        let starts = Starts::of(row, agent_started);
+        let since = |start| row.since(start, agent_started);
         let container = &*row.container;
 
         begin("cpu", container, at, point);
@@ -103,48 +104,40 @@ impl DefaultSchema {
                 point.field_with(name, Value::Nano(percent), PERCENT);
             }
         }
-        columns::add_all(&self.cpu, &row.values, &starts, point);
+        columns::add_all(&self.cpu, &row.values, since, point);
         tell(point, out);
 
         begin("memory", container, at, point);
-        columns::add_all(&self.memory, &row.values, &starts, point);
+        columns::add_all(&self.memory, &row.values, since, point);
         tell(point, out);
 
-        for (index, interface) in row.interfaces.iter().enumerate() {
-            let name = bounded(&interface.name, MAX_TEXT);
-            let mut before = row.interfaces[..index].iter().map(|other| bounded(&other.name, MAX_TEXT));
-            if before.all(|other| other != name) {
-                begin("network", container, at, point);
-                point.tag("interface", name);
-                columns::add_all(&self.network, &interface.values, &starts, point);
-                tell(point, out);
-            }
+        for (interface, name) in distinct(&row.interfaces, |interface| &interface.name) {
+            begin("network", container, at, point);
+            point.tag("interface", name);
+            columns::add_all(&self.network, &interface.values, since, point);
+            tell(point, out);
         }
-        for (index, device) in row.devices.iter().enumerate() {
-            let name = bounded(&device.name, MAX_TEXT);
-            let mut before = row.devices[..index].iter().map(|other| bounded(&other.name, MAX_TEXT));
-            if before.all(|other| other != name) {
-                begin("blockio", container, at, point);
-                point.tag("device", name);
-                columns::add_all(&self.blockio, &device.values, &starts, point);
-                tell(point, out);
-            }
+        for (device, name) in distinct(&row.devices, |device| &device.name) {
+            begin("blockio", container, at, point);
+            point.tag("device", name);
+            columns::add_all(&self.blockio, &device.values, since, point);
+            tell(point, out);
         }
         for (measurement, fields) in &self.others {
             begin(measurement, container, at, point);
-            columns::add_all(fields, &row.values, &starts, point);
+            columns::add_all(fields, &row.values, since, point);
             tell(point, out);
         }
 
         begin("lifecycle", container, at, point);
         point.field("state", Value::Text(container.state.word()));
         if container.health != Health::None {
-            point.field("health", Value::Text(health_word(container.health)));
+            point.field("health", Value::Text(container.health.word()));
         }
-        columns::add_all(&self.lifecycle, &row.values, &starts, point);
+        columns::add_all(&self.lifecycle, &row.values, since, point);
         tell(point, out);
 
-        past.facts.update(row, |happening| {
+        happenings::update(&mut past.life, row, |happening| {
             begin("events", container, at, point);
             point.tag("event", happening.word());
             point.field_with("count", Value::Unsigned(happening.count()), COUNT);
@@ -179,7 +172,6 @@ impl DefaultSchema {
 
     fn agent(&mut self, snapshot: &Snapshot, at: i64, out: &mut dyn FnMut(&mut Point)) {
         let agent = &snapshot.agent;
-        let starts = Starts::of_agent(agent.started);
         self.point.begin("agent", at);
         for column in &self.agent {
             let value = match column.slot() {
@@ -193,7 +185,7 @@ impl DefaultSchema {
                 _ => None,
             };
             if let Some(value) = value {
-                column.add(value, &starts, &mut self.point);
+                column.add(value, |_| Some(agent.started), &mut self.point);
             }
         }
         tell(&mut self.point, out);
@@ -221,15 +213,6 @@ fn begin(measurement: &str, container: &Container, at: i64, point: &mut Point) {
 fn tell(point: &mut Point, out: &mut dyn FnMut(&mut Point)) {
     if point.fields().len() > 0 {
         out(point);
-    }
-}
-
-fn health_word(health: Health) -> &'static str {
-    match health {
-        Health::None => "none",
-        Health::Starting => "starting",
-        Health::Healthy => "healthy",
-        Health::Unhealthy => "unhealthy",
     }
 }
 

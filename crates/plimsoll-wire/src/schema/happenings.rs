@@ -1,10 +1,11 @@
-//! What happened to a container between two of its rows, as far as its counters and times tell.
+//! What happened to a container between two of its rows, in the words of points.
 
+use plimsoll_model::happened::Told;
 use plimsoll_model::{ContainerRow, Slot};
 
 /// Something that happened to a container, and how often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Happening {
+pub(super) enum Happening {
     /// It started for the first time.
     Started,
     /// It ended. The exit code is that of the last end, where it is known.
@@ -28,8 +29,7 @@ pub enum Happening {
 
 impl Happening {
     /// Its word, as the history calls it too.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
+    pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Started => "started",
             Self::Exited { .. } => "exited",
@@ -39,8 +39,7 @@ impl Happening {
     }
 
     /// How often it happened.
-    #[must_use]
-    pub const fn count(self) -> u64 {
+    pub(super) const fn count(self) -> u64 {
         match self {
             Self::Started => 1,
             Self::Exited { count, .. } | Self::OomKilled { count } | Self::Restarted { count } => count,
@@ -48,82 +47,22 @@ impl Happening {
     }
 }
 
-/// What a row tells of a container's life. Times are in Unix nanoseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Facts {
-    started: Option<u64>,
-    finished: Option<u64>,
-    /// Ends of all kinds; absent until they are counted.
-    exits: Option<u64>,
-    restarts: Option<u64>,
-    ooms: Option<u64>,
-}
-
-/// A start that differs by less is the same one, told more exactly.
-const SAME_START: u64 = 1_000_000_000;
-
-impl Facts {
-    /// A container that was made while somebody watched: all that its first row tells has just happened.
-    #[must_use]
-    pub fn of_new() -> Self {
-        Self { exits: Some(0), restarts: Some(0), ooms: Some(0), ..Self::default() }
+/// Takes over a later row, and tells what happened since the one before, in the order in which such things happen.
+pub(super) fn update(known: &mut Told, row: &ContainerRow, mut tell: impl FnMut(Happening)) {
+    let now = Told::of(row).after(known);
+    let happened = now.since(known);
+    *known = now;
+    if happened.started {
+        tell(Happening::Started);
     }
-
-    /// What this row tells.
-    #[must_use]
-    pub fn of(row: &ContainerRow) -> Self {
-        let values = &row.values;
-        let exits = [Slot::ExitsZero, Slot::ExitsSignal, Slot::ExitsError];
-        Self {
-            started: values.get(Slot::Started),
-            finished: values.get(Slot::Finished),
-            exits: exits.into_iter().filter_map(|slot| values.get(slot)).reduce(u64::saturating_add),
-            restarts: values.get(Slot::Restarts),
-            ooms: values.get(Slot::OomEvents),
-        }
+    if happened.exits > 0 {
+        tell(Happening::Exited { count: happened.exits, code: row.values.get(Slot::ExitCode) });
     }
-
-    /// Takes over a later row, and tells what happened since the one before, in the order in which such things happen.
-    pub fn update(&mut self, row: &ContainerRow, mut tell: impl FnMut(Happening)) {
-        let (known, told) = (*self, Self::of(row));
-        let now = Self {
-            started: told.started.or(known.started),
-            finished: told.finished.or(known.finished),
-            exits: told.exits.or(known.exits),
-            restarts: told.restarts.or(known.restarts),
-            ooms: told.ooms.or(known.ooms),
-        };
-        if now == known {
-            return;
-        }
-        *self = now;
-        // What the first inspection of a known container tells is no news.
-        if known.started.is_none() && now.started.is_some() && known.restarts.is_some() {
-            tell(Happening::Started);
-        }
-        let ended_anew = known.finished.is_some() && now.finished > known.finished;
-        let started_anew =
-            known.started.zip(now.started).is_some_and(|(known, now)| now > known.saturating_add(SAME_START));
-        let exits = grown(known.exits, now.exits, ended_anew);
-        if exits > 0 {
-            tell(Happening::Exited { count: exits, code: row.values.get(Slot::ExitCode) });
-        }
-        let ooms = grown(known.ooms, now.ooms, false);
-        if ooms > 0 {
-            tell(Happening::OomKilled { count: ooms });
-        }
-        let restarts = grown(known.restarts, now.restarts, started_anew);
-        if restarts > 0 {
-            tell(Happening::Restarted { count: restarts });
-        }
+    if happened.ooms > 0 {
+        tell(Happening::OomKilled { count: happened.ooms });
     }
-}
-
-/// How much a counter grew. Where it was not counted, or fell because an agent began anew, it was once if `seen`.
-fn grown(known: Option<u64>, now: Option<u64>, seen: bool) -> u64 {
-    match (known, now) {
-        (Some(known), Some(now)) if now >= known => now - known,
-        _ => u64::from(seen),
+    if happened.restarts > 0 {
+        tell(Happening::Restarted { count: happened.restarts });
     }
 }
 
@@ -163,10 +102,10 @@ mod tests {
         ] {
             let mut now = before.clone();
             later.iter().for_each(|(slot, value)| now.values.set(*slot, *value));
-            let (mut facts, mut told) = (Facts::of(&before), Vec::new());
-            facts.update(&now, |what| told.push(what));
+            let (mut known, mut told) = (Told::of(&before), Vec::new());
+            update(&mut known, &now, |what| told.push(what));
             assert_eq!(told, expected, "{later:?}");
-            facts.update(&now, |what| panic!("{what:?} was told twice"));
+            update(&mut known, &now, |what| panic!("{what:?} was told twice"));
         }
         let mut told = Vec::new();
         let ran = row(&[
@@ -176,14 +115,14 @@ mod tests {
             (Restarts, 0),
             (ExitCode, 0),
         ]);
-        Facts::of_new().update(&ran, |what| told.push(what));
+        update(&mut Told::of_new(), &ran, |what| told.push(what));
         assert_eq!(told, [Started, Exited { count: 1, code: Some(0) }]);
         // The first inspection of a container that was there before.
-        Facts::of(&row(&[])).update(&before, |what| panic!("{what:?} is no news"));
+        update(&mut Told::of(&row(&[])), &before, |what| panic!("{what:?} is no news"));
         // A row without counts, as while the engine is away, forgets nothing.
-        let mut facts = Facts::of(&before);
-        facts.update(&row(&[]), |what| panic!("{what:?}"));
-        facts.update(&before, |what| panic!("{what:?}"));
+        let mut known = Told::of(&before);
+        update(&mut known, &row(&[]), |what| panic!("{what:?}"));
+        update(&mut known, &before, |what| panic!("{what:?}"));
         assert_eq!(
             told.iter().map(|what| (what.word(), what.count())).collect::<Vec<_>>(),
             [("started", 1), ("exited", 1)]

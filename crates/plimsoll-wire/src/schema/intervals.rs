@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
+use plimsoll_model::happened::Told;
 use plimsoll_model::rate::Rate;
 use plimsoll_model::{ContainerRow, Slot};
-
-use super::happenings::Facts;
 
 /// A container that was not in so many snapshots is forgotten; shorter absences are an engine that comes back.
 const GONE_AFTER: u64 = 8;
@@ -33,7 +32,7 @@ pub(super) struct Past {
     started: Option<u64>,
     rates: [Rate; PROCESSOR.len()],
     /// Its life so far, to be updated with each row.
-    pub(super) facts: Facts,
+    pub(super) life: Told,
 }
 
 impl Intervals {
@@ -70,8 +69,8 @@ impl Intervals {
             }
             Entry::Vacant(place) => {
                 let made = self.before.is_some() && row.values.get(Slot::Created) >= self.before;
-                let facts = if made { Facts::of_new() } else { Facts::of(row) };
-                place.insert(Past { round, started: row.started, rates: Default::default(), facts })
+                let life = if made { Told::of_new() } else { Told::of(row) };
+                place.insert(Past { round, started: row.started, rates: Default::default(), life })
             }
         };
         past.round = round;

@@ -19,6 +19,7 @@
 
 mod columns;
 pub mod default;
+mod distinct;
 mod happenings;
 mod intervals;
 pub mod prometheus;
@@ -27,5 +28,4 @@ pub mod telegraf;
 mod unit;
 mod walk;
 
-pub use happenings::{Facts, Happening};
-pub use unit::ucum;
+use unit::ucum;

@@ -30,7 +30,7 @@
 use plimsoll_model::{Container, Family, Selection, Snapshot};
 
 use super::ucum;
-use super::walk::{Shown, Walker, Words};
+use super::walk::{Identity, Shown, Walker, Words};
 use crate::point::Point;
 use crate::prometheus::rows::labels_of;
 
@@ -54,7 +54,7 @@ impl Prometheus {
     }
 }
 
-fn identity(container: &Container) -> [(&'static str, &str); 4] {
+fn identity(container: &Container) -> Identity<'_> {
     let [name, image, id] = labels_of(container);
     [id, image, name, ("", "")]
 }

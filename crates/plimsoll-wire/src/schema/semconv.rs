@@ -50,7 +50,7 @@ use plimsoll_model::{Container, Family, Selection, Snapshot};
 
 use self::table::TABLE;
 use super::ucum;
-use super::walk::{Shown, Walker, Words};
+use super::walk::{Identity, Shown, Walker, Words};
 use crate::point::Point;
 
 /// Makes points with the names of the semantic conventions. One that is used again allocates nothing for a point.
@@ -73,7 +73,7 @@ impl Semconv {
     }
 }
 
-fn identity(container: &Container) -> [(&'static str, &str); 4] {
+fn identity(container: &Container) -> Identity<'_> {
     [
         ("container.id", &container.id),
         ("container.image.name", bounded(&container.image, MAX_TEXT)),

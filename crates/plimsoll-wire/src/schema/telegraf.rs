@@ -7,13 +7,6 @@
 //!
 //! `usage` of memory is without inactive page cache, and its percentage of the container's limit, or of the machine's memory
 //! where there is none; `fail_count` counts how often the limit was hit. Sums over devices have the tag's value `total`.
-//!
-//! ```
-//! use plimsoll_wire::schema::telegraf::image_and_version;
-//!
-//! assert_eq!(image_and_version("registry:5000/shop/web:1.2"), ("registry:5000/shop/web", "1.2"));
-//! assert_eq!(image_and_version("nginx"), ("nginx", "unknown"));
-//! ```
 
 use plimsoll_model::rate::percent;
 use plimsoll_model::text::{MAX_TEXT, bounded, label_name};
@@ -21,6 +14,7 @@ use plimsoll_model::{
     Container, ContainerRow, DeviceSlot, Health, InterfaceSlot, Slot, Snapshot, State, Values,
 };
 
+use super::distinct::distinct;
 use super::intervals::Intervals;
 use crate::point::{Point, Value};
 
@@ -77,7 +71,8 @@ impl TelegrafDocker {
             let facts = engine.and_then(|engine| engine.facts.as_deref());
             origin.server_version = facts.map_or("", |facts| &facts.version);
             let Some((_, percent)) = self.intervals.meet(row) else { continue };
-            let mut writer = Writer { row, origin: &origin, point: &mut self.point, out };
+            let labels = shown_labels(&row.container);
+            let mut writer = Writer { row, labels: &labels, origin: &origin, point: &mut self.point, out };
             writer.cpu(percent[0]);
             writer.mem();
             writer.net();
@@ -131,6 +126,7 @@ impl Origin<'_> {
 /// Writes the points of one container.
 struct Writer<'a> {
     row: &'a ContainerRow,
+    labels: &'a [(&'a str, &'a str)],
     origin: &'a Origin<'a>,
     point: &'a mut Point,
     out: &'a mut dyn FnMut(&mut Point),
@@ -210,14 +206,9 @@ impl Writer<'_> {
         point.tag("container_name", bounded(container.display_name(), MAX_TEXT));
         point.tag("container_status", container.state.word());
         point.tag("container_version", bounded(version, MAX_TEXT));
-        if container.shown_labels.is_empty() {
-            return;
-        }
-        for (key, value) in &container.labels {
-            let name = label_name(key);
-            let is_shown = container.shown_labels.iter().any(|(shown, text)| *shown == name && text == value);
+        for (key, value) in self.labels {
             // What Telegraf says itself is not to be said otherwise.
-            if is_shown && point.tag_value(key).is_empty() {
+            if point.tag_value(key).is_empty() {
                 point.tag(key, value);
             }
         }
@@ -263,10 +254,8 @@ impl Writer<'_> {
 
     fn net(&mut self) {
         let row = self.row;
-        for (index, interface) in row.interfaces.iter().enumerate() {
-            let name = bounded(&interface.name, MAX_TEXT);
-            let mut before = row.interfaces[..index].iter().map(|other| bounded(&other.name, MAX_TEXT));
-            if name != "total" && before.all(|other| other != name) {
+        for (interface, name) in distinct(&row.interfaces, |interface| &interface.name) {
+            if name != "total" {
                 self.net_of(name, |slot| interface.values.get(slot));
             }
         }
@@ -286,10 +275,8 @@ impl Writer<'_> {
 
     fn blkio(&mut self) {
         let row = self.row;
-        for (index, device) in row.devices.iter().enumerate() {
-            let name = bounded(&device.name, MAX_TEXT);
-            let mut before = row.devices[..index].iter().map(|other| bounded(&other.name, MAX_TEXT));
-            if name != "total" && before.all(|other| other != name) {
+        for (device, name) in distinct(&row.devices, |device| &device.name) {
+            if name != "total" {
                 self.blkio_of(name, |slot| device.values.get(slot));
             }
         }
@@ -312,14 +299,12 @@ impl Writer<'_> {
     }
 
     fn health(&mut self) {
-        let status = match self.row.container.health {
-            Health::None => return,
-            Health::Starting => "starting",
-            Health::Healthy => "healthy",
-            Health::Unhealthy => "unhealthy",
-        };
+        let health = self.row.container.health;
+        if health == Health::None {
+            return;
+        }
         self.begin("docker_container_health");
-        self.point.field("health_status", Value::Text(status));
+        self.point.field("health_status", Value::Text(health.word()));
         self.numbers(&[("failing_streak", Slot::HealthFailingStreak)]);
         self.end(false);
     }
@@ -341,6 +326,18 @@ impl Writer<'_> {
     }
 }
 
+/// The labels that the settings allow, under the engine's own keys.
+fn shown_labels(container: &Container) -> Vec<(&str, &str)> {
+    if container.shown_labels.is_empty() {
+        return Vec::new();
+    }
+    let labels = container.labels.iter().filter(|(key, value)| {
+        let name = label_name(key);
+        container.shown_labels.iter().any(|(shown, text)| *shown == name && text == *value)
+    });
+    labels.map(|(key, value)| (&**key, &**value)).collect()
+}
+
 /// How long the last run lasted, or has lasted so far, in nanoseconds.
 fn uptime(values: &Values<Slot, { Slot::COUNT }>, now: i64) -> Option<u64> {
     let started = values.get(Slot::Started)?;
@@ -350,8 +347,7 @@ fn uptime(values: &Values<Slot, { Slot::COUNT }>, now: i64) -> Option<u64> {
 }
 
 /// An image's name and its tag, `unknown` where it has none. A colon before the last part is that of a registry's port.
-#[must_use]
-pub fn image_and_version(image: &str) -> (&str, &str) {
+fn image_and_version(image: &str) -> (&str, &str) {
     let last_part = image.rfind('/').map_or(0, |slash| slash + 1);
     match image[last_part..].rfind(':') {
         Some(colon) => (&image[..last_part + colon], &image[last_part + colon + 1..]),

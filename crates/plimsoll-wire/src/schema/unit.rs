@@ -4,14 +4,7 @@ use plimsoll_model::Unit;
 
 /// The unit in UCUM, the Unified Code for Units of Measure. What counts things has none: of a gauge of
 /// the unit `1` Prometheus and others say that it is a ratio.
-///
-/// ```
-/// use plimsoll_model::Unit;
-/// assert_eq!(plimsoll_wire::schema::ucum(Unit::Bytes), "By");
-/// assert_eq!(plimsoll_wire::schema::ucum(Unit::None), "");
-/// ```
-#[must_use]
-pub const fn ucum(unit: Unit) -> &'static str {
+pub(super) const fn ucum(unit: Unit) -> &'static str {
     match unit {
         Unit::None => "",
         Unit::Ratio => "1",
@@ -21,5 +14,16 @@ pub const fn ucum(unit: Unit) -> &'static str {
         Unit::Cores => "{cpu}",
         Unit::Microseconds => "us",
         Unit::Pages => "{page}",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_counts_things_has_no_unit() {
+        assert_eq!(ucum(Unit::Bytes), "By");
+        assert_eq!(ucum(Unit::None), "");
     }
 }

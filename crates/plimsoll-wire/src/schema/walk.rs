@@ -1,6 +1,7 @@
 //! The walk that schemas with one point for each sample share. They differ in words alone: what a family is called, and by
 //! which tags a container is known.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use plimsoll_model::catalog::Shape;
@@ -9,16 +10,18 @@ use plimsoll_model::text::{MAX_TEXT, bounded};
 use plimsoll_model::{Container, Family, Kind, Scale, Selection, Sink, Snapshot};
 
 use crate::point::{Meta, Point, Value};
-use crate::prometheus::rows::{Identities, Seen};
-use crate::prometheus::text::write_labels;
+use crate::prometheus::rows::Seen;
 
 /// Pairs of words: names with values, or old names with new ones.
 pub(super) type Pairs = &'static [(&'static str, &'static str)];
 
+/// The tags that a container is known by, sorted by name and bounded. Those without a value are left out.
+pub(super) type Identity<'a> = [(&'static str, &'a str); 4];
+
 /// The words of a schema.
 pub(super) struct Words {
-    /// The tags of a container, sorted by name and bounded. Those without a value are left out.
-    pub(super) identity: fn(&Container) -> [(&'static str, &str); 4],
+    /// Who a container is.
+    pub(super) identity: fn(&Container) -> Identity<'_>,
     /// How a family is shown.
     pub(super) shown: fn(&'static Family) -> Shown,
 }
@@ -49,8 +52,6 @@ fn word(pairs: Pairs, known: &str) -> &str {
 pub(super) struct Walker {
     point: Point,
     seen: Seen,
-    /// By row of the snapshot.
-    shown: Vec<bool>,
     labels: Labels,
 }
 
@@ -64,20 +65,18 @@ impl Walker {
         chosen: &dyn Fn(&Container) -> bool,
         out: &mut dyn FnMut(&mut Point),
     ) {
-        let identities = Identities::new(snapshot, |container, arena| {
-            write_labels((words.identity)(container), arena);
+        // A container without an id, and one with the tags of a container before it, chosen or not, cannot be told from another.
+        let mut known = HashSet::with_capacity(snapshot.containers.len());
+        let identities = snapshot.containers.iter().map(|row| {
+            let container = &*row.container;
+            let identity = (words.identity)(container);
+            let is_someone = !container.id.is_empty() && known.insert(identity);
+            (is_someone && chosen(container)).then_some(identity)
         });
-        self.shown.clear();
-        self.shown.extend(
-            snapshot
-                .containers
-                .iter()
-                .enumerate()
-                .map(|(index, row)| identities.get(index).is_some() && chosen(&row.container)),
-        );
+        let identities = identities.collect();
         let mut walk = Walk {
             words,
-            snapshot,
+            identities,
             time: i64::try_from(snapshot.at).unwrap_or(i64::MAX),
             shown: None,
             meta: Meta::UNKNOWN,
@@ -133,7 +132,8 @@ impl Labels {
 
 struct Walk<'a> {
     words: &'a Words,
-    snapshot: &'a Snapshot,
+    /// By row of the snapshot; `None` where the container has no points.
+    identities: Vec<Option<Identity<'a>>>,
     time: i64,
     /// The family whose samples come; `None` while they are a custom family's.
     shown: Option<Shown>,
@@ -204,16 +204,13 @@ impl Sink for Walk<'_> {
 
 impl Walk<'_> {
     fn give(&mut self, container: Option<usize>, value: Value<'_>) {
-        let Walker { point, seen, shown, labels } = &mut *self.walker;
-        if container.is_some_and(|row| !shown[row]) {
-            return;
-        }
+        let Walker { point, seen, labels } = &mut *self.walker;
+        let nobody = Some([("", ""); 4]);
+        let Some(identity) = container.map_or(nobody, |row| self.identities[row]) else { return };
         if self.may_repeat && !seen.is_new(container, &labels.key) {
             return;
         }
         point.begin(self.shown.map_or(&*self.custom, |shown| shown.name), self.time);
-        let row = container.map(|row| &*self.snapshot.containers[row].container);
-        let identity = row.map_or([("", ""); 4], self.words.identity);
         let mut identity = identity.into_iter().filter(|(_, value)| !value.is_empty()).peekable();
         let mut last = "";
         for (name, value) in labels.iter() {

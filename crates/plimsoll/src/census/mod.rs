@@ -30,7 +30,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use self::identity::Identity;
 use crate::settings::Settings;
 use crate::sub::Sub;
-use crate::{failure, output, pipeline};
+use crate::{failure, output, pipeline, signals};
 
 /// What the end of the help of `plimsoll census` shows.
 pub(crate) const EXAMPLES: &str = "\
@@ -158,7 +158,7 @@ fn show(settings: &Settings, options: &scan::Options, is_json: bool) -> anyhow::
     let runtime = pipeline::runtime()?;
     let scan = runtime.block_on(async {
         tokio::select! {
-            () = pipeline::ended() => Ok(None),
+            () = signals::ended() => Ok(None),
             scan = scan::scan(settings, options) => scan.map(Some),
         }
     })?;

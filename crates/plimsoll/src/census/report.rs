@@ -18,6 +18,7 @@ use crate::output;
 use crate::pipeline::{self, BUILD};
 use crate::settings::Settings;
 use crate::settings::census::Images;
+use crate::signals;
 
 /// What the end of its help shows.
 pub(super) const EXAMPLES: &str = "\
@@ -78,7 +79,7 @@ pub(super) fn run(settings: &Settings, options: &Options) -> anyhow::Result<Exit
     let runtime = pipeline::runtime()?;
     let outcome = runtime.block_on(async {
         tokio::select! {
-            () = pipeline::ended() => Ok(ExitCode::SUCCESS),
+            () = signals::ended() => Ok(ExitCode::SUCCESS),
             done = print(settings, options) => done,
         }
     });

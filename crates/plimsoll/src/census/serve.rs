@@ -12,10 +12,11 @@ use tracing::{info, warn};
 use super::database;
 use crate::agent;
 use crate::failure::Failure;
-use crate::pipeline::{self, BUILD};
+use crate::pipeline::BUILD;
 use crate::settings::Settings;
 use crate::settings::census::Password;
 use crate::settings::value::{self, Raw};
+use crate::signals;
 use crate::text;
 
 /// What the end of its help shows.
@@ -91,7 +92,7 @@ pub(super) fn run(settings: &Settings, matches: &ArgMatches) -> anyhow::Result<E
         .build()
         .context("cannot start the runtime")?;
     let outcome = runtime.block_on(async {
-        let ended = std::pin::pin!(pipeline::ended());
+        let ended = std::pin::pin!(signals::ended());
         let store = database::open(settings, matches).await?;
         let listener = agent::bind(address)?;
         let address = listener.local_addr().unwrap_or(address);

@@ -17,7 +17,7 @@ use crate::delivery::progress::Progress;
 use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::stats::format::binary_size;
-use crate::{output, pipeline, text};
+use crate::{output, pipeline, signals, text};
 
 pub(super) const IMPORT_EXAMPLES: &str = "\
 Examples:
@@ -257,7 +257,7 @@ fn on_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Resul
     let runtime = pipeline::runtime()?;
     let outcome = runtime.block_on(async {
         tokio::select! {
-            () = pipeline::ended() => Err(anyhow::anyhow!("ended by a signal")),
+            () = signals::ended() => Err(anyhow::anyhow!("ended by a signal")),
             done = work => done,
         }
     });

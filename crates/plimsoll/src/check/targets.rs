@@ -3,18 +3,18 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use plimsoll_deliver::config::{Durability, Secret, TargetConfig, TargetKind};
+use plimsoll_deliver::config::{Secret, TargetConfig, TargetKind};
 use plimsoll_model::agent::Capability;
 use rustix::fs::Access;
 
 use crate::check::{capability, writable};
 use crate::settings::Settings;
+use crate::settings::target::TargetTable;
 use crate::text::printable;
 
 /// Whether a spool can be written; `None` where no target has one.
 pub(super) fn spool(settings: &Settings) -> Option<Capability> {
-    let spools = |config: &TargetConfig| config.durability != Durability::None;
-    if !settings.target.iter().any(|target| spools(&target.config)) {
+    if !settings.target.iter().any(TargetTable::has_spool) {
         return None;
     }
     let remedy =

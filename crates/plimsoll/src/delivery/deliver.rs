@@ -13,11 +13,11 @@ use plimsoll_model::Snapshot;
 use tracing::info;
 
 use super::{Delivery, choose, work};
-use crate::agent::{self, Wish, Wishes};
 use crate::collectors::{self, Attempts, Collectors};
 use crate::pipeline::{self, BUILD, Pipeline};
 use crate::settings::Settings;
 use crate::settings::target::TargetTable;
+use crate::signals::{self, Wish, Wishes};
 
 /// Two samples of a round by hand are not further apart than this.
 const ROUND: Duration = Duration::from_secs(1);
@@ -129,22 +129,16 @@ async fn two_ticks(settings: &Settings) -> anyhow::Result<[Arc<Snapshot>; 2]> {
 
 /// What the agent does, but for its pages.
 async fn until_ended(settings: &Settings) -> anyhow::Result<ExitCode> {
-    let ended = std::pin::pin!(pipeline::ended());
-    let mut flushes = Wishes::listen(Wish::Flush);
+    let ended = std::pin::pin!(signals::ended());
+    let flushes = Wishes::listen(Wish::Flush);
     let pipeline = Pipeline::start(settings, pipeline::selection(settings))?;
     info!("plimsoll {} measures every {:?} and serves nothing", BUILD.version, settings.interval);
     let own = Collectors::start(settings, Attempts::AsConfigured, &pipeline.samples, &pipeline.inbox)?;
     let delivery = Delivery::start(settings, &pipeline.samples, &pipeline.inbox)?;
     let flusher = delivery.flusher();
-    let flushing = async {
-        loop {
-            flushes.next().await;
-            agent::flush(&flusher).await;
-        }
-    };
     tokio::select! {
         () = ended => {}
-        () = flushing => {}
+        () = flusher.on_signals(flushes) => {}
     }
     drop(own);
     delivery.stop();

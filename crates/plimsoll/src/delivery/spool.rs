@@ -154,7 +154,7 @@ fn places<'a>(settings: &'a Settings, only: Option<&str>) -> Result<Vec<Place<'a
             }
         }
     }
-    for table in settings.target.iter().filter(|table| work::has_spool(table)) {
+    for table in settings.target.iter().filter(|table| table.has_spool()) {
         names.insert(table.config.name.clone(), Some(table));
     }
     if let Some(only) = only.filter(|only| !names.contains_key(*only)) {

@@ -1,12 +1,11 @@
 //! Targets at work for one command: fed, waited for, and summed up.
 
-use std::error::Error as _;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
-use std::thread;
 
 use futures_util::Stream;
-use plimsoll_deliver::config::{Durability, TargetKind};
+use futures_util::future::join_all;
+use plimsoll_deliver::config::TargetKind;
 use plimsoll_deliver::spool::SpoolError;
 use plimsoll_deliver::{Figures, Intake, Target, TargetError};
 use tokio::sync::{mpsc, oneshot};
@@ -14,20 +13,18 @@ use tokio::sync::{mpsc, oneshot};
 use super::lock;
 use super::progress::Progress;
 use crate::failure::Failure;
+use crate::output;
 use crate::settings::Settings;
 use crate::settings::target::TargetTable;
+use crate::signals;
 use crate::text::printable;
-use crate::{output, pipeline};
 
 /// Opens a target for a command, with its spool if it has one. It connects to nobody yet. `instead` is what to do about a spool
 /// that a running agent has.
 pub(super) fn open(table: &TargetTable, settings: &Settings, instead: &str) -> Result<Target, Failure> {
-    let spool = has_spool(table).then(|| settings.spool_folder());
-    super::target(table, settings, spool.as_deref()).map(Target::patiently).map_err(|failure| {
-        match failure.source().and_then(|cause| cause.downcast_ref()) {
-            Some(TargetError::Spool(SpoolError::InUse(path))) => in_use(&table.config.name, path, instead),
-            _ => failure,
-        }
+    super::target(table, settings).map(Target::patiently).map_err(|error| match error {
+        TargetError::Spool(SpoolError::InUse(path)) => in_use(&table.config.name, &path, instead),
+        error => super::refused(table, error),
     })
 }
 
@@ -37,18 +34,13 @@ pub(super) fn in_use(target: &str, path: &std::path::Path, instead: &str) -> Fai
     Failure::world(what).remedy(instead)
 }
 
-/// Whether what waits for a target survives the program.
-pub(super) fn has_spool(table: &TargetTable) -> bool {
-    table.config.durability != Durability::None
-}
-
 /// A target in its thread.
 #[derive(Debug)]
 pub(super) struct Work {
     heading: String,
     has_spool: bool,
     figures: Arc<Mutex<Figures>>,
-    ended: oneshot::Receiver<Figures>,
+    ended: oneshot::Receiver<()>,
 }
 
 /// Lets a target work until `intake` has ended and everything is delivered, or nothing moves any more.
@@ -64,16 +56,15 @@ pub(super) fn begin(
     let drain = settings.drain_timeout.max(config.timeout);
     let (_, obeyed) = mpsc::channel(1);
     let (tell, ended) = oneshot::channel();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let work = move || {
+    super::in_thread(&config.name, async move {
+        target.run(Box::pin(intake), obeyed, drain).await;
         // Whoever wanted to know may have been interrupted.
-        let _ = tell.send(runtime.block_on(target.run(Box::pin(intake), obeyed, drain)));
-    };
-    thread::Builder::new().name(format!("to {}", config.name)).spawn(work)?;
+        let _ = tell.send(());
+    })?;
     let place = table.place();
     let place = if place.is_empty() { String::new() } else { format!(", {place}") };
     let heading = format!("{} ({}{place})", config.name, config.kind.name());
-    Ok(Work { heading, has_spool: has_spool(table), figures, ended })
+    Ok(Work { heading, has_spool: table.has_spool(), figures, ended })
 }
 
 /// What became of the points of a target.
@@ -85,28 +76,21 @@ pub(super) struct Outcome {
 }
 
 /// Waits until all are done, or somebody does not want to wait any longer.
-pub(super) async fn finish(works: Vec<Work>) -> Vec<Outcome> {
-    let shown: Vec<_> = works.iter().map(|work| Arc::clone(&work.figures)).collect();
+pub(super) async fn finish(mut works: Vec<Work>) -> Vec<Outcome> {
+    let shown: Vec<_> = works.iter().map(Work::figures).collect();
     let _progress = Progress::show(move || progress(&shown));
-    let mut given_up = std::pin::pin!(pipeline::ended());
-    let mut is_given_up = false;
-    let mut outcomes = Vec::new();
-    for work in works {
-        let mut ended = work.ended;
-        let last = tokio::select! {
-            biased;
-            last = &mut ended => last.ok(),
-            () = &mut given_up, if !is_given_up => {
-                is_given_up = true;
-                None
-            }
-            () = std::future::ready(()), if is_given_up => None,
-        };
+    tokio::select! {
+        biased;
+        _ = join_all(works.iter_mut().map(|work| &mut work.ended)) => {}
         // What is closed is on disk already, where there is a spool.
-        let figures = last.unwrap_or_else(|| lock(&work.figures).clone());
-        outcomes.push(Outcome { heading: work.heading, has_spool: work.has_spool, figures });
+        () = signals::ended() => {}
     }
-    outcomes
+    // A target publishes its last figures before it ends.
+    let outcome = |Work { heading, has_spool, figures, .. }| {
+        let figures = lock(&figures).clone();
+        Outcome { heading, has_spool, figures }
+    };
+    works.into_iter().map(outcome).collect()
 }
 
 /// How far targets are, in a line.

@@ -55,6 +55,10 @@ fn containers_that_come_and_go_leave_nothing_behind() {
         coming.join().unwrap();
     });
     let after = settle(&mut churn);
+    // Threads for what blocks end some seconds after their last work.
+    wait_until(SOON, "the threads of the beginning are left", || {
+        Footprint::of(agent.id()).threads <= before.threads
+    });
     let missed = agent.metrics().value("plimsoll_ticks_missed_total", &[]);
     println!(
         "{} containers, {rows} rows with numbers, all right; the longest scrape {longest:?}; ticks missed {missed:?}; descriptors {} then {}, threads {} then {}, memory {} then {}",
@@ -69,7 +73,6 @@ fn containers_that_come_and_go_leave_nothing_behind() {
     assert!(rows > 100, "numbers were seen");
     assert_eq!(missed, Some(0.0));
     assert!(after.descriptors <= before.descriptors + IDLE, "{before:?} {after:?}");
-    assert_eq!(after.threads, before.threads);
     assert!(after.resident <= before.resident + KEPT, "{before:?} {after:?}");
 }
 

@@ -93,7 +93,7 @@ fn what_cannot_be_written_is_refused_by_reason() {
     let cases: [(&str, Change<'_>); 10] = [
         (EMPTY_MEASUREMENT, &|point| point.begin("", 0)),
         (EMPTY_TAG_NAME, &|point| point.tag("", "v")),
-        (NO_FIELDS, &|point| point.retain_fields(|_| false)),
+        (NO_FIELDS, &|point| point.begin("m", 5_000_000)),
         (NO_FIELDS, &|point| point.make_stale(0)),
         (TIME_OUT_OF_RANGE, &|point| point.set_time(i64::MIN)),
         (TOO_LONG, &|point| point.tag("long", &long)),
@@ -103,7 +103,7 @@ fn what_cannot_be_written_is_refused_by_reason() {
         (TOO_MANY_NAMES, &|point| (0..=MAX_NAMES).for_each(|n| point.tag(&n.to_string(), "v"))),
         (TOO_MANY_NAMES, &|point| (0..MAX_NAMES).for_each(|n| point.field(&n.to_string(), number))),
         (NO_FIELDS, &|point| {
-            point.retain_fields(|_| false);
+            point.begin("m", 5_000_000);
             point.field("text", Value::Text(&"\"".repeat(MAX_STRING / 2)));
             point.field(&long, number);
         }),

@@ -109,6 +109,7 @@ fn images_are_split_as_telegraf_does_it() {
     for (image, expected) in [
         ("nginx", ("nginx", "unknown")),
         ("nginx:1.29", ("nginx", "1.29")),
+        ("registry:5000/shop/web:1.2", ("registry:5000/shop/web", "1.2")),
         ("localhost:5000/nginx", ("localhost:5000/nginx", "unknown")),
         ("localhost:5000/team/nginx:1", ("localhost:5000/team/nginx", "1")),
         ("", ("", "unknown")),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use plimsoll_deliver::batch::{Batch, Batcher};
+use plimsoll_deliver::batch::Batch;
 use plimsoll_deliver::config::TargetKind;
 use plimsoll_deliver::http::HttpTransport;
 use plimsoll_deliver::readable::readable;
@@ -13,7 +13,7 @@ use plimsoll_model::Snapshot;
 use plimsoll_wire::point::Tally;
 use tokio::time::Instant;
 
-use crate::delivery::common;
+use crate::delivery::{common, refused};
 use crate::failure::Failure;
 use crate::output;
 use crate::settings::Settings;
@@ -44,12 +44,9 @@ fn of_target(settings: &Settings, table: &TargetTable, ticks: &[Arc<Snapshot>; 2
         batches.clear();
         tally = Tally::default();
         let now = Instant::now();
-        let mut full = |batcher: &mut Batcher, now: Instant| {
-            if batcher.due(now).is_some() {
-                batches.extend(batcher.close());
-            }
-        };
-        stages.take(tick, now, &mut tally, &mut full);
+        let mut closed = Vec::new();
+        stages.take(tick, now, &mut tally, &mut closed);
+        batches.extend(closed.into_iter().map(|(batch, _)| batch));
         batches.extend(stages.batcher_mut().close());
     }
     let config = &table.config;
@@ -74,12 +71,7 @@ fn head(table: &TargetTable) -> Result<String, Failure> {
         TargetKind::File => vec![format!("append to {}", config.path.display())],
         TargetKind::Stdout => vec!["print to standard output".to_owned()],
         TargetKind::Nats => vec![format!("publish as {} at {}", config.subject, table.place())],
-        _ => HttpTransport::new(config)
-            .map_err(|error| {
-                let what = format!("{}: cannot deliver to {}", table.origin, config.name);
-                Failure::world(what).because(error)
-            })?
-            .describe(format_of(config)),
+        _ => HttpTransport::new(config).map_err(|error| refused(table, error))?.describe(format_of(config)),
     };
     Ok(lines.iter().map(|line| format!("# {}\n", printable(line))).collect())
 }

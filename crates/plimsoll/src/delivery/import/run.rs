@@ -22,6 +22,7 @@ use crate::failure::Failure;
 use crate::pipeline;
 use crate::settings::Settings;
 use crate::settings::target::TargetTable;
+use crate::signals;
 
 /// Pieces of a source that wait for a target.
 const PIECES: usize = 4;
@@ -100,7 +101,7 @@ async fn read(
     figures: Vec<Arc<Mutex<Figures>>>,
     stop: &watch::Sender<bool>,
 ) -> anyhow::Result<bool> {
-    let ended = std::pin::pin!(pipeline::ended());
+    let ended = std::pin::pin!(signals::ended());
     let counts = Arc::clone(&feed.counts);
     let (format, precision) = (options.format, options.precision);
     match source {

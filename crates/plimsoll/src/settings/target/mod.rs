@@ -18,7 +18,7 @@ mod word;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use plimsoll_deliver::config::TargetConfig;
+use plimsoll_deliver::config::{Durability, TargetConfig};
 
 pub(super) use build::build;
 pub(super) use environment::{PREFIX, variables};
@@ -86,6 +86,11 @@ impl TargetTable {
         let url = &self.config.url;
         let url = url::without_query(url).map_or_else(|| url.clone(), |shown| format!("{shown}?…"));
         if url.is_empty() { self.config.path.display().to_string() } else { url }
+    }
+
+    /// Whether what waits for it survives the program.
+    pub(crate) fn has_spool(&self) -> bool {
+        self.config.durability != Durability::None
     }
 
     /// Where the value of a key came from.

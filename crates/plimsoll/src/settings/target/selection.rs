@@ -1,6 +1,7 @@
 //! Keys of what goes to a target, and in which words.
 
-use plimsoll_deliver::config::{Compression, Precision, Schema, TargetKind};
+use plimsoll_deliver::config::{Compression, Schema, TargetKind};
+use plimsoll_wire::line_protocol::Precision;
 
 use crate::settings::target::key::{COMPRESSED, Form, LINES, Shown, TargetKey};
 use crate::settings::target::{measure, pairs, word};

@@ -6,9 +6,10 @@ use std::time::Duration;
 use std::{ffi::OsString, io};
 
 use plimsoll_deliver::config::{
-    Compression, Durability, FileFormat, Precision, RemoteWriteVersion, Schema, Secret, TargetConfig,
-    TargetKind, WhenFull,
+    Compression, Durability, FileFormat, RemoteWriteVersion, Schema, Secret, TargetConfig, TargetKind,
+    WhenFull,
 };
+use plimsoll_wire::line_protocol::Precision;
 
 use super::*;
 use crate::settings::environment::Environment;

@@ -1,8 +1,9 @@
 //! Values that are words: names, secrets, patterns, and one of a few.
 
 use plimsoll_deliver::config::{
-    Compression, Durability, FileFormat, Precision, RemoteWriteVersion, Schema, TargetKind, WhenFull,
+    Compression, Durability, FileFormat, RemoteWriteVersion, Schema, TargetKind, WhenFull,
 };
+use plimsoll_wire::line_protocol::Precision;
 
 use crate::settings::value::{Choice, Expected, Raw, list};
 
@@ -133,10 +134,10 @@ impl Choice for WhenFull {
 
 impl Choice for Precision {
     const ALL: &'static [(&'static str, Self)] = &[
-        ("ns", Self::Nanoseconds),
-        ("us", Self::Microseconds),
-        ("ms", Self::Milliseconds),
-        ("s", Self::Seconds),
+        (Self::Nanoseconds.name(), Self::Nanoseconds),
+        (Self::Microseconds.name(), Self::Microseconds),
+        (Self::Milliseconds.name(), Self::Milliseconds),
+        (Self::Seconds.name(), Self::Seconds),
     ];
 }
 
