@@ -4,9 +4,12 @@
 //! any error, so that none is left within a transaction.
 
 mod address;
+mod columns;
 mod connect;
 mod days;
+mod import;
 mod read;
+mod remove;
 mod tables;
 mod takeover;
 mod tls;

@@ -1,20 +1,18 @@
-//! Reports go in, images follow, installations are forgotten.
+//! Reports go in, and their images follow.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use futures_util::future;
 use tokio_postgres::types::ToSql;
 
+use super::columns::{Arrays, columns, names, unnest};
 use super::connect::Connected;
 use super::types::Time;
 use super::{PATIENCE, Postgres};
 use crate::census::facts::day_of;
-use crate::census::import::Batch;
-use crate::census::prepare::{BIG, Prepared, REAL, TEXT, WHOLE, WINDOW_MS, is_last};
-use crate::census::trend::trend_name;
-use crate::census::uses::each_use;
-use crate::census::{CensusError, Imported, Ingested};
+use crate::census::prepare::{Prepared, WINDOW_MS, is_last};
+use crate::census::{CensusError, Ingested};
 
 /// Locks each installation's row, in the order of ids so that two programs wait for each other only one way around.
 const LOCK: &str = "INSERT INTO census_installations(installation_id, first_seen, last_seen, images_pending) \
@@ -48,27 +46,6 @@ const FOLLOW: &str = "WITH pending AS (SELECT installation_id, report_id FROM ce
      UPDATE census_installations c SET images_pending = false FROM pending p \
      WHERE c.installation_id = p.installation_id";
 
-/// The columns of a report with the casts of what is sent as text; [`Arrays::report`] has their order.
-fn columns() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let json =
-        |name: &'static str| if matches!(name, "image_stats" | "agent_versions") { "::jsonb" } else { "" };
-    let texts = TEXT.into_iter().map(move |name| (name, json(name)));
-    texts.chain(WHOLE.into_iter().chain(BIG).chain(REAL).chain(["timestamp"]).map(|name| (name, "")))
-}
-
-/// `unnest` of the columns, from a parameter on.
-fn unnest(first: usize) -> String {
-    let kinds = TEXT.map(|_| "text").into_iter().chain(WHOLE.map(|_| "int")).chain(BIG.map(|_| "bigint"));
-    let kinds = kinds.chain(REAL.map(|_| "real")).chain(["timestamptz"]);
-    kinds.enumerate().map(|(at, kind)| format!(", ${}::{kind}[]", first + at)).collect()
-}
-
-fn names(prefix: &str) -> String {
-    columns()
-        .map(|(name, cast)| format!(", {prefix}{name}{}", if prefix.is_empty() { "" } else { cast }))
-        .collect()
-}
-
 static UPDATE: LazyLock<String> = LazyLock::new(|| {
     let set: Vec<String> = columns().map(|(name, cast)| format!("{name} = u.{name}{cast}")).collect();
     format!(
@@ -94,71 +71,48 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-static IMPORT: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "WITH new AS (INSERT INTO telemetry_reports(installation_id, created_at{0}) SELECT u.installation_id, \
-         u.created_at{1} FROM unnest($1::text[], $2::timestamptz[]{2}) AS u(installation_id, created_at{0}) \
-         WHERE NOT EXISTS (SELECT FROM telemetry_reports t WHERE t.installation_id = u.installation_id \
-         AND t.timestamp = u.timestamp) RETURNING *), \
-         images AS (INSERT INTO image_stats(installation_id, timestamp, image, count, size_bytes, created_at) \
-         SELECT n.installation_id, n.timestamp, left(i.image, 500), least(coalesce(i.count, 0), 2147483647), \
-         coalesce(i.size_bytes, 0), n.created_at FROM new n, jsonb_to_recordset(CASE jsonb_typeof(n.image_stats) \
-         WHEN 'array' THEN n.image_stats ELSE '[]' END) AS i(image text, count numeric, size_bytes numeric) \
-         WHERE i.image <> ''), \
-         history AS (INSERT INTO census_history(day, installation_id, containers, hosts, images) SELECT DISTINCT ON \
-         (installation_id, (timestamp AT TIME ZONE 'UTC')::date) (timestamp AT TIME ZONE 'UTC')::date, \
-         installation_id, total_containers, host_count, unique_images FROM new ORDER BY installation_id, \
-         (timestamp AT TIME ZONE 'UTC')::date, timestamp DESC ON CONFLICT DO NOTHING), \
-         seen AS (INSERT INTO census_installations(installation_id, report_id, report_at, first_seen, last_seen) \
-         SELECT DISTINCT ON (installation_id) installation_id, id, timestamp, min(timestamp) OVER (PARTITION BY \
-         installation_id), timestamp FROM new ORDER BY installation_id, timestamp DESC \
-         ON CONFLICT (installation_id) DO UPDATE SET first_seen = least(census_installations.first_seen, \
-         excluded.first_seen), last_seen = greatest(census_installations.last_seen, excluded.last_seen), \
-         report_id = CASE WHEN excluded.report_at > census_installations.report_at THEN excluded.report_id ELSE \
-         census_installations.report_id END, report_at = greatest(census_installations.report_at, \
-         excluded.report_at)) SELECT count(*) FROM new",
-        names(""),
-        names("u."),
-        unnest(3),
-    )
-});
-
-/// Reports turned from rows to columns.
+/// Reports of one transaction, by what is done with them.
 #[derive(Default)]
-struct Arrays<'a> {
-    installations: Vec<&'a str>,
-    texts: [Vec<&'a str>; TEXT.len()],
-    whole: [Vec<i32>; WHOLE.len()],
-    big: [Vec<i64>; BIG.len()],
-    real: [Vec<f32>; REAL.len()],
-    at: Vec<Time>,
+struct Sorted<'a> {
+    every: Arrays<'a>,
+    /// What kind of event each is.
+    kinds: Vec<&'static str>,
+    /// The last of each installation.
+    latest: Arrays<'a>,
+    /// Those of the last that take the place of a row, and the row.
+    updated: Arrays<'a>,
+    updated_rows: Vec<i64>,
+    /// Those of the last that become a row.
+    inserted: Arrays<'a>,
+    done: Vec<Ingested>,
 }
 
-impl<'a> Arrays<'a> {
-    fn push(&mut self, report: &'a Prepared) {
-        self.installations.push(&report.installation_id);
-        for (all, text) in self.texts.iter_mut().zip(&report.text) {
-            all.push(text);
+impl<'a> Sorted<'a> {
+    /// `rows` has the row that each installation has within the window.
+    fn new(reports: &'a [Prepared], rows: &HashMap<&str, Option<i64>>) -> Self {
+        let mut sorted = Self::default();
+        let mut new = HashSet::new();
+        for (report, last) in reports.iter().zip(is_last(reports)) {
+            let id = report.installation_id.as_str();
+            let row = rows.get(id).copied().flatten();
+            let (done, kind) = match row {
+                None if new.insert(id) => (Ingested::New, "new"),
+                _ => (Ingested::Update, "update"),
+            };
+            sorted.every.push(report);
+            sorted.kinds.push(kind);
+            sorted.done.push(done);
+            if last {
+                sorted.latest.push(report);
+                if let Some(row) = row {
+                    sorted.updated_rows.push(row);
+                    sorted.updated.push(report);
+                } else {
+                    sorted.inserted.push(report);
+                }
+            }
         }
-        for (all, number) in self.whole.iter_mut().zip(report.whole) {
-            all.push(number);
-        }
-        for (all, number) in self.big.iter_mut().zip(report.big) {
-            all.push(number);
-        }
-        for (all, number) in self.real.iter_mut().zip(report.real) {
-            all.push(number);
-        }
-        self.at.push(Time(report.at_us));
-    }
-
-    /// The columns in the order of [`columns`].
-    fn report(&self) -> impl Iterator<Item = &(dyn ToSql + Sync)> {
-        fn all<T: ToSql + Sync>(arrays: &[Vec<T>]) -> impl Iterator<Item = &(dyn ToSql + Sync)> {
-            arrays.iter().map(|array| array as &(dyn ToSql + Sync))
-        }
-        let times = std::iter::once(&self.at as &(dyn ToSql + Sync));
-        all(&self.texts).chain(all(&self.whole)).chain(all(&self.big)).chain(all(&self.real)).chain(times)
+        sorted
     }
 }
 
@@ -198,7 +152,6 @@ impl Postgres {
         let history = on.prepare(HISTORY).await.map_err(&failed)?;
         let on = &on.client;
 
-        let last = is_last(reports);
         let mut ids: Vec<&str> = reports.iter().map(|report| report.installation_id.as_str()).collect();
         ids.sort_unstable();
         ids.dedup();
@@ -214,36 +167,9 @@ impl Postgres {
         began.map_err(&failed)?;
         locked.map_err(&failed)?;
         let found = found.map_err(&failed)?;
-        let mut rows: HashMap<&str, Option<i64>> =
-            ids.iter().zip(&found).map(|(id, row)| (*id, row.get(0))).collect();
-
-        let (mut updated, mut inserted) = (Arrays::default(), Arrays::default());
-        let mut updated_rows = Vec::new();
-        let (mut kinds, mut done) = (Vec::with_capacity(reports.len()), Vec::with_capacity(reports.len()));
-        let mut seen = std::collections::HashSet::new();
-        let mut every = Arrays::default();
-        for (report, last) in reports.iter().zip(last) {
-            let id = report.installation_id.as_str();
-            let row = rows.entry(id).or_default();
-            let is_new = row.is_none() && seen.insert(id);
-            done.push(if is_new { Ingested::New } else { Ingested::Update });
-            kinds.push(if is_new { "new" } else { "update" });
-            every.push(report);
-            match (*row, last) {
-                (_, false) => {}
-                (Some(row), true) => {
-                    updated_rows.push(row);
-                    updated.push(report);
-                }
-                (None, true) => inserted.push(report),
-            }
-        }
-        let mut latest = Arrays::default();
-        for (report, last) in reports.iter().zip(is_last(reports)) {
-            if last {
-                latest.push(report);
-            }
-        }
+        let rows = ids.iter().zip(&found).map(|(id, row)| (*id, row.get(0))).collect();
+        let Sorted { every, kinds, latest, updated, updated_rows, inserted, done } =
+            Sorted::new(reports, &rows);
         let updates: Vec<&(dyn ToSql + Sync)> =
             std::iter::once(&updated_rows as &(dyn ToSql + Sync)).chain(updated.report()).collect();
         let inserts: Vec<&(dyn ToSql + Sync)> =
@@ -270,10 +196,16 @@ impl Postgres {
             on.batch_execute("COMMIT"),
         )
         .await;
-        for result in [updated, inserted, happened, days] {
+        // In their order: after the first error the others say only that there was one.
+        let written = updated.map_err(&failed)? + inserted.map_err(&failed)?;
+        for result in [happened, days] {
             result.map_err(&failed)?;
         }
         committed.map_err(&failed)?;
+        if written != ids.len() as u64 {
+            // Somebody else's program took a row away in between. Whoever sends again finds none, and makes it.
+            return Err(self.address.unavailable("reports were removed while they were written"));
+        }
         Ok(done)
     }
 
@@ -285,125 +217,5 @@ impl Postgres {
         let done = lent.on.client.execute(&follow, &[&limit]).await.map_err(&failed)?;
         lent.give_back();
         Ok(usize::try_from(done).unwrap_or(usize::MAX))
-    }
-
-    pub(in crate::census) async fn forget(&self, id: &str) -> Result<u64, CensusError> {
-        let failed = self.failed("forget an installation");
-        let mut lent = self.lend(&self.background).await?;
-        let on = lent.on.client.transaction().await.map_err(&failed)?;
-        // Whoever reports meanwhile waits, and begins anew.
-        on.query("SELECT FROM census_installations WHERE installation_id = $1 FOR UPDATE", &[&id])
-            .await
-            .map_err(&failed)?;
-        let images =
-            "SELECT coalesce(image_stats::text, 'null') FROM telemetry_reports WHERE installation_id = $1";
-        let mut names = Vec::new();
-        for row in on.query(images, &[&id]).await.map_err(&failed)? {
-            each_use(row.get(0), |image| names.push(trend_name(&image.image).to_owned()));
-        }
-        // A name that nobody else uses tells of its user also without the id.
-        let weekly = "DELETE FROM image_stats_weekly WHERE image = ANY($1) AND installation_count <= 1";
-        let mut gone = on.execute(weekly, &[&names]).await.map_err(&failed)?;
-        on.execute(
-            "UPDATE census_days d SET installations = d.installations - 1, containers = greatest(0, d.containers - \
-             h.containers) FROM census_history h WHERE h.day = d.day AND h.installation_id = $1",
-            &[&id],
-        )
-        .await
-        .map_err(&failed)?;
-        for table in [
-            "telemetry_reports",
-            "image_stats",
-            "submission_events",
-            "census_history",
-            "census_installations",
-        ] {
-            let sql = format!("DELETE FROM {table} WHERE installation_id = $1");
-            gone += on.execute(&sql, &[&id]).await.map_err(&failed)?;
-        }
-        on.commit().await.map_err(&failed)?;
-        lent.give_back();
-        Ok(gone)
-    }
-
-    pub(in crate::census) async fn retain(&self, cut_ms: i64) -> Result<u64, CensusError> {
-        let failed = self.failed("remove what is too old");
-        let lent = self.lend(&self.background).await?;
-        let cut = Time::from_ms(cut_ms);
-        let mut gone = 0;
-        for (table, column) in [
-            ("telemetry_reports", "timestamp"),
-            ("image_stats", "timestamp"),
-            ("submission_events", "timestamp"),
-            ("census_history", "day"),
-            ("census_installations", "last_seen"),
-        ] {
-            // In pieces, so that nobody waits long for a lock.
-            let sql = format!(
-                "DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {column} < $1 LIMIT 10000))"
-            )
-            .replace("day < $1", "day < ($1::timestamptz AT TIME ZONE 'UTC')::date");
-            let statement = lent.on.client.prepare(&sql).await.map_err(&failed)?;
-            loop {
-                let rows = lent.on.client.execute(&statement, &[&cut]).await.map_err(&failed)?;
-                gone += rows;
-                if rows < 10_000 {
-                    break;
-                }
-            }
-        }
-        lent.give_back();
-        Ok(gone)
-    }
-
-    pub(in crate::census) async fn import(&self, batch: &Batch) -> Result<Imported, CensusError> {
-        let failed = self.failed("import");
-        let mut lent = self.lend(&self.background).await?;
-        let on = lent.on.client.transaction().await.map_err(&failed)?;
-        let mut imported = Imported::default();
-        let (mut arrays, mut created) = (Arrays::default(), Vec::new());
-        let mut seen = std::collections::HashSet::new();
-        for (report, at) in &batch.reports {
-            if seen.insert((&report.installation_id, report.at_us)) {
-                arrays.push(report);
-                created.push(at.map(Time));
-            }
-        }
-        if !created.is_empty() {
-            let head: [&(dyn ToSql + Sync); 2] = [&arrays.installations, &created];
-            let all: Vec<&(dyn ToSql + Sync)> = head.into_iter().chain(arrays.report()).collect();
-            let row = on.query_one(IMPORT.as_str(), &all).await.map_err(&failed)?;
-            imported.reports = row.get::<_, i64>(0).cast_unsigned();
-        }
-        for event in &batch.events {
-            let (at, created) = (Time(event.at_us), event.created_us.map(Time));
-            imported.events += on
-                .execute(
-                    "INSERT INTO submission_events(installation_id, event_type, timestamp, containers, hosts, \
-                     created_at) SELECT $1, $2, $3, $4, $5, $6 WHERE NOT EXISTS (SELECT FROM submission_events WHERE \
-                     installation_id = $1::varchar AND event_type = $2::varchar AND timestamp = $3 AND created_at \
-                     IS NOT DISTINCT FROM $6)",
-                    &[&event.installation_id, &event.kind, &at, &event.containers, &event.hosts, &created],
-                )
-                .await
-                .map_err(&failed)?;
-        }
-        for week in &batch.weeks {
-            imported.weeks += on
-                .execute(
-                    "INSERT INTO image_stats_weekly(week_start, image, total_count, installation_count, first_seen) \
-                     VALUES (DATE '1970-01-01' + $1::int, $2, least($3::bigint, 2147483647), \
-                     least($4::bigint, 2147483647), DATE '1970-01-01' + $5::int) ON CONFLICT DO NOTHING",
-                    &[&week.week, &week.image, &week.containers, &week.installations, &week.first_seen],
-                )
-                .await
-                .map_err(&failed)?;
-        }
-        if imported.reports > 0 {
-            on.execute("DELETE FROM census_meta WHERE key = 'filled'", &[]).await.map_err(&failed)?;
-        }
-        on.commit().await.map_err(&failed)?;
-        lent.give_back();
-        Ok(imported)
     }
 }
