@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 use super::engine::{Told, Used};
 use super::{identity, snapshot};
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::pipeline::BUILD;
 use crate::settings::Settings;
 
@@ -173,7 +173,7 @@ impl Agent {
         };
         match tokio::time::timeout(WITHIN, asking).await {
             Ok(Ok(told)) => Ok(told.into_iter().map(|(_, told)| told).collect()),
-            Ok(Err(why)) => Err(serde_json::json!({ "error": why.in_one_line() }).to_string()),
+            Ok(Err(why)) => Err(serde_json::json!({ "error": failure::in_one_line(&why.into()) }).to_string()),
             Err(_) => Err(serde_json::json!({ "error": "the engines take too long" }).to_string()),
         }
     }

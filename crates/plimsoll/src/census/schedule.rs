@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{report, send, snapshot};
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::settings::Settings;
 use crate::settings::census::Endpoint;
 
@@ -58,7 +58,7 @@ pub(crate) async fn run(settings: &Settings, samples: Samples) {
             settings.census.endpoints.len()
         ),
         Err(why) => {
-            warn!("census is on, but {}", why.in_one_line());
+            warn!("census is on, but {}", failure::in_one_line(&why.into()));
             return std::future::pending().await;
         }
     }
@@ -77,7 +77,7 @@ pub(crate) async fn run(settings: &Settings, samples: Samples) {
         let sent = match body(settings, &samples).await {
             Ok(body) => send::send(&endpoints, &body).await,
             Err(why) => {
-                warn!("no report to a census was made: {}", why.in_one_line());
+                warn!("no report to a census was made: {}", failure::in_one_line(&why.into()));
                 Vec::new()
             }
         };
