@@ -39,8 +39,7 @@ cargo clippy -p plimsoll-store --features bench --all-targets --locked -- -D war
 cargo clippy -p plimsoll-deliver --features nats --all-targets --locked -- -D warnings
 
 step "tests"
-cargo test --workspace --locked
-cargo test -p plimsoll-deliver --features nats --locked
+cargo test --workspace --features plimsoll-deliver/nats --locked
 
 step "the release binary"
 cargo build --release --locked -p plimsoll
