@@ -7,7 +7,7 @@ use plimsoll_store::census::CensusError;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::answers::MOST_DAYS;
+use crate::answers::{DEFAULT_DAYS, MOST_DAYS};
 use crate::census::Census;
 use crate::failure::chain;
 use crate::serve::Hub;
@@ -43,7 +43,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Starts everything. It ends when the set is dropped.
 pub(crate) fn start(hub: &Arc<Hub>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    // Weak ones: the writer ends when no request can send it a report any more.
+    // Weak ones: the writers end when no request can send them a report any more.
     tasks.spawn(load(Arc::downgrade(hub)));
     tasks.spawn(follow(Arc::downgrade(hub)));
     if let Some(days) = hub.config.keep_days {
@@ -81,7 +81,15 @@ async fn load_once(hub: &Hub) -> Result<(), CensusError> {
     hub.store_is(Ok(()));
     let k = hub.config.min_installations;
     // Everything is looked through.
-    let Ok(census) = tokio::task::spawn_blocking(move || Census::new(facts, k)).await else {
+    let is_whole_shown = hub.config.api_key.is_some() || hub.config.basic.is_some();
+    let compute = move || {
+        let census = Census::new(facts, k);
+        if is_whole_shown {
+            census.prepare(&DEFAULT_DAYS);
+        }
+        census
+    };
+    let Ok(census) = tokio::task::spawn_blocking(compute).await else {
         tracing::error!("what was loaded from the census database cannot be added up");
         return Ok(());
     };

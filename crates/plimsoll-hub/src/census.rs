@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use plimsoll_store::census::Facts;
 
 use crate::anonymity;
-use crate::answers::{Question, View};
+use crate::answers::{DEFAULT_DAYS, Question, View};
 use crate::images::Images;
 use crate::table::Table;
 
-/// How many windows are kept for those with the key: v1's defaults are three.
-const MOST_WINDOWS: usize = 4;
+/// How many windows are kept for those with the key, beside those of questions that say none.
+const MOST_WINDOWS: usize = DEFAULT_DAYS.len() + 1;
 
 /// What questions are answered from. It never changes; the next load makes another one.
 pub(crate) struct Census {
@@ -18,7 +18,7 @@ pub(crate) struct Census {
     images: Images,
     /// The one window that everybody sees.
     public: Table,
-    /// Windows that were asked for with the key, the latest one last.
+    /// Windows for those with the key, the latest one last.
     whole: Mutex<Vec<Arc<Table>>>,
     k: u64,
 }
@@ -46,6 +46,13 @@ impl Census {
         }
     }
 
+    /// Computes windows before somebody with the key asks for them.
+    pub(crate) fn prepare(&self, windows: &[u32]) {
+        for days in windows {
+            self.whole(*days);
+        }
+    }
+
     fn whole(&self, days: u32) -> Arc<Table> {
         let windows = || self.whole.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(table) = windows().iter().find(|table| table.days == days) {
@@ -54,7 +61,9 @@ impl Census {
         let table = Arc::new(Table::whole(&self.facts, &self.images, days));
         let mut windows = windows();
         if windows.len() == MOST_WINDOWS {
-            windows.remove(0);
+            // The others are asked for more often.
+            let odd = windows.iter().position(|table| !DEFAULT_DAYS.contains(&table.days));
+            windows.remove(odd.unwrap_or_default());
         }
         windows.push(Arc::clone(&table));
         table

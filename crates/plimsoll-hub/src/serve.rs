@@ -9,6 +9,7 @@ use plimsoll_store::census::{CensusError, CensusStore};
 use plimsoll_web::serve_router;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, Semaphore, mpsc};
+use tokio::task::JoinSet;
 
 use crate::census::Census;
 use crate::failure::chain;
@@ -105,7 +106,9 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let (jobs, taken) = mpsc::channel(writer::WAITING);
-    let writer = tokio::spawn(writer::write(store.clone(), taken));
+    let taken = Arc::new(Mutex::new(taken));
+    let writers: JoinSet<()> =
+        (0..store.writers()).map(|_| writer::write(store.clone(), Arc::clone(&taken))).collect();
     let hub = Arc::new(Hub {
         limiter: config.rate.map(Limiter::new),
         own: Own::default(),
@@ -121,7 +124,7 @@ pub async fn serve(
     let limits = hub.config.limits;
     let result = serve_router(listener, routes::router(hub), limits, shutdown).await;
     drop(background);
-    // The last of those who could send a report is gone, so the writer ends with what it has.
-    let _ = tokio::time::timeout(GRACE, writer).await;
+    // The last of those who could send a report is gone, so the writers end with what they have.
+    let _ = tokio::time::timeout(GRACE, writers.join_all()).await;
     result
 }

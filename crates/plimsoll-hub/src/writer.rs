@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use plimsoll_model::census::Report;
 use plimsoll_store::census::{CensusError, CensusStore, Ingested};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::failure::chain;
 
@@ -24,10 +24,15 @@ pub(crate) struct Job {
     pub(crate) reply: oneshot::Sender<Outcome>,
 }
 
-/// Writes what comes, until the channel is closed and empty.
-pub(crate) async fn write(store: CensusStore, mut jobs: mpsc::Receiver<Job>) {
+/// Writes what comes, until the channel is closed and empty. Others may take from it, too: each what waits at its turn.
+pub(crate) async fn write(store: CensusStore, jobs: Arc<Mutex<mpsc::Receiver<Job>>>) {
     let mut waiting = Vec::with_capacity(MOST);
-    while jobs.recv_many(&mut waiting, MOST).await > 0 {
+    loop {
+        // The lock is not held while they are written.
+        let taken = jobs.lock().await.recv_many(&mut waiting, MOST).await;
+        if taken == 0 {
+            return;
+        }
         let (reports, replies): (Vec<_>, Vec<_>) =
             waiting.drain(..).map(|job| (job.report, job.reply)).unzip();
         let outcomes = match store.ingest(&reports, now_ms()).await {

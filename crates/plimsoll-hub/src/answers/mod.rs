@@ -23,6 +23,13 @@ use crate::table::Table;
 /// The days that facts go back, and the most that can be asked for.
 pub(crate) const MOST_DAYS: u32 = 365;
 
+/// The windows of questions that say none.
+pub(crate) const DEFAULT_DAYS: [u32; 3] = [MONTH, QUARTER, WEEK];
+
+const MONTH: u32 = 30;
+const QUARTER: u32 = 90;
+const WEEK: u32 = 7;
+
 /// What answers are made of.
 #[derive(Clone, Copy)]
 pub(crate) struct View<'a> {
@@ -82,7 +89,7 @@ impl Question {
     /// # Errors
     /// What is wrong with a parameter.
     pub(crate) fn of(path: &str, given: &Parameters) -> Result<Option<Self>, String> {
-        let days = |default| given.number("days", default, 1..=MOST_DAYS.into());
+        let days = |default: u32| given.number("days", default.into(), 1..=MOST_DAYS.into());
         let limit = |default, most| given.number("limit", default, 1..=most);
         let min_installations = || {
             let is_given = given.text("min_installations").is_some();
@@ -90,11 +97,11 @@ impl Question {
             Ok::<_, String>(is_given.then_some(number))
         };
         Ok(Some(match path {
-            "top-images" => Self::TopImages { limit: limit(20, 1000)?, days: days(30)? },
+            "top-images" => Self::TopImages { limit: limit(20, 1000)?, days: days(MONTH)? },
             "image-details" => Self::ImageDetails {
                 limit: limit(100, 1000)?,
                 offset: given.number("offset", 0, 0..=LARGEST)?,
-                days: days(30)?,
+                days: days(MONTH)?,
                 search: given
                     .short("search", plimsoll_wire::census::MAX_IMAGE)?
                     .unwrap_or_default()
@@ -106,20 +113,20 @@ impl Question {
                 )?,
                 ascending: ascending(given)?,
             },
-            "growth" => Self::Growth { days: days(90)? },
-            "installations" => Self::Installations { days: days(30)? },
+            "growth" => Self::Growth { days: days(QUARTER)? },
+            "installations" => Self::Installations { days: days(MONTH)? },
             "summary" => Self::Summary,
-            "registries" => Self::Registries { days: days(30)? },
+            "registries" => Self::Registries { days: days(MONTH)? },
             "versions" => Self::Versions,
-            "activity-heatmap" => Self::Hours { days: days(30)? },
+            "activity-heatmap" => Self::Hours { days: days(MONTH)? },
             "scan-intervals" => Self::Intervals,
             "geography" => Self::Geography,
-            "connection-metrics" => Self::Connections { days: days(30)? },
+            "connection-metrics" => Self::Connections { days: days(MONTH)? },
             "hottest" => {
                 let metrics =
                     [("containers", (true, false)), ("adoption", (false, true)), ("both", (true, true))];
                 let (containers, adoption) = given.word("metric", &metrics, (true, true))?;
-                Self::Hottest { limit: limit(20, 100)?, days: days(7)?, containers, adoption }
+                Self::Hottest { limit: limit(20, 100)?, days: days(WEEK)?, containers, adoption }
             }
             "movers" => Self::Movers {
                 limit: limit(10, 50)?,
@@ -128,7 +135,7 @@ impl Question {
             },
             "new-entries" => Self::NewEntries {
                 limit: limit(20, 50)?,
-                days: days(30)?,
+                days: days(MONTH)?,
                 min_installations: min_installations()?,
             },
             _ => return Ok(None),

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::facts::DAY_MS;
 use super::import::{Batch, Importer, import_dump};
-use super::postgres::Postgres;
+use super::postgres::{self, Postgres};
 use super::prepare::Prepared;
 use super::sqlite::Sqlite;
 use super::{CensusError, DatabasePage, DatabaseView, Facts};
@@ -130,6 +130,15 @@ impl CensusStore {
         match &*self.backend {
             Backend::Sqlite(on) => on.counts().await.map(|_| ()),
             Backend::Postgres(on) => on.ready().await,
+        }
+    }
+
+    /// How many callers of [`Self::ingest`] at a time have more reports kept than one.
+    #[must_use]
+    pub fn writers(&self) -> usize {
+        match &*self.backend {
+            Backend::Sqlite(_) => 1,
+            Backend::Postgres(_) => postgres::WRITERS,
         }
     }
 

@@ -173,7 +173,9 @@ impl Agent {
         };
         match tokio::time::timeout(WITHIN, asking).await {
             Ok(Ok(told)) => Ok(told.into_iter().map(|(_, told)| told).collect()),
-            Ok(Err(why)) => Err(serde_json::json!({ "error": failure::in_one_line(&why.into()) }).to_string()),
+            Ok(Err(why)) => {
+                Err(serde_json::json!({ "error": failure::in_one_line(&why.into()) }).to_string())
+            }
             Err(_) => Err(serde_json::json!({ "error": "the engines take too long" }).to_string()),
         }
     }

@@ -57,6 +57,13 @@ impl Connected {
 #[derive(Debug, Default)]
 pub(super) struct Slot(tokio::sync::Mutex<Option<Connected>>);
 
+impl Slot {
+    /// Whether nobody has it just now.
+    pub(super) fn is_free(&self) -> bool {
+        self.0.try_lock().is_ok()
+    }
+}
+
 /// A connection that is lent. It is closed unless it is given back: whoever was interrupted may have left it within a
 /// transaction, or waiting for an answer.
 pub(super) struct Lent<'a> {

@@ -1,6 +1,6 @@
 //! A census in PostgreSQL: the tables of Container Census and ours beside them.
 //!
-//! One connection takes reports, one does what has time, one reads. Each is made when it is needed and given up after
+//! Two connections take reports, one does what has time, one reads. Each is made when it is needed and given up after
 //! any error, so that none is left within a transaction.
 
 mod address;
@@ -26,6 +26,9 @@ use super::CensusError;
 /// How long reports may wait for the database. A database that hangs is one that is down.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// How many groups of reports go in at a time. One keeps one processor of the database busy, and waits for its disk.
+pub(super) const WRITERS: usize = 2;
+
 /// A PostgreSQL.
 #[derive(Debug)]
 pub(super) struct Postgres {
@@ -33,7 +36,7 @@ pub(super) struct Postgres {
     backoff: Backoff,
     /// Whether this database was taken over.
     taken: tokio::sync::Mutex<bool>,
-    writer: Slot,
+    writers: [Slot; WRITERS],
     background: Slot,
     reader: Slot,
 }
@@ -44,7 +47,7 @@ impl Postgres {
             address: Address::parse(url)?,
             backoff: Backoff::default(),
             taken: tokio::sync::Mutex::new(false),
-            writer: Slot::default(),
+            writers: Default::default(),
             background: Slot::default(),
             reader: Slot::default(),
         })

@@ -7,7 +7,7 @@ use futures_util::future;
 use tokio_postgres::types::ToSql;
 
 use super::columns::{Arrays, columns, names, unnest};
-use super::connect::Connected;
+use super::connect::{Connected, Slot};
 use super::types::Time;
 use super::{PATIENCE, Postgres};
 use crate::census::facts::day_of;
@@ -126,7 +126,7 @@ impl Postgres {
             return Ok(Vec::new());
         }
         // Whoever waits for others to be done has all of the time for its own reports.
-        let mut lent = self.lend(&self.writer).await?;
+        let mut lent = self.lend(self.writer()).await?;
         match tokio::time::timeout(PATIENCE, self.keep(&mut lent.on, reports, now_ms)).await {
             Ok(Ok(done)) => {
                 lent.give_back();
@@ -135,6 +135,11 @@ impl Postgres {
             Ok(failed) => failed,
             Err(late) => Err(self.address.unavailable(late)),
         }
+    }
+
+    /// A connection that nobody has just now, if there is one.
+    fn writer(&self) -> &Slot {
+        self.writers.iter().find(|writer| writer.is_free()).unwrap_or(&self.writers[0])
     }
 
     async fn keep(
