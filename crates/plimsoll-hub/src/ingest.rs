@@ -41,6 +41,7 @@ pub(crate) async fn ingest(State(hub): State<Arc<Hub>>, request: Request) -> Res
     let since = Instant::now();
     match keep(&hub, report).await {
         Some(Ok(ingested)) => {
+            hub.store_is(Ok(()));
             hub.own.kept(ingested, since.elapsed());
             hub.changed.notify_one();
             let body = r#"{"status":"success","message":"Telemetry received"}"#;
