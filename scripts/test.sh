@@ -20,7 +20,8 @@ step "what the tests need"
 scripts/need.sh docker=docker.io dockerd=docker.io iptables=iptables promtool=prometheus linux.uml=user-mode-linux \
   busybox=busybox-static mkfs.ext4=e2fsprogs curl=curl podman=podman crun=crun runc=runc catatonit=catatonit \
   docker-registry=docker-registry prometheus-node-exporter=prometheus-node-exporter prometheus=prometheus \
-  influxd=influxdb victoria-metrics=victoria-metrics nats-server=nats-server
+  influxd=influxdb victoria-metrics=victoria-metrics nats-server=nats-server \
+  pg_createcluster=postgresql
 scripts/engine-up.sh
 
 step "format"

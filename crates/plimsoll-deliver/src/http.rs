@@ -351,7 +351,7 @@ pub(crate) fn read(secret: &Secret) -> Result<String, Fault> {
 }
 
 /// Why there was no answer.
-fn fault(error: &hyper_util::client::legacy::Error) -> Fault {
+pub(crate) fn fault(error: &hyper_util::client::legacy::Error) -> Fault {
     let chain = chain(error);
     match tls::explain(&chain) {
         // A handshake that failed has carried nothing; and who refuses our certificate has read nothing of what came with it.

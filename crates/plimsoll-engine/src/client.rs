@@ -222,7 +222,7 @@ impl Client {
         negotiated.is_none_or(|negotiated| negotiated >= version)
     }
 
-    async fn get(&self, path: &str, limit: usize) -> Result<(String, bytes::Bytes)> {
+    pub(crate) async fn get(&self, path: &str, limit: usize) -> Result<(String, bytes::Bytes)> {
         let path = self.path(path);
         match self.transport.get(&path, limit).await {
             Ok(body) => Ok((path, body)),

@@ -57,6 +57,7 @@ mod lenient;
 pub mod lifecycle;
 mod percent;
 mod podman;
+mod residents;
 mod ssh;
 mod state_files;
 mod stats;
@@ -74,7 +75,8 @@ pub use events::{Action, Event, EventStream, Kind, MAX_LINE, RESUME_OVERLAP};
 pub use flavour::Flavour;
 pub use lenient::{MAX_INNER, MAX_LABELS, MAX_TEXT};
 pub use podman::{LibpodStatsStream, MAX_PODMAN_CONTAINERS, PodMembership, PodmanSample, PodmanStats};
-pub use state_files::{Identity, MAX_STATE_FILE, MAX_STATE_LIST, StateFiles};
+pub use residents::{ImageSummary, LibpodResident, Mount, Port, Resident, Residents};
+pub use state_files::{Identity, MAX_STATE_FILE, MAX_STATE_LIST, StateFiles, docker_restarts};
 pub use stats::{
     BlockEntry, BlockStats, CpuStats, CpuUsage, InterfaceStats, MAX_BLOCK_ENTRIES, MAX_STATS, MemoryStat,
     MemoryStats, Operation, PidsStats, SampleStream, Stats, StatsStream, StorageStats, Throttling,

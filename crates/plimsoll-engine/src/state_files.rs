@@ -148,6 +148,18 @@ impl StateFiles {
     }
 }
 
+/// How often the restart policy of Docker has started containers again, by their full ids, from what Docker writes down below
+/// its data root: its listings do not tell, and an inspection of each container costs Docker work. A container of which the
+/// files do not tell is not among them. Blocks, as everything here.
+pub fn docker_restarts<'a>(root: &Path, ids: impl IntoIterator<Item = &'a str>) -> BTreeMap<String, u64> {
+    let restarts = |id: &str| {
+        let path = root.join("containers").join(id).join("config.v2.json");
+        parse::docker_restarts(&read(&path, MAX_STATE_FILE)?, id)
+    };
+    let ids = ids.into_iter().filter(|id| is_id(id));
+    ids.filter_map(|id| Some((id.to_owned(), restarts(id)?))).collect()
+}
+
 /// What the first of these files that knows the container says.
 fn first(mut paths: impl Iterator<Item = PathBuf>, parse: fn(&[u8]) -> Option<Identity>) -> Option<Identity> {
     paths.find_map(|path| parse(&read(&path, MAX_STATE_FILE)?))

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::Flavour;
 use crate::lenient::{Elements, Entries, Labels, Moment, Object, Text, Texts, nested, scalar, split_array};
+use crate::residents::{MountWire, volumes};
 
 /// The engine's versions (`GET /version`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -327,6 +328,8 @@ pub struct Details {
     pub labels: BTreeMap<String, String>,
     /// The networks it is attached to, by name.
     pub networks: Vec<NetworkEndpoint>,
+    /// The names of the volumes that it has mounted.
+    pub volumes: Vec<String>,
     /// How many texts were cut and labels and networks dropped to keep this container within the bounds of
     /// [`MAX_TEXT`](crate::MAX_TEXT), [`MAX_LABELS`](crate::MAX_LABELS) and [`MAX_INNER`](crate::MAX_INNER).
     pub truncated: usize,
@@ -370,6 +373,7 @@ pub(crate) struct DetailsWire {
     config: ConfigWire,
     #[serde(deserialize_with = "nested")]
     network_settings: NetworkSettingsWire,
+    mounts: Elements<MountWire>,
 }
 
 #[derive(Deserialize, Default)]
@@ -475,6 +479,7 @@ pub(crate) fn details(wire: DetailsWire) -> Option<Details> {
         cgroup_parent: text(host_config.cgroup_parent),
         labels: config.labels.map,
         networks: networks.items.into_iter().map(|(name, wire)| network(name.as_str(), wire)).collect(),
+        volumes: volumes(wire.mounts),
         truncated,
     })
 }

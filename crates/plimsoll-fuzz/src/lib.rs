@@ -20,6 +20,7 @@
 
 #![cfg(target_os = "linux")]
 
+mod census;
 mod chunks;
 mod custom;
 mod engine;
@@ -28,6 +29,7 @@ mod kernel;
 mod points;
 mod wire;
 
+pub use census::census;
 pub use custom::custom;
 pub use engine::{endpoint, engine_replies, event_stream, state_files};
 pub use http::http;
@@ -52,4 +54,5 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("label_escaping", label_escaping),
     ("custom", custom),
     ("points", points),
+    ("census", census),
 ];

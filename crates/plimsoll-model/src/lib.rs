@@ -33,6 +33,7 @@
 
 pub mod agent;
 pub mod catalog;
+pub mod census;
 pub mod container;
 pub mod custom;
 pub mod happened;

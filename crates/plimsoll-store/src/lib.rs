@@ -8,6 +8,8 @@ mod asking;
 #[doc(hidden)]
 pub mod bench;
 mod block;
+#[cfg(feature = "census")]
+pub mod census;
 mod chunk;
 mod column;
 mod derive;

@@ -8,6 +8,7 @@
 //! - [`Victoria`] is VictoriaMetrics (Debian: `victoria-metrics`), which takes the writes of InfluxDB and of Prometheus;
 //! - [`Prometheus`] takes remote writes (Debian: `prometheus`);
 //! - [`Nats`] is NATS with JetStream (Debian: `nats-server`), alone or as a cluster;
+//! - [`Postgres`] is PostgreSQL (Debian: `postgresql`), which speaks no HTTP and so is no [`Server`];
 //! - [`compare`] finds out whether what a database has is what it should have.
 //!
 //! ```no_run
@@ -25,12 +26,14 @@
 pub mod compare;
 mod influx;
 mod nats;
+mod postgres;
 mod prometheus;
 mod server;
 mod victoria;
 
 pub use influx::Influx;
 pub use nats::{Message, Nats};
+pub use postgres::Postgres;
 pub use prometheus::Prometheus;
 pub use server::Server;
 pub use victoria::Victoria;

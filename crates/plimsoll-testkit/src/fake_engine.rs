@@ -1,7 +1,7 @@
 //! A Docker engine in this process that says what a test wants to hear.
 //!
 //! It listens on a Unix socket in a directory of its own, answers `/_ping`, `/version`, `/info`, `/containers/json`,
-//! `/containers/{id}/json`, `/containers/{id}/stats`, `/images/{id}/json` and `/events` as API 1.41 (or another,
+//! `/containers/{id}/json`, `/containers/{id}/stats`, `/images/json`, `/images/{id}/json` and `/events` as API 1.41 (or another,
 //! [`FakeEngine::set_api`]) does, and Podman's `/libpod/containers/stats`. It notes every request, and misbehaves on
 //! request. It runs on a thread of its own, so tests need no runtime.
 //!
@@ -42,6 +42,9 @@ const EVENTS: usize = 4096;
 
 /// The memory of the fake host, in bytes.
 pub const HOST_MEMORY: u64 = 8 << 30;
+
+/// The size of each image, in bytes.
+pub const IMAGE_SIZE: u64 = 1_000_000;
 
 /// How a request is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]

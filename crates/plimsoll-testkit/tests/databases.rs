@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plimsoll_testkit::databases::compare::{self, Expected, Value};
-use plimsoll_testkit::databases::{Influx, Nats, Prometheus, Victoria};
+use plimsoll_testkit::databases::{Influx, Nats, Postgres, Prometheus, Victoria};
 use plimsoll_testkit::wait_until;
 
 /// How long members of a cluster may take to agree.
@@ -51,6 +51,24 @@ fn influx_keeps_what_it_took_when_it_is_killed() {
     let refused = influx.try_write("metrics", "memory,container_name=web usage_bytes=1.5 1\nnonsense\n");
     assert_eq!(refused.status, 400, "{}", refused.text());
     assert!(refused.text().contains("nonsense"), "{}", refused.text());
+}
+
+#[test]
+fn postgres_keeps_what_it_took_when_it_is_killed() {
+    let mut postgres = Postgres::start();
+    let (url, other) = (postgres.create_database(), postgres.create_database());
+    postgres.run(&url, "CREATE TABLE containers(name text); INSERT INTO containers VALUES ('web'), ('db')");
+    let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+    assert_eq!((postgres.run(&url, tables), postgres.run(&other, tables)), ("1".to_owned(), "0".to_owned()));
+    for _ in 0..3 {
+        postgres.kill();
+        assert_eq!(postgres.pid(), None);
+        postgres.restart();
+    }
+    assert_eq!(postgres.run(&url, "SELECT name FROM containers ORDER BY name"), "db\nweb");
+    postgres.stop();
+    postgres.restart();
+    assert_eq!(postgres.run(&url, tables), "1");
 }
 
 #[test]

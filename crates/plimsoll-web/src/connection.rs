@@ -7,6 +7,7 @@
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -27,17 +28,22 @@ use tokio::time::Instant;
 use crate::Limits;
 use crate::api::TakesLong;
 
+/// Who is at the other end of a request's connection: the client, or the last proxy before this server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub SocketAddr);
+
 /// Serves one connection to its end, or until it is cut. When `stop` changes, the request that is being
 /// answered is the last.
 pub(crate) async fn drive(
     stream: TcpStream,
+    peer: SocketAddr,
     router: Router,
     limits: Limits,
     mut stop: watch::Receiver<bool>,
 ) {
     let clock = Clock::start(limits);
     let io = TokioIo::new(Watched { stream, clock: clock.clone() });
-    let service = Timed { router: TowerToHyperService::new(router), clock: clock.clone() };
+    let service = Timed { router: TowerToHyperService::new(router), clock: clock.clone(), peer: Peer(peer) };
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -229,6 +235,7 @@ impl AsyncWrite for Watched {
 struct Timed {
     router: TowerToHyperService<Router>,
     clock: Clock,
+    peer: Peer,
 }
 
 type RouterFuture = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
@@ -238,8 +245,9 @@ impl Service<Request<Incoming>> for Timed {
     type Error = std::convert::Infallible;
     type Future = Answer;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         self.clock.request_came();
+        request.extensions_mut().insert(self.peer);
         Answer { inner: Box::pin(self.router.call(request)), clock: self.clock.clone() }
     }
 }

@@ -45,6 +45,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 mod api;
+mod census_agent;
 mod connection;
 pub mod exposition;
 mod headers;
@@ -58,11 +59,13 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use census_agent::{CensusAgent, CensusQuestion, MAX_TOKEN, census_agent_router};
+pub use connection::Peer;
 pub use limits::Limits;
 use plimsoll_model::{Selection, Snapshot};
 use plimsoll_store::History;
 use serde::Serialize;
-pub use serve::serve;
+pub use serve::{serve, serve_router};
 
 /// Where the server takes its numbers from.
 pub trait Backend: Send + Sync + 'static {

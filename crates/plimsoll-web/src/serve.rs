@@ -6,11 +6,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::{App, Backend, connection, routes};
+use crate::{App, Backend, Limits, connection, routes};
 
 /// Serves `app` on `listener` until `shutdown` is ready; then no connection is accepted any more, and those
 /// that are open have [`crate::Limits::grace_time`] to finish what they are at.
@@ -23,9 +24,23 @@ pub async fn serve<B: Backend>(
     app: App<B>,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    listener.local_addr()?;
     let limits = app.limits;
-    let router = routes::router(app);
+    serve_router(listener, routes::router(app), limits, shutdown).await
+}
+
+/// Serves any routes as [`serve`] does, within the same bounds on connections, headers and time. Each request carries
+/// its [`crate::Peer`] as an extension.
+///
+/// # Errors
+///
+/// As [`serve`].
+pub async fn serve_router(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    listener.local_addr()?;
     let places = Arc::new(Semaphore::new(limits.connections));
     let (stop, stopped) = watch::channel(false);
     let mut connections = JoinSet::new();
@@ -41,14 +56,14 @@ pub async fn serve<B: Backend>(
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
             (place, accepted) = accepted => match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     pause = Pause::default();
                     // Responses are written whole, so that there is nothing to wait for.
                     let _ = stream.set_nodelay(true);
                     let (router, stopped) = (router.clone(), stopped.clone());
                     connections.spawn(async move {
                         let _place = place;
-                        connection::drive(stream, router, limits, stopped).await;
+                        connection::drive(stream, peer, router, limits, stopped).await;
                     });
                 }
                 Err(error) => {

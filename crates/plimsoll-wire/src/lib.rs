@@ -20,6 +20,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+pub mod census;
 pub mod describe;
 pub mod export;
 pub mod exposition;

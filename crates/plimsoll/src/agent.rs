@@ -14,6 +14,8 @@ use plimsoll_store::History;
 use plimsoll_web::{App, Backend, Flushed, Limits, NoHistory, Status};
 use tracing::{info, warn};
 
+use crate::census::role::Role;
+use crate::census::schedule;
 use crate::collectors::{self, Attempts, Collectors};
 use crate::delivery::{Delivery, Flusher};
 use crate::failure::Failure;
@@ -66,6 +68,7 @@ async fn serve(settings: &Settings, again: Again<'_>, began: Instant) -> anyhow:
         flusher: delivery.flusher(),
         without_engine,
     });
+    let role = Role::listen(settings, &pipeline.samples, bind)?;
     let openmetrics_created = settings.openmetrics_created;
     let flusher = delivery.flusher();
     let app = App { backend, selection, openmetrics_created, limits: Limits::default() };
@@ -91,6 +94,8 @@ async fn serve(settings: &Settings, again: Again<'_>, began: Instant) -> anyhow:
         served = plimsoll_web::serve(listener, app, ended) => served,
         () = reloading => Ok(()),
         () = flusher.on_signals(flushes) => Ok(()),
+        () = schedule::run(settings, pipeline.samples.clone()) => Ok(()),
+        () = Role::serve(role) => Ok(()),
     };
     told.abort();
     // With it end the commands that collectors run.
@@ -126,7 +131,8 @@ fn tell(snapshot: &Snapshot, began: Instant) {
     }
 }
 
-fn bind(address: SocketAddr) -> Result<tokio::net::TcpListener, Failure> {
+/// Listens at an address.
+pub(crate) fn bind(address: SocketAddr) -> Result<tokio::net::TcpListener, Failure> {
     let bound = std::net::TcpListener::bind(address)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .and_then(tokio::net::TcpListener::from_std);

@@ -20,7 +20,7 @@ use crate::settings::flags;
 use crate::settings::value::{self, Raw};
 use crate::stats::template::Template;
 use crate::sub::Sub;
-use crate::{export, exposition, healthcheck, history, pipeline, stats};
+use crate::{census, export, exposition, healthcheck, history, pipeline, stats};
 
 const QUICK_START: &str = "\
 Quick start:
@@ -220,6 +220,13 @@ fn subcommand(sub: Sub) -> Command {
             .about("Tell a running agent to send what it has, and wait for the verdict")
             .after_long_help(flush::EXAMPLES)
             .args(flush::arguments()),
+        Sub::Census => command
+            .about("Look at what there is on hosts, and report it to who counts installations")
+            .after_long_help(census::EXAMPLES)
+            .disable_help_subcommand(true)
+            .subcommand_required(true)
+            .arg_required_else_help(true)
+            .subcommands(Sub::CENSUS.map(subcommand)),
         Sub::Check => command
             .about("Tell what can and cannot be read here, and what to do about it")
             .after_long_help(CHECK_EXAMPLES),
@@ -240,6 +247,13 @@ fn subcommand(sub: Sub) -> Command {
             .about("Print a man page, or write all of them")
             .after_long_help(MAN_EXAMPLES)
             .args(man_arguments()),
+        Sub::CensusScan
+        | Sub::CensusReport
+        | Sub::CensusId
+        | Sub::CensusServe
+        | Sub::CensusImport
+        | Sub::CensusExport
+        | Sub::CensusForget => census::command(sub, command),
     };
     if !sub.prints_config() {
         return command;

@@ -5,7 +5,7 @@ mod choose;
 pub(crate) mod deliver;
 pub(crate) mod flush;
 pub(crate) mod import;
-mod progress;
+pub(crate) mod progress;
 mod report;
 pub(crate) mod spool;
 mod work;

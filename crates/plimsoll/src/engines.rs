@@ -45,7 +45,7 @@ pub(crate) fn state_files() -> StateFiles {
 }
 
 /// The engines of a list. What is wrong with one of them hides no other.
-fn named(entries: &[String], surroundings: &Surroundings) -> Discovery {
+pub(crate) fn named(entries: &[String], surroundings: &Surroundings) -> Discovery {
     let mut discovery = Discovery::default();
     for entry in entries {
         let found = match entry.strip_prefix(CONTEXT) {

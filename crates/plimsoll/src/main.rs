@@ -9,6 +9,7 @@
 //! module each.
 
 mod agent;
+mod census;
 mod check;
 mod cli;
 mod client;
@@ -104,10 +105,13 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             let options = cli::healthcheck_options(arguments)?;
             with_settings(Sub::Healthcheck, arguments, |settings| healthcheck::run(settings, &options))
         }
+        Some(Sub::Census) => {
+            census::run(arguments, |sub, arguments, command| with_settings(sub, arguments, command))
+        }
         Some(Sub::Completions) => generate::completions(arguments),
         Some(Sub::Man) => generate::man(arguments),
         // Clap lets only known commands through; help is the honest answer should that ever change.
-        None => {
+        Some(_) | None => {
             output::print(&cli::command().render_help().to_string())?;
             Ok(ExitCode::from(failure::CALLER))
         }
@@ -127,7 +131,8 @@ fn with_settings(
         return Ok(ExitCode::SUCCESS);
     }
     let mut level = merged.settings.log_level;
-    let is_agent = sub == Sub::Agent || (sub == Sub::Deliver && !deliver::options(arguments).once);
+    let is_agent = matches!(sub, Sub::Agent | Sub::CensusServe)
+        || (sub == Sub::Deliver && !deliver::options(arguments).once);
     if !is_agent && *merged.origin("log_level") == settings::Origin::Default {
         // Commands that end by themselves say on their own what went wrong.
         level = LogLevel::Error;

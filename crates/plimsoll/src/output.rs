@@ -26,6 +26,12 @@ pub(crate) fn warn(line: &str) {
     let _ = writeln!(io::stderr().lock(), "plimsoll: {}", printable(line));
 }
 
+/// Writes text beside the output, to standard error. What came from elsewhere in it has to be printable.
+pub(crate) fn note(text: &str) {
+    // Nothing is left to tell it to when standard error is gone, too.
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
 /// Writes text to standard output and flushes it.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     bytes(text.as_bytes())

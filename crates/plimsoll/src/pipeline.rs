@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use plimsoll_collect::{
-    Ages, Engines, Filter, Inbox, Options, Recogniser, Sampler, SamplerThread, Samples, SourceChoice,
+    Ages, Engines, Filter, Inbox, Options, Recogniser, Sampler, SamplerThread, Samples, SourceChoice, Which,
 };
 use plimsoll_kernel::{Kernel, Roots};
 use plimsoll_model::agent::{Build, Engine, Source};
@@ -18,7 +18,6 @@ use tokio::task::JoinHandle;
 use crate::engines;
 use crate::failure::Failure;
 use crate::settings::Settings;
-use crate::settings::value::NONE;
 
 /// The program that was built.
 pub(crate) const BUILD: Build = Build {
@@ -104,7 +103,16 @@ impl Pipeline {
 
     /// The same, where something is known of containers' lives before.
     pub(crate) fn start_after(settings: &Settings, selection: Selection, past: Past) -> anyhow::Result<Self> {
-        let without_engine = settings.engine == [NONE];
+        Self::begin(settings, selection, past, engines::which(settings))
+    }
+
+    /// Starts to listen to these engines and no others.
+    pub(crate) fn start_on(settings: &Settings, selection: Selection, which: Which) -> anyhow::Result<Self> {
+        Self::begin(settings, selection, Past::default(), which)
+    }
+
+    fn begin(settings: &Settings, selection: Selection, past: Past, which: Which) -> anyhow::Result<Self> {
+        let without_engine = matches!(which, Which::None);
         let kernel = Kernel::probe(roots(settings), &selection);
         let (cgroups, recogniser) = match &kernel {
             Ok(kernel) => {
@@ -127,7 +135,7 @@ impl Pipeline {
         let sampler = Sampler::new(kernel, options.clone(), Arc::clone(&inbox)).with_ages(ages);
         let (thread, samples) =
             SamplerThread::start(sampler, settings.interval).context("cannot start the sampler's thread")?;
-        let engines = Engines::new(engines::which(settings), recogniser, options, Arc::clone(&inbox));
+        let engines = Engines::new(which, recogniser, options, Arc::clone(&inbox));
         let engines = tokio::spawn(engines.run());
         Ok(Self { samples, inbox, cgroups, without_engine, thread: Some(thread), engines })
     }

@@ -25,6 +25,22 @@ pub(crate) enum Sub {
     Check,
     /// Ask a running agent.
     Healthcheck,
+    /// What there is, and who is told of it.
+    Census,
+    /// Of the census: a look at hosts.
+    CensusScan,
+    /// Of the census: a report.
+    CensusReport,
+    /// Of the census: who this installation is.
+    CensusId,
+    /// Of the census: who counts.
+    CensusServe,
+    /// Of the census: what another one has.
+    CensusImport,
+    /// Of the census: what this one has.
+    CensusExport,
+    /// Of the census: what is to be gone.
+    CensusForget,
     /// Completions for a shell.
     Completions,
     /// Man pages.
@@ -32,7 +48,7 @@ pub(crate) enum Sub {
 }
 
 impl Sub {
-    pub(crate) const ALL: [Sub; 13] = [
+    pub(crate) const ALL: [Sub; 14] = [
         Sub::Agent,
         Sub::Stats,
         Sub::History,
@@ -42,10 +58,22 @@ impl Sub {
         Sub::Spool,
         Sub::Import,
         Sub::Flush,
+        Sub::Census,
         Sub::Check,
         Sub::Healthcheck,
         Sub::Completions,
         Sub::Man,
+    ];
+
+    /// The commands of `plimsoll census`.
+    pub(crate) const CENSUS: [Sub; 7] = [
+        Sub::CensusScan,
+        Sub::CensusReport,
+        Sub::CensusId,
+        Sub::CensusServe,
+        Sub::CensusImport,
+        Sub::CensusExport,
+        Sub::CensusForget,
     ];
 
     /// The command with a name.
@@ -66,6 +94,14 @@ impl Sub {
             Sub::Flush => "flush",
             Sub::Check => "check",
             Sub::Healthcheck => "healthcheck",
+            Sub::Census => "census",
+            Sub::CensusScan => "scan",
+            Sub::CensusReport => "report",
+            Sub::CensusId => "id",
+            Sub::CensusServe => "serve",
+            Sub::CensusImport => "import",
+            Sub::CensusExport => "export",
+            Sub::CensusForget => "forget",
             Sub::Completions => "completions",
             Sub::Man => "man",
         }
@@ -73,6 +109,18 @@ impl Sub {
 
     /// Whether the command shows the merged settings on request.
     pub(crate) fn prints_config(self) -> bool {
-        !matches!(self, Sub::Flush | Sub::Healthcheck | Sub::Completions | Sub::Man)
+        !matches!(
+            self,
+            Sub::Flush
+                | Sub::Census
+                | Sub::CensusId
+                | Sub::CensusServe
+                | Sub::CensusImport
+                | Sub::CensusExport
+                | Sub::CensusForget
+                | Sub::Healthcheck
+                | Sub::Completions
+                | Sub::Man
+        )
     }
 }

@@ -17,12 +17,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("plimsoll-store", &["plimsoll-model"]),
     ("plimsoll-deliver", &["plimsoll-wire", "plimsoll-model"]),
     ("plimsoll-web", &["plimsoll-wire", "plimsoll-store", "plimsoll-model"]),
+    ("plimsoll-hub", &["plimsoll-web", "plimsoll-store", "plimsoll-wire", "plimsoll-model"]),
     (
         "plimsoll",
         &[
             "plimsoll-collect",
             "plimsoll-deliver",
             "plimsoll-engine",
+            "plimsoll-hub",
             "plimsoll-kernel",
             "plimsoll-model",
             "plimsoll-store",

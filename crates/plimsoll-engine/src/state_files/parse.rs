@@ -48,6 +48,21 @@ pub(crate) fn docker(bytes: &[u8]) -> Option<Identity> {
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
+struct DockerRestartsWire {
+    #[serde(rename = "ID", deserialize_with = "scalar")]
+    id: Option<Text>,
+    #[serde(rename = "RestartCount", deserialize_with = "scalar")]
+    restarts: Option<u64>,
+}
+
+/// The restarts in Docker's `config.v2.json`, if it is this container's.
+pub(crate) fn docker_restarts(bytes: &[u8], id: &str) -> Option<u64> {
+    let wire: DockerRestartsWire = object(bytes)?;
+    wire.restarts.filter(|_| wire.id.is_some_and(|own| own.as_str() == id))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
 struct StorageWire {
     #[serde(deserialize_with = "scalar")]
     id: Option<Text>,

@@ -201,3 +201,20 @@ fn a_name_that_is_put_together_has_the_bound_of_any_other() {
     let name = parse::bundle(bundle.as_bytes()).unwrap().name.unwrap();
     assert!(name.starts_with("k8s_é") && name.len() <= crate::MAX_TEXT, "{} bytes", name.len());
 }
+
+#[test]
+fn restarts_stand_in_the_file_of_that_container() {
+    let root = tempfile::tempdir().unwrap();
+    for (id, content) in [
+        ("a", r#"{"ID":"a","RestartCount":22}"#),
+        ("b", r#"{"ID":"other","RestartCount":1}"#),
+        ("c", r#"{"ID":"c"}"#),
+        ("d", "no JSON"),
+    ] {
+        let folder = root.path().join("containers").join(id);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("config.v2.json"), content).unwrap();
+    }
+    let told = docker_restarts(root.path(), ["a", "b", "c", "d", "e", "../a"]);
+    assert_eq!(told, BTreeMap::from([("a".to_owned(), 22)]));
+}

@@ -30,6 +30,7 @@ pub(crate) fn of(target: &str) -> Vec<Vec<u8>> {
         ],
         "custom" => CUSTOM.iter().map(|text| text.as_bytes().to_vec()).collect(),
         "points" => POINTS.iter().chain(CUSTOM).map(|text| text.as_bytes().to_vec()).collect(),
+        "census" => census(),
         _ => Vec::new(),
     };
     seeds.sort();
@@ -58,6 +59,15 @@ const POINTS: &[&str] = &[
     "cpu,host=a usage=1.5,n=2i,ok=true,s=\"x\\\"y\" 1700000000000000000\nmem used=1u\n# comment\n\nbad line\n",
     "a\\ b,c\\,d=e\\=f g\\ h=\"\\\\\",i=-1e3 5",
     "{\"measurement\":\"cpu\",\"tags\":{\"a\":\"b\"},\"fields\":{\"v\":1},\"time\":5}\n",
+];
+
+/// Reports with every key, with what is nearly one, and names of images.
+const REPORTS: &[&str] = &[
+    r#"{"installation_id":"a1b2c3d4-e5f6-7890-abcd-ef1234567890","version":"0.6.0","timestamp":"2025-10-16T20:00:00.5+02:00","host_count":3,"agent_count":2,"total_containers":25,"scan_interval_seconds":300,"image_stats":[{"image":"ghcr.io/a/b:1@sha256:00","count":5,"size_bytes":142000000},{"IMAGE":"lscr.io/x","Count":-3},null,{"image":"lscr.io/x","count":3}],"agent_versions":{"0.5.0":1,"0.6.0":null},"containers_running":20,"containers_stopped":4,"containers_paused":1,"containers_other":0,"avg_cpu_percent":0.5e1,"avg_memory_bytes":9,"total_memory_limit":9,"avg_restarts":0.48,"high_restart_containers":2,"total_image_size":5368709120,"unique_images":15,"timezone":"America/New_York","compose_project_count":1,"containers_in_compose":2,"network_count":3,"custom_network_count":1,"shared_volume_count":1,"containers_with_deps":1,"total_dependencies":2,"avg_connections_per_container":1.3928571428571428}"#,
+    r#"{"installation_id":"x","timestamp":"0001-01-01T00:00:00Z","foreign":{"a":[[{"b":"]\""}],1e999]},"timezone":"\u0000"}"#,
+    r#"{"installation_id":"\ud83d\udea2","timestamp":"9999-12-31T23:59:59-23:59","image_stats":null,"agent_versions":{"\u00e9":1}}"#,
+    r#"[{"name":"web","image":"localhost:5000/x:dev","state":"running","volumes":[{"name":"d","type":"volume"}],"labels":{"com.docker.compose.depends_on":"db:service_healthy:true,cache"},"memory_limit":1048576,"created":"2026-11-21T01:28:07Z","links":["a:b"],"ports":[{"private_port":80}],"started_at":"x","network_details":[{"aliases":null}]}]"#,
+    "registry.example.com:5000/team/library/app:1.2@sha256:0123abcd",
 ];
 
 /// Addresses of every form, and of some that are none.
@@ -121,6 +131,19 @@ fn replies() -> Vec<Vec<u8>> {
     let replies = files.iter().filter(|path| path.extension().is_some_and(|end| end == "json"));
     let whole = replies.map(|path| fs::read(path).expect("a captured reply"));
     whole.filter(|reply| reply.len() <= MAX_SEED).collect()
+}
+
+/// What a Census agent answered, and the bodies that a Census collector was given.
+fn census() -> Vec<Vec<u8>> {
+    let folder = fixtures().join("census-v1");
+    let is_agents =
+        |path: &&PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("agent-"));
+    let files = files_below(&folder);
+    let answers = files.iter().filter(is_agents).map(|path| fs::read(path).expect("a captured answer"));
+    let table = fs::read_to_string(folder.join("ingest-answers.tsv")).expect("captured bodies");
+    let bodies =
+        table.lines().filter_map(|line| line.split('\t').next()).map(|body| body.as_bytes().to_vec());
+    answers.chain(bodies).chain(REPORTS.iter().map(|body| body.as_bytes().to_vec())).collect()
 }
 
 fn streams() -> Vec<Vec<u8>> {

@@ -18,7 +18,7 @@ use crate::wait_until;
 const PREFIX: &str = "plimsoll-database-";
 
 /// The programs that run in them.
-const PROGRAMS: [&str; 4] = ["influxd", "nats-server", "prometheus", "victoria-metrics"];
+const PROGRAMS: [&str; 5] = ["influxd", "nats-server", "postgres", "prometheus", "victoria-metrics"];
 
 /// How long a database may take to answer after its start, and to end.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -27,6 +27,7 @@ pub struct FakeContainer {
     runtime: String,
     cgroup_parent: String,
     networks: Vec<(String, String, u8, String)>,
+    volumes: Vec<(String, String)>,
 }
 
 impl FakeContainer {
@@ -55,6 +56,7 @@ impl FakeContainer {
             runtime: "runc".to_owned(),
             cgroup_parent: String::new(),
             networks: Vec::new(),
+            volumes: Vec::new(),
         }
     }
 
@@ -173,6 +175,13 @@ impl FakeContainer {
         self
     }
 
+    /// Mounts a volume.
+    #[must_use]
+    pub fn volume(mut self, name: &str, destination: &str) -> Self {
+        self.volumes.push((name.to_owned(), destination.to_owned()));
+        self
+    }
+
     /// The host name inside.
     #[must_use]
     pub fn hostname(mut self, hostname: &str) -> Self {
@@ -206,12 +215,22 @@ impl FakeContainer {
         Value::Object(self.networks.iter().map(network).collect())
     }
 
+    fn mounts_json(&self) -> Value {
+        let mount = |(name, destination): &(String, String)| {
+            json!({
+                "Type": "volume", "Name": name, "Source": "", "Destination": destination, "Driver": "local", "Mode": "z",
+                "RW": true, "Propagation": "",
+            })
+        };
+        self.volumes.iter().map(mount).collect()
+    }
+
     pub(super) fn summary_json(&self, api: (u16, u16)) -> Value {
         let mut summary = json!({
             "Id": self.id, "Names": [format!("/{}", self.name)], "Image": self.image, "ImageID": self.image_id,
             "Command": "sleep 1000", "Created": self.created / 1_000_000_000, "Ports": [], "Labels": self.labels,
             "State": self.state, "Status": "Up 2 minutes", "HostConfig": {"NetworkMode": self.network_mode},
-            "NetworkSettings": {"Networks": self.networks_json()}, "Mounts": [],
+            "NetworkSettings": {"Networks": self.networks_json()}, "Mounts": self.mounts_json(),
         });
         if api >= (1, 52) {
             let (status, streak) = self.health.clone().unwrap_or(("none".to_owned(), 0));
@@ -236,7 +255,7 @@ impl FakeContainer {
                 "NetworkMode": self.network_mode, "RestartPolicy": {"Name": self.restart_policy, "MaximumRetryCount": 0},
                 "Runtime": self.runtime, "CgroupParent": self.cgroup_parent, "Memory": 0, "NanoCpus": 0,
             },
-            "Mounts": [],
+            "Mounts": self.mounts_json(),
             "Config": {"Hostname": self.hostname, "Image": self.image, "Labels": self.labels, "Env": null},
             "NetworkSettings": {"Ports": {}, "Networks": self.networks_json()},
         });

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::container::FakeContainer;
 use super::stats::AllStats;
-use super::{Behaviour, HOST_MEMORY};
+use super::{Behaviour, HOST_MEMORY, IMAGE_SIZE};
 use crate::http::Head;
 
 #[derive(Debug)]
@@ -76,6 +76,7 @@ impl State {
             "/version" => (200, self.version_json().to_string()),
             "/info" => (200, self.info_json().to_string()),
             "/events" => (200, String::new()),
+            "/images/json" => (200, self.images_json().to_string()),
             "/containers/json" => {
                 let all = head.path.contains("all=1") || head.path.contains("all=true");
                 let shown = self.containers.iter().filter(|container| all || container.pid > 0);
@@ -104,6 +105,20 @@ impl State {
         }
     }
 
+    /// Each image once, in the order of the containers.
+    fn images_json(&self) -> Value {
+        let mut images: Vec<Value> = Vec::new();
+        for FakeContainer { image, image_id, .. } in &self.containers {
+            if images.iter().all(|known| known["Id"] != **image_id) {
+                images.push(json!({
+                    "Id": image_id, "ParentId": "", "RepoTags": [image], "RepoDigests": null, "Created": 1_700_000_000,
+                    "Size": IMAGE_SIZE, "VirtualSize": IMAGE_SIZE, "SharedSize": -1, "Labels": null, "Containers": -1,
+                }));
+            }
+        }
+        images.into()
+    }
+
     fn version_json(&self) -> Value {
         json!({
             "Platform": {"Name": ""}, "Version": "0.0.0-fake", "ApiVersion": format!("{}.{}", self.api.0, self.api.1),
@@ -125,6 +140,6 @@ impl State {
 fn image_json(container: &FakeContainer) -> Value {
     json!({
         "Id": container.image_id, "RepoTags": [container.image], "RepoDigests": [],
-        "Created": "2023-11-14T22:13:20Z", "Config": {"Labels": {"maintainer": "fake"}}, "Size": 1_000_000,
+        "Created": "2023-11-14T22:13:20Z", "Config": {"Labels": {"maintainer": "fake"}}, "Size": IMAGE_SIZE,
     })
 }

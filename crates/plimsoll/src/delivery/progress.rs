@@ -13,11 +13,11 @@ const AWAY: &str = "\r\u{1b}[K";
 
 /// A line that is written anew until this is dropped.
 #[derive(Debug)]
-pub(super) struct Progress(Option<tokio::task::JoinHandle<()>>);
+pub(crate) struct Progress(Option<tokio::task::JoinHandle<()>>);
 
 impl Progress {
     /// Shows what `state` says. Needs a tokio runtime.
-    pub(super) fn show(state: impl Fn() -> String + Send + 'static) -> Self {
+    pub(crate) fn show(state: impl Fn() -> String + Send + 'static) -> Self {
         if !io::stderr().is_terminal() {
             return Self(None);
         }

@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use plimsoll_deliver::config::Secret;
 use plimsoll_engine::Surroundings;
 
 use crate::failure::Failure;
 use crate::settings::assignment::{Assignment, bad_value, unknown};
+use crate::settings::census::{Census, Password, Server, asks_not_to};
 use crate::settings::origin::Origin;
 use crate::settings::table::{COLLECTORS, Kind, SETTINGS, Setting};
 use crate::settings::target;
@@ -43,6 +45,27 @@ pub(crate) const OF_ENGINES: [&str; 8] = [
 /// Where a user's programs keep what they know. No setting, but the setting `history` follows it.
 const STATE_HOME: &str = "XDG_STATE_HOME";
 
+/// Whoever sets it does not want to be counted by any program.
+const DO_NOT_TRACK: &str = "DO_NOT_TRACK";
+
+/// The token that agents of others are shown when they are scanned. No setting, as settings are printed.
+const CENSUS_TOKEN: &str = "PLIMSOLL_CENSUS_AGENT_TOKEN";
+
+/// What else is read, and is no setting.
+const OTHERS: [&str; 10] = [
+    STATE_HOME,
+    DO_NOT_TRACK,
+    CENSUS_TOKEN,
+    // The variables of Container Census' collector, for who puts Plimsoll in its place.
+    "DATABASE_URL",
+    "PORT",
+    "STATS_API_KEY",
+    "STATS_MIN_INSTALLATIONS",
+    "COLLECTOR_AUTH_ENABLED",
+    "COLLECTOR_AUTH_USERNAME",
+    "COLLECTOR_AUTH_PASSWORD",
+];
+
 /// The variables that concern Plimsoll, by name. No other is kept: an environment is full of secrets.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Environment(BTreeMap<String, OsString>);
@@ -58,6 +81,23 @@ impl Environment {
     /// Where this user's programs keep what they know.
     pub(super) fn state_home(&self) -> Option<PathBuf> {
         self.0.get(STATE_HOME).map(PathBuf::from)
+    }
+
+    /// What the environment says of the census that is no setting.
+    pub(super) fn of_the_census(&self, census: &mut Census) {
+        let text = |name: &str| self.0.get(name).map(|value| value.to_string_lossy().trim().to_owned());
+        let secret = |name: &str| text(name).map(Secret::Inline);
+        census.do_not_track = text(DO_NOT_TRACK).is_some_and(|value| asks_not_to(&value));
+        census.token = secret(CENSUS_TOKEN);
+        let has_basic = text("COLLECTOR_AUTH_ENABLED").is_some_and(|value| value == "true");
+        let basic = text("COLLECTOR_AUTH_USERNAME").zip(text("COLLECTOR_AUTH_PASSWORD").map(Password));
+        census.server = Server {
+            database_url: text("DATABASE_URL"),
+            port: text("PORT"),
+            api_key: secret("STATS_API_KEY"),
+            min_installations: text("STATS_MIN_INSTALLATIONS"),
+            basic: basic.filter(|_| has_basic),
+        };
     }
 
     /// The variables whose names begin so.
@@ -94,7 +134,7 @@ impl FromIterator<(String, OsString)> for Environment {
             name.starts_with(PREFIX)
                 || aliases.contains(&name)
                 || OF_ENGINES.contains(&name)
-                || name == STATE_HOME
+                || OTHERS.contains(&name)
         };
         let given = variables.into_iter().filter(|(name, value)| concerns(name) && !value.is_empty());
         Self(given.collect())
@@ -108,7 +148,7 @@ pub(super) fn assignments(environment: &Environment) -> Result<Vec<Assignment>, 
             .iter()
             .any(|setting| setting.env == name || setting.aliases.iter().any(|a| a.env == name))
             || OF_ENGINES.contains(&name.as_str())
-            || name == STATE_HOME
+            || OTHERS.contains(&name.as_str())
             || name.starts_with(target::PREFIX);
         if !known && !foreign(name, value) {
             return Err(unknown_variable(name));

@@ -7,6 +7,7 @@
 //! another program, may be overridden).
 
 mod assignment;
+pub(crate) mod census;
 pub(crate) mod collector;
 mod collectors;
 mod document;
@@ -63,6 +64,8 @@ pub(crate) fn load(
 ) -> Result<Merged, Failure> {
     let surroundings = environment.surroundings();
     let state_home = environment.state_home();
+    let mut of_the_census = census::Census::default();
+    environment.of_the_census(&mut of_the_census);
     let variables = target::variables(environment)?;
     let environment = environment::assignments(environment)?;
     let named = flags.iter().chain(&environment).find(|given| given.setting.key == "config");
@@ -104,6 +107,9 @@ pub(crate) fn load(
     merged.settings.target = target::build(targets, variables)?;
     merged.settings.surroundings = surroundings;
     merged.settings.state_home = state_home;
+    let census::Census { do_not_track, token, server, .. } = of_the_census;
+    let census = &mut merged.settings.census;
+    (census.do_not_track, census.token, census.server) = (do_not_track, token, server);
     agree(&merged)?;
     Ok(merged)
 }

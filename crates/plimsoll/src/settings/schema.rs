@@ -9,6 +9,7 @@ use plimsoll_collect::SourceChoice;
 use plimsoll_engine::Surroundings;
 use plimsoll_model::Profile;
 
+use crate::settings::census::Census;
 use crate::settings::collector::CollectorTable;
 use crate::settings::history::{Keep, Place};
 use crate::settings::target::TargetTable;
@@ -74,6 +75,8 @@ pub(crate) struct Settings {
     pub(crate) drain_timeout: Duration,
     /// The targets of the configuration file and the environment.
     pub(crate) target: Vec<TargetTable>,
+    /// The census.
+    pub(crate) census: Census,
     /// How much the log says.
     pub(crate) log_level: LogLevel,
     /// For whom the log is written.
@@ -117,6 +120,7 @@ impl Default for Settings {
             spool: None,
             drain_timeout: Duration::from_secs(5),
             target: Vec::new(),
+            census: Census::default(),
             log_level: LogLevel::default(),
             log_format: LogFormat::default(),
             config: None,

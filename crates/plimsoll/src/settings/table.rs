@@ -8,11 +8,12 @@ use plimsoll_collect::SourceChoice;
 use plimsoll_model::{Collector, Profile};
 use toml::Value;
 
+use crate::settings::census::Images;
 use crate::settings::schema::Settings;
 use crate::settings::value::{
     self, AUTO, Choice as _, CollectionLogLevel, Expected, LogFormat, LogLevel, Raw,
 };
-use crate::settings::{history, spool};
+use crate::settings::{census, history, spool};
 use crate::sub::Sub;
 
 /// The collectors that can be switched on and off: all of the catalog's but the last, the agent's account of
@@ -116,13 +117,35 @@ const CONTAINERS: &str = "Which containers";
 const HISTORY: &str = "History";
 const OWN: &str = "Collectors of your own";
 const DELIVERY: &str = "Delivery";
+const CENSUS: &str = "Census";
 const PROGRAM: &str = "Log and configuration";
 
-const READERS: &[Sub] = &[Sub::Agent, Sub::Stats, Sub::Metrics, Sub::Deliver, Sub::Check];
-const LOGGERS: &[Sub] =
-    &[Sub::Agent, Sub::Stats, Sub::Metrics, Sub::Deliver, Sub::Spool, Sub::Import, Sub::Check];
+const READERS: &[Sub] =
+    &[Sub::Agent, Sub::Stats, Sub::Metrics, Sub::Deliver, Sub::Check, Sub::CensusScan, Sub::CensusReport];
+const LOGGERS: &[Sub] = &[
+    Sub::Agent,
+    Sub::Stats,
+    Sub::Metrics,
+    Sub::Deliver,
+    Sub::Spool,
+    Sub::Import,
+    Sub::Check,
+    Sub::CensusScan,
+    Sub::CensusReport,
+    Sub::CensusServe,
+];
 const EXPOSERS: &[Sub] = &[Sub::Agent, Sub::Metrics, Sub::Deliver, Sub::Check];
 const CHOOSERS: &[Sub] = &[Sub::Agent, Sub::Stats, Sub::Metrics, Sub::Deliver];
+const REPORTERS: &[Sub] = &[Sub::Agent, Sub::CensusReport];
+const KEEPERS: &[Sub] = &[
+    Sub::Agent,
+    Sub::CensusReport,
+    Sub::CensusId,
+    Sub::CensusServe,
+    Sub::CensusImport,
+    Sub::CensusExport,
+    Sub::CensusForget,
+];
 const EVERY: &[Sub] = &[
     Sub::Agent,
     Sub::Stats,
@@ -135,6 +158,13 @@ const EVERY: &[Sub] = &[
     Sub::Flush,
     Sub::Check,
     Sub::Healthcheck,
+    Sub::CensusScan,
+    Sub::CensusReport,
+    Sub::CensusId,
+    Sub::CensusServe,
+    Sub::CensusImport,
+    Sub::CensusExport,
+    Sub::CensusForget,
 ];
 
 /// Every setting, in the order of help.
@@ -574,6 +604,109 @@ pub(crate) static SETTINGS: &[Setting] = &[
         show: |settings| value::show_duration(settings.drain_timeout).into(),
     },
     Setting {
+        key: "census",
+        flag: "census",
+        env: "PLIMSOLL_CENSUS",
+        aliases: &[],
+        kind: Kind::Bool,
+        value_name: "BOOL",
+        help: "Report how containers are used to who counts installations",
+        long: "Off unless it is switched on, and off where DO_NOT_TRACK is set. `plimsoll census report` shows what would be \
+               sent, and what each part of it reveals.",
+        group: CENSUS,
+        on: &[Sub::Agent],
+        apply: |settings, raw| value::bool(raw).map(|on| settings.census.on = on),
+        show: |settings| settings.census.on.into(),
+    },
+    Setting {
+        key: "census_interval",
+        flag: "census-interval",
+        env: "PLIMSOLL_CENSUS_INTERVAL",
+        aliases: &[],
+        kind: Kind::One,
+        value_name: "DURATION",
+        help: "Time between two reports to a census, 1h to 720h",
+        long: "The first one is made some five minutes after the agent has started.",
+        group: CENSUS,
+        on: REPORTERS,
+        apply: |settings, raw| census::interval(raw).map(|interval| settings.census.interval = interval),
+        show: |settings| value::show_duration(settings.census.interval).into(),
+    },
+    Setting {
+        key: "census_endpoint",
+        flag: "census-endpoint",
+        env: "PLIMSOLL_CENSUS_ENDPOINT",
+        aliases: &[],
+        kind: Kind::List,
+        value_name: "ENDPOINT",
+        help: "Where reports to a census go: an address, then `key=FILE`",
+        long: "As \"https://census.example/api/ingest key=/etc/plimsoll/census.key\"; `ca=FILE` names authorities to trust \
+               instead of the system's. Several are reported to side by side.",
+        group: CENSUS,
+        on: REPORTERS,
+        apply: |settings, raw| census::endpoints(raw).map(|endpoints| settings.census.endpoints = endpoints),
+        show: |settings| settings.census.endpoints.iter().map(ToString::to_string).collect::<Vec<_>>().into(),
+    },
+    Setting {
+        key: "census_images",
+        flag: "census-images",
+        env: "PLIMSOLL_CENSUS_IMAGES",
+        aliases: &[],
+        kind: Kind::Choice(value::names::<Images>),
+        value_name: "NAMES",
+        help: "How a report to a census names images",
+        long: "`plain` is as containers name them, registry and tag included; `normalised` leaves out the large public \
+               registries; `hashed` is a hash that this installation alone can make; `omitted` sends no images at all.",
+        group: CENSUS,
+        on: REPORTERS,
+        apply: |settings, raw| value::choice(raw).map(|images| settings.census.images = images),
+        show: |settings| settings.census.images.name().into(),
+    },
+    Setting {
+        key: "census_state",
+        flag: "census-state",
+        env: "PLIMSOLL_CENSUS_STATE",
+        aliases: &[],
+        kind: Kind::Folder,
+        value_name: "FOLDER",
+        help: "Where this installation's made-up identifier is kept",
+        long: "Without a name the folder is /var/lib/plimsoll/census for root, and plimsoll/census below XDG_STATE_HOME or \
+               ~/.local/state for others. `plimsoll census id --rotate` makes up another identifier.",
+        group: CENSUS,
+        on: KEEPERS,
+        apply: |settings, raw| census::folder(raw).map(|folder| settings.census.state = folder),
+        show: |settings| census::show_path(settings.census.state.as_ref()).into(),
+    },
+    Setting {
+        key: "census_agent_listen",
+        flag: "census-agent-listen",
+        env: "PLIMSOLL_CENSUS_AGENT_LISTEN",
+        aliases: &[],
+        kind: Kind::One,
+        value_name: "ADDRESS:PORT",
+        help: "Where the agent answers a Census server's scans; `off` for not",
+        long: "The part of Container Census' agent API that only reads, usually at port 9876: `plimsoll census scan --host \
+               agent://…` reads it, too. Nobody can start, stop or remove anything there.",
+        group: CENSUS,
+        on: &[Sub::Agent],
+        apply: |settings, raw| census::listen(raw).map(|address| settings.census.agent_listen = address),
+        show: |settings| census::show_listen(settings.census.agent_listen).into(),
+    },
+    Setting {
+        key: "census_agent_token_file",
+        flag: "census-agent-token-file",
+        env: "PLIMSOLL_CENSUS_AGENT_TOKEN_FILE",
+        aliases: &[],
+        kind: Kind::File,
+        value_name: "FILE",
+        help: "The file of the token that such a server has to show",
+        long: "Made with a token in it if it is not there. Without a name it is `agent-token` in the folder of `census-state`.",
+        group: CENSUS,
+        on: &[Sub::Agent],
+        apply: |settings, raw| census::file(raw).map(|file| settings.census.agent_token_file = file),
+        show: |settings| census::show_path(settings.census.agent_token_file.as_ref()).into(),
+    },
+    Setting {
         key: "log_level",
         flag: "log-level",
         env: "PLIMSOLL_LOG_LEVEL",
@@ -669,6 +802,12 @@ mod tests {
             ("collection_log_level", "same"),
             ("spool", "auto"),
             ("drain_timeout", "5s"),
+            ("census", "false"),
+            ("census_interval", "168h"),
+            ("census_images", "plain"),
+            ("census_state", "auto"),
+            ("census_agent_listen", "off"),
+            ("census_agent_token_file", "auto"),
             ("log_level", "info"),
             ("log_format", "text"),
         ];

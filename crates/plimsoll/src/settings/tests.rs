@@ -264,6 +264,7 @@ fn what_is_wrong_is_named_with_its_place() {
              procfs, sysfs, cgroup_root, interval, profile, collectors, labels, include_name, exclude_name, include_image, \
              exclude_image, include_label, exclude_label, history, history_size, history_keep, \
              collection_interval, collection_timeout, collection_retries, collection_log_level, spool, drain_timeout, \
+             census, census_interval, census_endpoint, census_images, census_state, census_agent_listen, census_agent_token_file, \
              log_level, log_format, collector, target",
         ),
         (

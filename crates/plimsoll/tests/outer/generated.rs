@@ -2,7 +2,7 @@
 
 use crate::process::run;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "agent",
     "stats",
     "history",
@@ -12,11 +12,15 @@ const COMMANDS: [&str; 13] = [
     "spool",
     "import",
     "flush",
+    "census",
     "check",
     "healthcheck",
     "completions",
     "man",
 ];
+
+/// The commands of `plimsoll census`.
+const CENSUS: [&str; 7] = ["scan", "report", "id", "serve", "import", "export", "forget"];
 
 #[test]
 fn help_and_version() {
@@ -29,6 +33,13 @@ fn help_and_version() {
         let help = run(&[command, "--help"]).ok();
         assert!(help.contains("Examples:\n") && help.contains(&format!("plimsoll {command}")), "{help}");
         assert!(!run(&[command, "-h"]).ok().is_empty());
+    }
+    for command in CENSUS {
+        let help = run(&["census", command, "--help"]).ok();
+        assert!(
+            help.contains("Examples:\n") && help.contains(&format!("plimsoll census {command}")),
+            "{help}"
+        );
     }
 }
 
@@ -51,7 +62,10 @@ fn man_pages() {
     }
     let folder = tempfile::tempdir().unwrap();
     run(&["man", "--dir", folder.path().join("man1").to_str().unwrap()]).ok();
-    assert_eq!(std::fs::read_dir(folder.path().join("man1")).unwrap().count(), 1 + COMMANDS.len());
+    assert_eq!(
+        std::fs::read_dir(folder.path().join("man1")).unwrap().count(),
+        1 + COMMANDS.len() + CENSUS.len()
+    );
     let message = run(&["man", "agnt"]).failed(2);
     assert!(message.contains("`agnt`") && message.contains("agent"), "{message}");
 }
