@@ -21,8 +21,9 @@ mod process;
 mod churn;
 mod noise;
 
-/// The most memory that the agent may ever have had, in bytes.
-const MOST_MEMORY: u64 = 64 * MIB;
+/// The most memory that the agent may ever have had beside its own program, in bytes. That takes 11 MiB of an optimised one,
+/// whose 64 MiB in all the benchmark watches.
+const MOST_MEMORY: u64 = 48 * MIB;
 
 /// Ticks that an unoptimised agent may miss among other tests: a machine is busy for a moment, and an agent that is held up
 /// misses more. The benchmark tells the exact number.
