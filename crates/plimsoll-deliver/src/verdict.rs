@@ -19,7 +19,8 @@ pub struct Answer {
 }
 
 /// Why there was no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 pub struct Fault {
     /// A word for metrics: `connect`, `tls`, `timeout`, `broken`.
     pub reason: &'static str,
