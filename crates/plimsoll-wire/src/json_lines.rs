@@ -18,8 +18,8 @@
 use itoa::Buffer;
 use plimsoll_model::Scale;
 
-use crate::line_protocol::{MAX_LINE, MAX_NAMES};
-use crate::lines::{Lines, retain_lines};
+use crate::line_protocol::MAX_NAMES;
+use crate::lines::{Lines, TOO_LONG, retain_lines};
 use crate::names::Names;
 use crate::point::{Broken, Point, Retained, Tally, Value};
 use crate::prometheus::custom::write_decimal;
@@ -27,7 +27,6 @@ use crate::prometheus::text::write_number;
 
 const EMPTY_MEASUREMENT: &str = "empty_measurement";
 const NO_FIELDS: &str = "no_fields";
-const TOO_LONG: &str = "too_long";
 const TOO_MANY_NAMES: &str = "too_many_names";
 
 /// Why a point may be refused, as [`Tally::refused`] names it. `no_fields` are points of which no field can be written.
@@ -72,7 +71,6 @@ impl Encoder {
 
 /// Writes a line, and gives how many fields were left out, or why there is no line.
 fn line(point: &Point, names: &mut Names, out: &mut Vec<u8>) -> Result<u64, &'static str> {
-    let start = out.len();
     let (tags, fields) = (point.tags(), point.fields());
     if point.measurement().is_empty() {
         return Err(EMPTY_MEASUREMENT);
@@ -114,7 +112,7 @@ fn line(point: &Point, names: &mut Names, out: &mut Vec<u8>) -> Result<u64, &'st
     out.extend_from_slice(b"},\"time\":");
     out.extend_from_slice(Buffer::new().format(point.time()).as_bytes());
     out.extend_from_slice(b"}\n");
-    if out.len() - start > MAX_LINE { Err(TOO_LONG) } else { Ok(left_out) }
+    Ok(left_out)
 }
 
 /// Writes a key and a colon, after a comma unless it is the first of an object that begins at `first`. Gives where it stands.
@@ -173,6 +171,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::lines::MAX_LINE;
 
     fn encode(points: &[Point]) -> (String, Tally) {
         let (mut encoder, mut tally) = (Encoder::default(), Tally::default());

@@ -43,7 +43,9 @@ mod parse;
 mod retain;
 mod stream;
 
-pub use encode::{Encoder, MAX_KEY, MAX_LINE, MAX_NAMES, MAX_STRING, REASONS};
+pub use encode::{Encoder, MAX_KEY, MAX_NAMES, MAX_STRING, REASONS};
+
+pub use crate::lines::MAX_LINE;
 pub(crate) use parse::text_of;
 pub use parse::{ParseError, parse_line};
 pub use retain::retain;

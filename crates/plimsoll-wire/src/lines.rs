@@ -2,6 +2,12 @@
 
 use crate::point::{Broken, Retained, Tally};
 
+/// The most bytes of a line.
+pub const MAX_LINE: usize = 1024 * 1024;
+
+/// Why a line is refused that is longer.
+pub(crate) const TOO_LONG: &str = "too_long";
+
 /// The lines so far.
 #[derive(Debug, Default)]
 pub(crate) struct Lines(Vec<u8>);
@@ -16,7 +22,9 @@ impl Lines {
         write: impl FnOnce(&mut Vec<u8>) -> Result<u64, &'static str>,
     ) {
         let start = self.0.len();
-        match write(&mut self.0) {
+        let written = write(&mut self.0);
+        let is_long = self.0.len() - start > MAX_LINE;
+        match if is_long { written.and(Err(TOO_LONG)) } else { written } {
             Ok(left_out) => {
                 tally.accepted += 1;
                 tally.fields_refused += left_out;

@@ -5,7 +5,7 @@ use plimsoll_model::Scale;
 
 use super::Precision;
 use super::escape::{MEASUREMENT, NAME, write_name, write_string};
-use crate::lines::Lines;
+use crate::lines::{Lines, TOO_LONG};
 use crate::names::Names;
 use crate::point::{Point, Tally, Value};
 use crate::prometheus::custom::write_decimal;
@@ -18,9 +18,6 @@ pub const MAX_KEY: usize = 65_000;
 /// The most bytes of a text as it is written: what InfluxDB 2 takes.
 pub const MAX_STRING: usize = 65_535;
 
-/// The most bytes of a line.
-pub const MAX_LINE: usize = 1024 * 1024;
-
 /// The most tags, and the most fields, of a line.
 pub const MAX_NAMES: usize = 1024;
 
@@ -28,11 +25,10 @@ const EMPTY_MEASUREMENT: &str = "empty_measurement";
 const EMPTY_TAG_NAME: &str = "empty_tag_name";
 const NO_FIELDS: &str = "no_fields";
 const TIME_OUT_OF_RANGE: &str = "time_out_of_range";
-const TOO_LONG: &str = "too_long";
 const TOO_MANY_NAMES: &str = "too_many_names";
 
 /// Why a point may be refused, as [`Tally::refused`] names it. `no_fields` are points of which no field can be written;
-/// `too_long` is beyond [`MAX_KEY`] or [`MAX_LINE`], `too_many_names` beyond [`MAX_NAMES`].
+/// `too_long` is beyond [`MAX_KEY`] or [`MAX_LINE`](super::MAX_LINE), `too_many_names` beyond [`MAX_NAMES`].
 pub const REASONS: &[&str] =
     &[EMPTY_MEASUREMENT, EMPTY_TAG_NAME, NO_FIELDS, TIME_OUT_OF_RANGE, TOO_LONG, TOO_MANY_NAMES];
 
@@ -153,7 +149,7 @@ fn line(
     out.push(b' ');
     out.extend_from_slice(Buffer::new().format(time).as_bytes());
     out.push(b'\n');
-    if out.len() - start > MAX_LINE { Err(TOO_LONG) } else { Ok(left_out) }
+    Ok(left_out)
 }
 
 /// Writes a value; gives whether it can be written. If not, there may be a part of it.
