@@ -55,6 +55,7 @@ pub mod fuzzing;
 mod lenient;
 #[cfg(feature = "lifecycle")]
 pub mod lifecycle;
+mod mounts;
 mod percent;
 mod podman;
 mod residents;
@@ -74,8 +75,9 @@ pub use error::{Error, Result};
 pub use events::{Action, Event, EventStream, Kind, MAX_LINE, RESUME_OVERLAP};
 pub use flavour::Flavour;
 pub use lenient::{MAX_INNER, MAX_LABELS, MAX_TEXT};
+pub use mounts::Mount;
 pub use podman::{LibpodStatsStream, MAX_PODMAN_CONTAINERS, PodMembership, PodmanSample, PodmanStats};
-pub use residents::{ImageSummary, LibpodResident, Mount, Port, Resident, Residents};
+pub use residents::{ImageSummary, LibpodResident, Port, Resident, Residents};
 pub use state_files::{Identity, MAX_STATE_FILE, MAX_STATE_LIST, StateFiles, docker_restarts};
 pub use stats::{
     BlockEntry, BlockStats, CpuStats, CpuUsage, InterfaceStats, MAX_BLOCK_ENTRIES, MAX_STATS, MemoryStat,

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::client::{Client, MAX_LISTING};
 use crate::lenient::{Elements, Entries, Labels, Moment, Text, Texts, nested, scalar};
+use crate::mounts::{Mount, MountWire, mount, text};
 use crate::podman;
 use crate::types::{elements, usable_id, without_slash};
 use crate::{MAX_INNER, Result};
@@ -46,19 +47,6 @@ pub struct Resident {
     pub mounts: Vec<Mount>,
     /// Its ports.
     pub ports: Vec<Port>,
-}
-
-/// Something that is mounted into a container.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Mount {
-    /// `volume`, `bind`, `tmpfs`.
-    pub kind: String,
-    /// A volume's name; empty for others.
-    pub name: String,
-    /// Where it is in the container.
-    pub destination: String,
-    /// Whether the container may write to it.
-    pub writable: bool,
 }
 
 /// A port of a container.
@@ -121,19 +109,6 @@ struct NetworksWire {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Nothing {}
-
-#[derive(Deserialize, Default)]
-#[serde(default, rename_all = "PascalCase")]
-pub(crate) struct MountWire {
-    #[serde(rename = "Type", deserialize_with = "scalar")]
-    kind: Option<String>,
-    #[serde(deserialize_with = "scalar")]
-    name: Option<Text>,
-    #[serde(deserialize_with = "scalar")]
-    destination: Option<Text>,
-    #[serde(rename = "RW", deserialize_with = "scalar")]
-    writable: Option<bool>,
-}
 
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "PascalCase")]
@@ -211,10 +186,6 @@ impl Client {
     }
 }
 
-fn text(text: Option<Text>) -> String {
-    text.map(Text::into_string).unwrap_or_default()
-}
-
 fn texts(texts: Texts) -> Vec<String> {
     // What images without a name have in the place of one.
     let named = texts.items.into_iter().filter(|text| !text.as_str().starts_with("<none>"));
@@ -256,20 +227,6 @@ fn resident(wire: ResidentWire) -> Option<Resident> {
         mounts: wire.mounts.items.into_iter().take(MAX_INNER).map(mount).collect(),
         ports: wire.ports.items.into_iter().take(MAX_INNER).filter_map(port).collect(),
     })
-}
-
-/// The names of the volumes among mounts.
-pub(crate) fn volumes(mounts: Elements<MountWire>) -> Vec<String> {
-    let named = mounts.items.into_iter().take(MAX_INNER).map(|wire| mount(wire).name);
-    named.filter(|name| !name.is_empty()).collect()
-}
-
-fn mount(wire: MountWire) -> Mount {
-    let kind = wire.kind.unwrap_or_default();
-    // Podman names bind mounts, too: by their source.
-    let name = if kind == "volume" { text(wire.name) } else { String::new() };
-    let writable = wire.writable.unwrap_or(false);
-    Mount { kind, name, destination: text(wire.destination), writable }
 }
 
 fn port(wire: PortWire) -> Option<Port> {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::Flavour;
 use crate::lenient::{Elements, Entries, Labels, Moment, Object, Text, Texts, nested, scalar, split_array};
-use crate::residents::{MountWire, volumes};
+use crate::mounts::{MountWire, volumes};
 
 /// The engine's versions (`GET /version`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,0 +1,52 @@
+//! What is mounted into containers, as listings and inspections tell it alike.
+
+use serde::Deserialize;
+
+use crate::MAX_INNER;
+use crate::lenient::{Elements, Text, scalar};
+
+/// Something that is mounted into a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mount {
+    /// `volume`, `bind`, `tmpfs`.
+    pub kind: String,
+    /// A volume's name; empty for others.
+    pub name: String,
+    /// Where it is in the container.
+    pub destination: String,
+    /// Whether the container may write to it.
+    pub writable: bool,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "PascalCase")]
+pub(crate) struct MountWire {
+    #[serde(rename = "Type", deserialize_with = "scalar")]
+    kind: Option<String>,
+    #[serde(deserialize_with = "scalar")]
+    name: Option<Text>,
+    #[serde(deserialize_with = "scalar")]
+    destination: Option<Text>,
+    #[serde(rename = "RW", deserialize_with = "scalar")]
+    writable: Option<bool>,
+}
+
+/// The names of the volumes among mounts.
+pub(crate) fn volumes(mounts: Elements<MountWire>) -> Vec<String> {
+    let named = mounts.items.into_iter().take(MAX_INNER).map(|wire| mount(wire).name);
+    named.filter(|name| !name.is_empty()).collect()
+}
+
+/// A mount as it is told.
+pub(crate) fn mount(wire: MountWire) -> Mount {
+    let kind = wire.kind.unwrap_or_default();
+    // Podman names bind mounts, too: by their source.
+    let name = if kind == "volume" { text(wire.name) } else { String::new() };
+    let writable = wire.writable.unwrap_or(false);
+    Mount { kind, name, destination: text(wire.destination), writable }
+}
+
+/// A text, empty where there is none.
+pub(crate) fn text(text: Option<Text>) -> String {
+    text.map(Text::into_string).unwrap_or_default()
+}
