@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 use crate::answers::{DEFAULT_DAYS, MOST_DAYS};
 use crate::census::Census;
 use crate::failure::chain;
-use crate::serve::Hub;
+use crate::hub::Hub;
 use crate::writer::now_ms;
 
 /// The shortest time from one load to the next.

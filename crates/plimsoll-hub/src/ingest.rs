@@ -14,9 +14,9 @@ use plimsoll_wire::census::{DecodeError, MAX_BODY, decode};
 use tokio::sync::oneshot;
 
 use crate::failure::{chain, failure, retry, store, unavailable};
+use crate::hub::Hub;
 use crate::own::Refused;
 use crate::rate::client;
-use crate::serve::Hub;
 use crate::writer::{Job, Outcome};
 
 /// How long a report may wait for its commit. What became of it is not known then.

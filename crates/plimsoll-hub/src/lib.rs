@@ -38,6 +38,7 @@ mod background;
 mod census;
 mod config;
 mod failure;
+mod hub;
 mod images;
 mod ingest;
 mod own;

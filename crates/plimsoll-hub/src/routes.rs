@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
 use crate::failure::failure;
-use crate::serve::Hub;
+use crate::hub::Hub;
 use crate::{ingest, stats};
 
 const STATS: &str = "/api/stats/";

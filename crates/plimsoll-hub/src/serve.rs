@@ -1,95 +1,21 @@
-//! What the server holds, and its life.
+//! The server's life.
 
 use std::future::Future;
 use std::io;
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use plimsoll_store::census::{CensusError, CensusStore};
+use plimsoll_store::census::CensusStore;
 use plimsoll_web::serve_router;
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, Notify, Semaphore, mpsc};
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
-use crate::census::Census;
-use crate::failure::chain;
-use crate::own::Own;
-use crate::rate::Limiter;
-use crate::writer::{self, Job};
-use crate::{Config, background, routes};
-
-/// How long to wait for the first numbers.
-pub(crate) const LOADING: Duration = Duration::from_secs(1);
-
-/// For how long an answer of the database about itself holds.
-const HEALTH: Duration = Duration::from_secs(1);
-
-/// How long the database may take for it.
-const PATIENCE: Duration = Duration::from_secs(3);
-
-/// Questions that are computed at a time.
-const TURNS: usize = 2;
+use crate::hub::Hub;
+use crate::{Config, background, routes, writer};
 
 /// How long reports that were taken may take to be committed when the server ends.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// What requests and the background share.
-pub(crate) struct Hub {
-    pub(crate) store: CensusStore,
-    pub(crate) config: Config,
-    pub(crate) own: Own,
-    pub(crate) limiter: Option<Limiter>,
-    pub(crate) jobs: mpsc::Sender<Job>,
-    /// A report was kept.
-    pub(crate) changed: Notify,
-    pub(crate) turns: Semaphore,
-    census: RwLock<Option<Arc<Census>>>,
-    health: Mutex<Option<(Instant, bool)>>,
-}
-
-impl Hub {
-    /// What questions are answered from, once there is something.
-    pub(crate) fn census(&self) -> Option<Arc<Census>> {
-        self.census.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(crate) fn publish(&self, census: Census) {
-        let census = Some(Arc::new(census));
-        let before =
-            std::mem::replace(&mut *self.census.write().unwrap_or_else(PoisonError::into_inner), census);
-        // Outside the lock: it may be large.
-        drop(before);
-    }
-
-    /// Remembers whether the database answered, and says so when that changes.
-    pub(crate) fn store_is(&self, answer: Result<(), &CensusError>) {
-        let is_news = self.own.store_up(answer.is_ok());
-        match answer {
-            Ok(()) if is_news => tracing::info!("the census database answers"),
-            Err(error) if is_news => tracing::warn!("{}", chain(error)),
-            _ => {}
-        }
-    }
-
-    /// Whether the database answers now. Questions at the same time share one.
-    pub(crate) async fn is_store_up(&self) -> bool {
-        let mut health = self.health.lock().await;
-        if let Some((at, is_up)) = *health
-            && at.elapsed() < HEALTH
-        {
-            return is_up;
-        }
-        let is_up = match tokio::time::timeout(PATIENCE, self.store.ready()).await {
-            Ok(answer) => {
-                self.store_is(answer.as_ref().copied());
-                answer.is_ok()
-            }
-            Err(_) => false,
-        };
-        *health = Some((Instant::now(), is_up));
-        is_up
-    }
-}
 
 /// Serves a census on `listener` until `shutdown` is ready. Reports that were taken by then are committed and answered.
 ///
@@ -109,17 +35,7 @@ pub async fn serve(
     let taken = Arc::new(Mutex::new(taken));
     let writers: JoinSet<()> =
         (0..store.writers()).map(|_| writer::write(store.clone(), Arc::clone(&taken))).collect();
-    let hub = Arc::new(Hub {
-        limiter: config.rate.map(Limiter::new),
-        own: Own::default(),
-        jobs,
-        changed: Notify::new(),
-        turns: Semaphore::new(TURNS),
-        census: RwLock::new(None),
-        health: Mutex::new(None),
-        store,
-        config,
-    });
+    let hub = Arc::new(Hub::new(store, config, jobs));
     let background = background::start(&hub);
     let limits = hub.config.limits;
     let result = serve_router(listener, routes::router(hub), limits, shutdown).await;

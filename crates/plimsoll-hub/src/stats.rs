@@ -15,8 +15,8 @@ use serde_json::json;
 use crate::access::{Access, access};
 use crate::answers::{Question, ascending};
 use crate::failure::{chain, failure, retry, store, unavailable};
+use crate::hub::{Hub, LOADING};
 use crate::parameters::{LARGEST, Parameters};
-use crate::serve::{Hub, LOADING};
 
 /// Answers whatever stands below `/api/stats/`.
 pub(crate) async fn stats(
