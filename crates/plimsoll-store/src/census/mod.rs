@@ -27,6 +27,7 @@
 //! # }).unwrap();
 //! ```
 
+mod batch;
 mod error;
 mod facts;
 mod import;
@@ -40,8 +41,9 @@ mod trend;
 mod uses;
 mod view;
 
+pub use batch::Imported;
 pub use error::CensusError;
 pub use facts::{Day, Facts, GrowthDay, LatestRow, WeekImage};
 pub use names::Names;
-pub use store::{CensusStore, Counts, Event, Imported, Ingested, Stored};
+pub use store::{CensusStore, Counts, Event, Ingested, Stored};
 pub use view::{DatabasePage, DatabaseView, Table, UnknownTable};

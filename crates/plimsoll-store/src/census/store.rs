@@ -1,6 +1,5 @@
 //! One type for both databases.
 
-use std::io::BufRead;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,8 +7,8 @@ use std::sync::Arc;
 use plimsoll_model::census::{ImageUse, Report};
 use serde_json::{Map, Value};
 
+use super::batch::{Batch, Imported};
 use super::facts::DAY_MS;
-use super::import::{Batch, Importer, import_dump};
 use super::postgres::{self, Postgres};
 use super::prepare::Prepared;
 use super::sqlite::Sqlite;
@@ -67,23 +66,6 @@ pub struct Stored {
     pub created_ms: Option<i64>,
     /// What it says.
     pub report: Report,
-}
-
-/// What an import did. Progress is told in the same numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Imported {
-    /// Rows that were read.
-    pub read: u64,
-    /// Reports that were not there before.
-    pub reports: u64,
-    /// Events that were not there before.
-    pub events: u64,
-    /// Images of weeks that were not there before.
-    pub weeks: u64,
-    /// Rows that make no sense, and were left out.
-    pub skipped: u64,
-    /// Bytes that were read.
-    pub bytes: u64,
 }
 
 /// A census' database. Clones are the same store.
@@ -278,34 +260,6 @@ impl CensusStore {
                 return Ok(());
             }
         }
-    }
-
-    /// Copies reports, events and weeks from the PostgreSQL of a Container Census, whose database is only read. What is
-    /// there already is left as it is, so a second time changes nothing. `progress` is called now and then.
-    ///
-    /// # Errors
-    /// If either database cannot be reached, or the other one has none of these tables.
-    pub async fn import_postgres(
-        &self,
-        url: &str,
-        progress: impl FnMut(&Imported) + Send,
-    ) -> Result<Imported, CensusError> {
-        let source = Postgres::new(url)?;
-        let mut importer = Importer::new(self, progress);
-        source.read_v1(&mut importer).await?;
-        importer.finish().await
-    }
-
-    /// As [`Self::import_postgres`], from what `pg_dump` wrote in its plain format, with `COPY` or `INSERT`.
-    ///
-    /// # Errors
-    /// If the dump cannot be read, or the database cannot be reached.
-    pub async fn import_dump(
-        &self,
-        dump: impl BufRead + Send,
-        progress: impl FnMut(&Imported) + Send,
-    ) -> Result<Imported, CensusError> {
-        import_dump(self, dump, progress).await
     }
 
     /// Keeps rows of another census; what is there already is left as it is.

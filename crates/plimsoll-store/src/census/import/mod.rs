@@ -2,16 +2,15 @@
 
 mod copy;
 mod dump;
-mod row;
 
 use std::io::BufRead;
 
-use super::{CensusError, Imported};
+use super::CensusError;
+use super::batch::{Batch, Imported};
+use super::postgres::Postgres;
+use super::store::CensusStore;
 
 pub(super) use copy::Lines;
-pub(super) use row::Batch;
-
-use super::store::CensusStore;
 
 /// The tables that are read.
 pub(super) const TABLES: [&str; 3] = ["telemetry_reports", "submission_events", "image_stats_weekly"];
@@ -67,20 +66,41 @@ impl<'a, P: FnMut(&Imported) + Send> Importer<'a, P> {
     }
 }
 
-/// Imports a dump in pg_dump's plain format.
-pub(super) async fn import_dump(
-    store: &CensusStore,
-    dump: impl BufRead + Send,
-    progress: impl FnMut(&Imported) + Send,
-) -> Result<Imported, CensusError> {
-    let mut importer = Importer::new(store, progress);
-    let mut dump = dump::Dump::new(dump);
-    while let Some(rows) = dump.rows()? {
-        importer.bytes(std::mem::take(&mut dump.bytes));
-        for values in &rows {
-            importer.row(dump.table(), dump.columns(), values).await?;
-        }
+impl CensusStore {
+    /// Copies reports, events and weeks from the PostgreSQL of a Container Census, whose database is only read. What is
+    /// there already is left as it is, so a second time changes nothing. `progress` is called now and then.
+    ///
+    /// # Errors
+    /// If either database cannot be reached, or the other one has none of these tables.
+    pub async fn import_postgres(
+        &self,
+        url: &str,
+        progress: impl FnMut(&Imported) + Send,
+    ) -> Result<Imported, CensusError> {
+        let source = Postgres::new(url)?;
+        let mut importer = Importer::new(self, progress);
+        source.read_v1(&mut importer).await?;
+        importer.finish().await
     }
-    importer.bytes(std::mem::take(&mut dump.bytes));
-    importer.finish().await
+
+    /// As [`Self::import_postgres`], from what `pg_dump` wrote in its plain format, with `COPY` or `INSERT`.
+    ///
+    /// # Errors
+    /// If the dump cannot be read, or the database cannot be reached.
+    pub async fn import_dump(
+        &self,
+        dump: impl BufRead + Send,
+        progress: impl FnMut(&Imported) + Send,
+    ) -> Result<Imported, CensusError> {
+        let mut importer = Importer::new(self, progress);
+        let mut dump = dump::Dump::new(dump);
+        while let Some(rows) = dump.rows()? {
+            importer.bytes(std::mem::take(&mut dump.bytes));
+            for values in &rows {
+                importer.row(dump.table(), dump.columns(), values).await?;
+            }
+        }
+        importer.bytes(std::mem::take(&mut dump.bytes));
+        importer.finish().await
+    }
 }

@@ -8,7 +8,7 @@ use tokio_postgres::types::ToSql;
 use super::Postgres;
 use super::columns::{Arrays, names, unnest};
 use super::types::Time;
-use crate::census::import::Batch;
+use crate::census::batch::Batch;
 use crate::census::{CensusError, Imported};
 
 static IMPORT: LazyLock<String> = LazyLock::new(|| {

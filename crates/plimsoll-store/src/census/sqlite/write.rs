@@ -6,8 +6,8 @@ use rusqlite::types::ToSql;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 use super::Sqlite;
+use crate::census::batch::Batch;
 use crate::census::facts::{DAY_MS, day_of, monday};
-use crate::census::import::Batch;
 use crate::census::load::OLDEST_MS;
 use crate::census::prepare::{BIG, Prepared, REAL, TEXT, WHOLE, WINDOW_MS};
 use crate::census::trend::{Weeks, trend_name};

@@ -6,6 +6,23 @@ use crate::census::facts::{Day, day_of};
 use crate::census::prepare::{BIG, Prepared, REAL, WHOLE};
 use crate::census::uses::each_use;
 
+/// What an import did. Progress is told in the same numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Rows that were read.
+    pub read: u64,
+    /// Reports that were not there before.
+    pub reports: u64,
+    /// Events that were not there before.
+    pub events: u64,
+    /// Images of weeks that were not there before.
+    pub weeks: u64,
+    /// Rows that make no sense, and were left out.
+    pub skipped: u64,
+    /// Bytes that were read.
+    pub bytes: u64,
+}
+
 /// Rows for one transaction.
 #[derive(Debug, Default)]
 pub(in crate::census) struct Batch {
