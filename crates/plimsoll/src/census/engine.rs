@@ -17,7 +17,7 @@ use plimsoll_engine::{
 use plimsoll_model::{Collector, ContainerRow, Profile, Selection, Slot, Snapshot, State};
 use plimsoll_wire::census::inventory::{ContainerInventory, HostInventory, Via, depends_on};
 
-use super::scan::Resources;
+use super::resources::Resources;
 use crate::engines;
 use crate::pipeline::Pipeline;
 use crate::settings::Settings;

@@ -12,6 +12,7 @@ mod explain;
 mod host;
 mod identity;
 mod report;
+mod resources;
 pub(crate) mod role;
 mod scan;
 pub(crate) mod schedule;

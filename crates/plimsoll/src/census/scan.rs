@@ -6,46 +6,17 @@ use std::time::{Duration, Instant};
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, ValueHint};
 use futures_util::future::join_all;
-use plimsoll_collect::SourceChoice;
 use plimsoll_deliver::config::Secret;
 use plimsoll_wire::census::inventory::{HostInventory, Inventory};
 
 use super::host::{self, Host};
+use super::resources::Resources;
 use super::{agent, engine};
 use crate::engines::START_ONE;
 use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::settings::value::{self, Raw};
 use crate::{output, text};
-
-/// Where a scan takes from what containers use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Resources {
-    /// As the setting `source` says: usually from the kernel where it is an engine's, else from its API.
-    #[default]
-    Auto,
-    /// From the kernel alone.
-    Kernel,
-    /// From the engine's API.
-    Api,
-    /// Nothing of it.
-    None,
-}
-
-impl Resources {
-    const ALL: [(&'static str, Self); 4] =
-        [("auto", Self::Auto), ("kernel", Self::Kernel), ("api", Self::Api), ("none", Self::None)];
-
-    /// Where a pipeline takes numbers from; `None` for no pipeline. What is not said here is as the setting `source` has it.
-    pub(super) fn source(self, setting: SourceChoice) -> Option<SourceChoice> {
-        match self {
-            Self::Auto => Some(setting),
-            Self::Kernel => Some(SourceChoice::Kernel),
-            Self::Api => Some(SourceChoice::Api),
-            Self::None => None,
-        }
-    }
-}
 
 /// What is scanned, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
