@@ -87,6 +87,7 @@ impl Sampler {
             started: unix_now(),
             build: options.build,
             machine: kernel.as_mut().map(Kernel::machine).unwrap_or_default(),
+            machine_facts: kernel.as_ref().map(Kernel::machine_facts).unwrap_or_default().into(),
             ..Agent::default()
         };
         let mut sampler = Self {

@@ -35,6 +35,7 @@ mod host_reader;
 mod layout;
 mod limits;
 mod locate;
+mod machine;
 pub mod parse;
 mod proc_file;
 mod reader;
@@ -44,7 +45,7 @@ mod scan;
 use std::sync::Arc;
 
 use plimsoll_model::Selection;
-use plimsoll_model::agent::{Capability, Machine};
+use plimsoll_model::agent::{Capability, Machine, MachineFacts};
 
 pub use devices::MAX_DEVICES;
 pub use error::Error;
@@ -142,6 +143,12 @@ impl Kernel {
         let memory = self.read_path("meminfo").map(parse::proc::meminfo).unwrap_or_default();
         let cores = self.read_path("stat").and_then(|bytes| parse::proc::stat(bytes).cpus);
         Machine { cores, memory: memory.memory, swap: memory.swap }
+    }
+
+    /// What the machine is made of, and which one it is.
+    #[must_use]
+    pub fn machine_facts(&self) -> MachineFacts {
+        machine::facts(&self.roots)
     }
 
     /// Whether every file so far could be kept open.

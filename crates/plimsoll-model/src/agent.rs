@@ -156,6 +156,38 @@ pub struct Machine {
     pub swap: Option<u64>,
 }
 
+/// What the machine is made of, and which one it is. It does not change while the machine runs. Empty and absent is what
+/// could not be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MachineFacts {
+    /// The kernel's name of this boot, from `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+    /// The system's name of the machine, from `/etc/machine-id`.
+    pub machine_id: String,
+    /// The firmware's name of the machine, which root alone may read.
+    pub system_uuid: String,
+    /// The kernel's release, such as `6.18.5`.
+    pub kernel_version: String,
+    /// The system's name and version, `PRETTY_NAME` of its `os-release`.
+    pub os_version: String,
+    /// Cores, each counted once however many threads it has.
+    pub physical_cores: Option<u64>,
+    /// Processor packages.
+    pub sockets: Option<u64>,
+    /// Books of an IBM Z machine.
+    pub books: Option<u64>,
+    /// Drawers of an IBM Z machine.
+    pub drawers: Option<u64>,
+}
+
+impl MachineFacts {
+    /// The values of cAdvisor's labels `boot_id`, `machine_id` and `system_uuid`.
+    #[must_use]
+    pub fn labels(&self) -> [&str; 3] {
+        [&self.boot_id, &self.machine_id, &self.system_uuid]
+    }
+}
+
 /// The agent's own process. Absent is what could not be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Process {
@@ -268,6 +300,8 @@ pub struct Agent {
     pub engines: Vec<Engine>,
     /// The machine.
     pub machine: Machine,
+    /// What the machine is made of.
+    pub machine_facts: Arc<MachineFacts>,
     /// The agent's process.
     pub process: Process,
     /// What each collector did, by [`Collector`].
@@ -313,6 +347,7 @@ impl Clone for Agent {
             started: other.started,
             build: other.build,
             machine: other.machine,
+            machine_facts: Arc::clone(&other.machine_facts),
             process: other.process,
             collectors: other.collectors,
             ticks: other.ticks,

@@ -51,7 +51,7 @@ pub use catalog::{Collector, DeviceSlot, Family, InterfaceSlot, Kind, Profile, S
 pub use container::{Container, Health, State};
 pub use host::{Host, HostLabels, HostParts, HostRow};
 pub use lifecycle::Lifecycle;
-pub use selection::Selection;
+pub use selection::{Naming, Selection};
 pub use snapshot::{ContainerRow, DeviceRow, InterfaceRow, Snapshot};
 pub use values::Values;
 pub use visit::Sink;

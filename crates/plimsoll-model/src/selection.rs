@@ -18,6 +18,18 @@ pub struct Selection {
     profile: Profile,
     /// How much of each collector; `None` where it is off.
     collectors: [Option<Profile>; Collector::COUNT],
+    naming: Naming,
+}
+
+/// Under whose names and labels expositions show what is selected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Naming {
+    /// The catalog's.
+    #[default]
+    Catalog,
+    /// cAdvisor's: its families, `id` as the path of the cgroup, labels of containers on every series, the machine as
+    /// `id="/"`. Only running containers, as there.
+    Cadvisor,
 }
 
 impl Default for Selection {
@@ -30,7 +42,19 @@ impl Selection {
     /// Every family of the profile.
     #[must_use]
     pub fn of_profile(profile: Profile) -> Self {
-        Self { profile, collectors: [Some(profile); Collector::COUNT] }
+        Self { profile, collectors: [Some(profile); Collector::COUNT], naming: Naming::Catalog }
+    }
+
+    /// The same families, shown by expositions under these names.
+    #[must_use]
+    pub fn named(self, naming: Naming) -> Self {
+        Self { naming, ..self }
+    }
+
+    /// Under whose names expositions show the families.
+    #[must_use]
+    pub fn naming(&self) -> Naming {
+        self.naming
     }
 
     /// Switches a collector on or off. Who switches one on by name wants to see it, so it shows what it shows by

@@ -1,5 +1,8 @@
 //! The one walk over catalog and snapshot. Whoever shows, stores or sends numbers is a [`Sink`].
 
+mod cadvisor;
+mod machine;
+
 use std::collections::{BTreeMap, HashMap};
 
 use crate::agent::{Agent, Engine, EngineFacts, History, Source};

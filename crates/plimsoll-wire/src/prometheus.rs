@@ -81,6 +81,12 @@ fn base_name(family: &Family) -> &'static str {
     family.name.strip_suffix(suffix).unwrap_or(family.name)
 }
 
+/// Whether it is a counter and named as one. OpenMetrics has no others: what cAdvisor named without `_total` is of unknown type
+/// there.
+fn is_counter_by_name(family: &Family) -> bool {
+    family.kind == Kind::Counter && family.name.ends_with("_total")
+}
+
 /// The unit's word where the base name ends in it, as OpenMetrics demands of a unit.
 fn unit_in_name(family: &Family) -> Option<&'static str> {
     let word = family.unit.word();

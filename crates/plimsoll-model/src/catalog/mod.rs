@@ -12,12 +12,14 @@
 //! assert_eq!(usage.profile, Profile::Minimal);
 //! ```
 
+pub(crate) mod cadvisor;
 mod delivery;
 mod families;
 mod framework;
 mod host;
 mod slots;
 
+pub use cadvisor::{CADVISOR, CadvisorFamily};
 pub use families::{AgentFamily, DeliveryField, InfoFamily};
 pub use framework::{FRAMEWORK, FrameworkGroup, FrameworkMetric};
 pub use host::{HostField, MAX_HOST_LABELS, MountField};

@@ -23,7 +23,7 @@ use plimsoll_model::{Family, Kind, Scale, Selection, Sink, Snapshot};
 use prost::Message;
 
 use super::custom::help;
-use super::rows::{Identities, Seen, labels_of};
+use super::rows::{Identities, Seen, visit};
 use super::unit_in_name;
 
 /// What a family's values are.
@@ -136,8 +136,8 @@ const NUMBER_VALUE: u8 = (1 << 3) | 1;
 const COUNTER_CREATED: u8 = (3 << 3) | 2;
 
 pub(super) fn encode(snapshot: &Snapshot, selection: &Selection, out: &mut Vec<u8>) {
-    let identities = Identities::new(snapshot, |container, arena| {
-        for (name, value) in labels_of(container) {
+    let identities = Identities::new(snapshot, selection.naming(), |labels, arena| {
+        for (name, value) in labels {
             put_label(name, value, arena);
         }
     });
@@ -152,7 +152,7 @@ pub(super) fn encode(snapshot: &Snapshot, selection: &Selection, out: &mut Vec<u
         labels: Vec::new(),
         seen: Seen::default(),
     };
-    snapshot.visit(selection, &mut writer);
+    visit(snapshot, selection, &mut writer);
     writer.close();
 }
 

@@ -5,9 +5,18 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use plimsoll_model::text::{MAX_TEXT, bounded};
-use plimsoll_model::{Container, Snapshot};
+use plimsoll_model::{Container, ContainerRow, Naming, Selection, Sink, Snapshot};
 
-/// The labels `name`, `image` and `id` of each container of a snapshot, rendered into one arena.
+/// Hands what is selected to `sink`, under the names that are.
+pub(crate) fn visit(snapshot: &Snapshot, selection: &Selection, sink: &mut impl Sink) {
+    match selection.naming() {
+        Naming::Catalog => snapshot.visit(selection, sink),
+        Naming::Cadvisor => snapshot.visit_cadvisor(selection, sink),
+    }
+}
+
+/// The labels that every series of a container carries, for each container of a snapshot, rendered into one arena. With
+/// cAdvisor's names there is one more, the machine's.
 pub(crate) struct Identities {
     arena: Vec<u8>,
     /// By row; `None` for a row that cannot be told from another.
@@ -17,23 +26,29 @@ pub(crate) struct Identities {
 impl Identities {
     /// Renders every container's labels by `render`. A container without an id, and one whose labels are
     /// those of a container before it, gets none: its series would be another's.
-    pub(crate) fn new(snapshot: &Snapshot, render: impl Fn(&Container, &mut Vec<u8>)) -> Self {
+    pub(crate) fn new(
+        snapshot: &Snapshot,
+        naming: Naming,
+        render: impl Fn(&[(&str, &str)], &mut Vec<u8>),
+    ) -> Self {
         let mut arena = Vec::with_capacity(snapshot.containers.len() * 128);
-        let mut ranges = Vec::with_capacity(snapshot.containers.len());
+        let mut ranges = Vec::with_capacity(snapshot.containers.len() + 1);
         for row in &snapshot.containers {
             let start = arena.len();
-            render(&row.container, &mut arena);
-            ranges.push(start..arena.len());
+            match naming {
+                Naming::Catalog => render(&labels_of(&row.container), &mut arena),
+                Naming::Cadvisor => render_as_cadvisor(row, &render, &mut arena),
+            }
+            ranges.push((!row.container.id.is_empty()).then_some(start..arena.len()));
+        }
+        if naming == Naming::Cadvisor {
+            let start = arena.len();
+            render(&[("id", "/")], &mut arena);
+            ranges.push(Some(start..arena.len()));
         }
         let mut known = HashSet::with_capacity(ranges.len());
-        let places = ranges
-            .into_iter()
-            .zip(&snapshot.containers)
-            .map(|(range, row)| {
-                let is_someone = !row.container.id.is_empty() && known.insert(&arena[range.clone()]);
-                is_someone.then_some(range)
-            })
-            .collect();
+        let mut is_new = |range: &Range<usize>| known.insert(&arena[range.clone()]);
+        let places = ranges.into_iter().map(|range| range.filter(|range| is_new(range))).collect();
         Self { arena, places }
     }
 
@@ -52,6 +67,24 @@ pub(crate) fn labels_of(container: &Container) -> [(&'static str, &str); 3] {
         ("image", bounded(&container.image, MAX_TEXT)),
         ("id", container.short_id()),
     ]
+}
+
+/// The same as cAdvisor has them: the path of the cgroup, and the engine's labels.
+fn render_as_cadvisor(
+    row: &ContainerRow,
+    render: &impl Fn(&[(&str, &str)], &mut Vec<u8>),
+    arena: &mut Vec<u8>,
+) {
+    let container = &*row.container;
+    // Where numbers come from an engine's API the path is not known; this is what it usually is.
+    let usual = || format!("/{}/{}", container.engine, container.id);
+    let id = row.cgroup.as_deref().map_or_else(usual, str::to_owned);
+    let shown: Vec<_> =
+        container.shown_labels.iter().map(|(name, value)| (format!("container_{name}"), value)).collect();
+    let [name, image, _] = labels_of(container);
+    let mut labels = vec![name, image, ("id", &*id)];
+    labels.extend(shown.iter().map(|(name, value)| (&**name, value.as_str())));
+    render(&labels, arena);
 }
 
 /// Remembers the rows of one family and one container, so that none is shown twice: names that differ

@@ -6,8 +6,8 @@ use plimsoll_model::text::{MAX_TEXT, bounded};
 use plimsoll_model::{Family, Kind, Scale, Selection, Sink, Snapshot};
 
 use super::custom::{Families, help, in_text, write_decimal};
-use super::rows::{Identities, Seen, labels_of};
-use super::{base_name, unit_in_name};
+use super::rows::{Identities, Seen, visit};
+use super::{base_name, is_counter_by_name, unit_in_name};
 
 /// Which of the two text formats.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -17,9 +17,9 @@ pub(crate) enum Dialect {
 }
 
 pub(super) fn encode(dialect: Dialect, snapshot: &Snapshot, selection: &Selection, out: &mut Vec<u8>) {
-    let identities = Identities::new(snapshot, |container, arena| {
+    let identities = Identities::new(snapshot, selection.naming(), |labels, arena| {
         arena.push(b'{');
-        write_labels(labels_of(container), arena);
+        write_labels(labels.iter().copied(), arena);
     });
     let mut writer = Writer {
         out,
@@ -36,7 +36,7 @@ pub(super) fn encode(dialect: Dialect, snapshot: &Snapshot, selection: &Selectio
         custom: Custom::default(),
         digits: itoa::Buffer::new(),
     };
-    snapshot.visit(selection, &mut writer);
+    visit(snapshot, selection, &mut writer);
     if dialect != Dialect::Prometheus {
         out.extend_from_slice(b"# EOF\n");
     }
@@ -81,7 +81,7 @@ impl Sink for Writer<'_> {
         self.scale = family.scale;
         self.seen.clear();
         self.created.clear();
-        if self.dialect == (Dialect::OpenMetrics { created: true }) && family.kind == Kind::Counter {
+        if self.dialect == (Dialect::OpenMetrics { created: true }) && is_counter_by_name(family) {
             self.created.extend_from_slice(base_name(family).as_bytes());
             self.created.extend_from_slice(b"_created");
         }
@@ -213,10 +213,10 @@ pub(crate) fn write_header(family: &Family, dialect: Dialect, out: &mut Vec<u8>)
         Dialect::OpenMetrics { .. } => {
             let name = base_name(family);
             let kind = match family.kind {
-                Kind::Counter => "counter",
+                Kind::Counter if is_counter_by_name(family) => "counter",
                 Kind::Gauge => "gauge",
                 Kind::Info => "info",
-                Kind::Untyped => "unknown",
+                Kind::Counter | Kind::Untyped => "unknown",
             };
             line("TYPE", name, kind, false);
             if let Some(unit) = unit_in_name(family) {

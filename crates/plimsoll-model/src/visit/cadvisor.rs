@@ -1,0 +1,201 @@
+//! The walk over cAdvisor's families: running containers, and the machine as the container `/`.
+
+use super::{Sink, Walk, machine};
+use crate::agent::CollectorReport;
+use crate::catalog::cadvisor::{CADVISOR, CadvisorSource, MachineNumber};
+use crate::catalog::{AgentFamily, CATALOG, Collector, Family, Shape};
+use crate::selection::Selection;
+use crate::snapshot::{ContainerRow, Snapshot};
+
+/// The collectors whose failure means that something of containers is missing.
+const OF_CONTAINERS: [Collector; 6] = [
+    Collector::Cpu,
+    Collector::Pressure,
+    Collector::Memory,
+    Collector::Io,
+    Collector::Network,
+    Collector::Processes,
+];
+
+impl Snapshot {
+    /// Hands everything that is selected and present to `sink` as cAdvisor would show it, and then what the agent says of
+    /// itself. The row that a sample of the machine is about is one behind the last of [`Snapshot::containers`].
+    pub fn visit_cadvisor(&self, selection: &Selection, sink: &mut impl Sink) {
+        let machine = machine::row(self);
+        let mut walk = Walk { snapshot: self, sink, open: false, series: 0 };
+        // cAdvisor knows a container by its cgroup, so that it forgets those that ended.
+        let running =
+            self.containers.iter().enumerate().filter(|(_, row)| row.container.state.may_have_processes());
+        let rows: Vec<(usize, &ContainerRow)> =
+            running.chain(machine.iter().map(|row| (self.containers.len(), row))).collect();
+        for entry in CADVISOR.iter().filter(|entry| selection.has(&entry.family)) {
+            walk.open = false;
+            walk.cadvisor(&entry.family, entry.source, &rows, machine.is_some());
+        }
+        for family in CATALOG.iter().filter(|family| selection.has(family)) {
+            let Shape::Agent(which) = family.shape else { continue };
+            // What cAdvisor has of the machine came before, with its labels.
+            if family.collector == Collector::Machine {
+                continue;
+            }
+            walk.open = false;
+            if which == AgentFamily::Series && selection.has_collector(Collector::Custom) {
+                walk.custom();
+            }
+            walk.agent(family, which);
+        }
+    }
+}
+
+impl<S: Sink> Walk<'_, S> {
+    fn cadvisor(
+        &mut self,
+        family: &'static Family,
+        source: CadvisorSource,
+        rows: &[(usize, &ContainerRow)],
+        has_machine: bool,
+    ) {
+        let snapshot = self.snapshot;
+        let root = snapshot.containers.len();
+        match source {
+            CadvisorSource::Row => self.of_rows(family, rows),
+            CadvisorSource::Derived(get) => {
+                for (index, row) in rows {
+                    if let Some(value) = get(row) {
+                        self.of_row(family, &[], (*index, row), value);
+                    }
+                }
+            }
+            CadvisorSource::Operations(operations) => {
+                for (index, row) in rows {
+                    for device in &row.devices {
+                        for (operation, slot) in operations {
+                            if let Some(value) = device.values.get(*slot) {
+                                self.of_row(family, &[&device.name, operation], (*index, row), value);
+                            }
+                        }
+                    }
+                }
+            }
+            CadvisorSource::Disk(name, divisor) if has_machine => {
+                for disk in machine::rows(snapshot, name) {
+                    let device = machine::device(disk.labels.first().map_or("", |label| label));
+                    self.of_machine(family, &device, root, disk.value / divisor);
+                }
+            }
+            CadvisorSource::Mount(name, less) if has_machine => {
+                let others = less.map(|less| machine::rows(snapshot, less));
+                for mount in machine::rows(snapshot, name) {
+                    let value = match others {
+                        None => Some(mount.value),
+                        Some(others) => others
+                            .iter()
+                            .find(|other| other.labels == mount.labels)
+                            .map(|other| mount.value.saturating_sub(other.value)),
+                    };
+                    if let (Some(value), Some(device)) = (value, mount.labels.first()) {
+                        self.of_machine(family, device, root, value);
+                    }
+                }
+            }
+            CadvisorSource::Disk(..) | CadvisorSource::Mount(..) => {}
+            CadvisorSource::Machine(number) => {
+                let (size, facts) = (&snapshot.agent.machine, &snapshot.agent.machine_facts);
+                let value = match number {
+                    MachineNumber::Cores => size.cores,
+                    MachineNumber::Memory => size.memory,
+                    MachineNumber::Swap => size.swap,
+                    MachineNumber::Fact(get) => get(facts),
+                };
+                self.own(family, &facts.labels(), value);
+            }
+            CadvisorSource::ContainerError => {
+                let failed = |report: &CollectorReport| report.success == Some(false);
+                let has_failed =
+                    OF_CONTAINERS.iter().any(|one| failed(&snapshot.agent.collectors[*one as usize]));
+                self.own(family, &[], Some(u64::from(has_failed)));
+            }
+            CadvisorSource::MachineError => {
+                self.own(family, &[], Some(u64::from(snapshot.agent.machine.memory.is_none())));
+            }
+            CadvisorSource::Version => {
+                let agent = &snapshot.agent;
+                let engine = agent.engines.iter().find_map(|engine| engine.facts.as_deref());
+                let values = [
+                    agent.build.revision,
+                    agent.build.version,
+                    engine.map_or("", |facts| &facts.version),
+                    &agent.machine_facts.kernel_version,
+                    &agent.machine_facts.os_version,
+                ];
+                self.own(family, &values, Some(1));
+            }
+        }
+    }
+
+    /// What stands in rows where the family's shape says.
+    fn of_rows(&mut self, family: &'static Family, rows: &[(usize, &ContainerRow)]) {
+        match family.shape {
+            Shape::Container(cells) => {
+                for cell in cells {
+                    let mut labels_told = false;
+                    for (index, row) in rows {
+                        let Some(value) = row.values.get(cell.slot) else { continue };
+                        if !labels_told {
+                            self.announce(family);
+                            self.sink.labels(family.labels, cell.values);
+                            labels_told = true;
+                        }
+                        self.series += 1;
+                        self.sink.sample(
+                            Some(*index),
+                            value,
+                            row.since(family.start, self.snapshot.agent.started),
+                        );
+                    }
+                }
+            }
+            Shape::Interface(slot) => {
+                for (index, row) in rows {
+                    for interface in &row.interfaces {
+                        if let Some(value) = interface.values.get(slot) {
+                            self.of_row(family, &[&interface.name], (*index, row), value);
+                        }
+                    }
+                }
+            }
+            Shape::Device(slot) => {
+                for (index, row) in rows {
+                    for device in &row.devices {
+                        if let Some(value) = device.values.get(slot) {
+                            self.of_row(family, &[&device.name], (*index, row), value);
+                        }
+                    }
+                }
+            }
+            Shape::Info(_) | Shape::Agent(_) | Shape::Host(_) => {}
+        }
+    }
+
+    fn of_row(
+        &mut self,
+        family: &'static Family,
+        values: &[&str],
+        (index, row): (usize, &ContainerRow),
+        value: u64,
+    ) {
+        self.announce(family);
+        self.sink.labels(family.labels, values);
+        self.series += 1;
+        self.sink.sample(Some(index), value, row.since(family.start, self.snapshot.agent.started));
+    }
+
+    /// A sample of one of the machine's devices, which count since the boot.
+    fn of_machine(&mut self, family: &'static Family, device: &str, root: usize, value: u64) {
+        self.announce(family);
+        self.sink.labels(family.labels, &[device]);
+        self.series += 1;
+        let boot = self.snapshot.host.of(Collector::Host).and_then(|host| host.boot);
+        self.sink.sample(Some(root), value, boot);
+    }
+}
