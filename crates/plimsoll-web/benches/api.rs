@@ -13,7 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use criterion::{Criterion, Throughput};
 use plimsoll_model::{Selection, Snapshot};
 use plimsoll_store::{History, Options, Store};
-use plimsoll_web::{App, Backend, Limits, NoHistory, Status, serve};
+use plimsoll_web::{App, Backend, Limits, NoHistory, Place, Status, serve};
 
 use crate::fleet::Fleet;
 
@@ -55,6 +55,7 @@ fn main() {
         selection: Selection::default(),
         openmetrics_created: false,
         limits: Limits::default(),
+        place: Place::default(),
     };
     runtime.spawn(serve(listener, app, std::future::pending()));
 

@@ -5,7 +5,7 @@
 //! | `/metrics` | the exposition: text, OpenMetrics or protobuf by `Accept`, gzip by `Accept-Encoding`, narrowed by `collect[]` and `exclude[]` |
 //! | `/api/v1/` | the history as JSON, described by `/api/v1/openapi.json` |
 //! | `/health` | whether the engine is connected, as JSON |
-//! | `/-/healthy`, `/-/ready` | whether the process lives, and whether it has numbers to show |
+//! | `/-/healthy` (also `/healthz`), `/-/ready` | whether the process lives, and whether it has numbers to show |
 //! | `/` | a page for people |
 //!
 //! The server takes its numbers from a [`Backend`], the history included, and gets its socket and the signal to stop from the
@@ -16,7 +16,7 @@
 //! use std::sync::Arc;
 //! use plimsoll_model::{Selection, Snapshot};
 //! use plimsoll_store::History;
-//! use plimsoll_web::{App, Backend, Limits, NoHistory, Status, serve};
+//! use plimsoll_web::{App, Backend, Limits, NoHistory, Place, Status, serve};
 //!
 //! struct Fixed(Arc<Snapshot>);
 //!
@@ -36,7 +36,8 @@
 //! # async fn main() -> std::io::Result<()> {
 //! let backend = Arc::new(Fixed(Arc::default()));
 //! let selection = Selection::default();
-//! let app = App { backend, selection, openmetrics_created: false, limits: Limits::default() };
+//! let (limits, place) = (Limits::default(), Place::default());
+//! let app = App { backend, selection, openmetrics_created: false, limits, place };
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:8003").await?;
 //! serve(listener, app, async { tokio::signal::ctrl_c().await.unwrap() }).await
 //! # }
@@ -52,6 +53,7 @@ mod headers;
 mod limits;
 mod page;
 mod paths;
+mod place;
 mod routes;
 mod serve;
 
@@ -62,6 +64,7 @@ use std::time::Duration;
 pub use census_agent::{CensusAgent, CensusQuestion, MAX_TOKEN, census_agent_router};
 pub use connection::Peer;
 pub use limits::Limits;
+pub use place::Place;
 use plimsoll_model::{Selection, Snapshot};
 use plimsoll_store::History;
 use serde::Serialize;
@@ -144,6 +147,8 @@ pub struct App<B> {
     pub openmetrics_created: bool,
     /// The bounds.
     pub limits: Limits,
+    /// Where the paths are.
+    pub place: Place,
 }
 
 impl<B> Clone for App<B> {
@@ -153,6 +158,7 @@ impl<B> Clone for App<B> {
             selection: self.selection.clone(),
             openmetrics_created: self.openmetrics_created,
             limits: self.limits,
+            place: self.place.clone(),
         }
     }
 }

@@ -70,8 +70,8 @@ fn targets(page: &mut Page, snapshot: &Snapshot) {
     page.raw("</tbody></table>\n");
 }
 
-/// Writes the page. `host` is what the client calls this server.
-pub(crate) fn render(snapshot: &Snapshot, status: &Status, host: &str) -> String {
+/// Writes the page. `host` is what the client calls this server, `prefix` what its paths begin with.
+pub(crate) fn render(snapshot: &Snapshot, status: &Status, host: &str, prefix: &str) -> String {
     let agent = &snapshot.agent;
     let mut page = Page(HEAD.to_owned());
     page.raw("<span>").text(agent.build.version).raw("</span>\n</header>\n");
@@ -99,7 +99,7 @@ pub(crate) fn render(snapshot: &Snapshot, status: &Status, host: &str) -> String
         if what.starts_with("POST") {
             page.cell(path);
         } else {
-            page.raw("<td><a href=\"").text(path).raw("\">").text(path).raw("</a></td>");
+            page.raw("<td><a href=\"").text(prefix).text(path).raw("\">").text(path).raw("</a></td>");
         }
         page.cell(what).raw("</tr>\n");
     }
@@ -158,7 +158,11 @@ pub(crate) fn render(snapshot: &Snapshot, status: &Status, host: &str) -> String
     }
 
     page.raw("<h2>For Prometheus</h2>\n<pre>scrape_configs:\n  - job_name: plimsoll\n    static_configs:\n");
-    page.raw("      - targets: [\"").text(host).raw("\"]</pre>\n</body>\n</html>\n");
+    page.raw("      - targets: [\"").text(host).raw("\"]");
+    if !prefix.is_empty() {
+        page.raw("\n    metrics_path: ").text(prefix).raw("/metrics");
+    }
+    page.raw("</pre>\n</body>\n</html>\n");
     page.0
 }
 
@@ -234,7 +238,7 @@ mod tests {
             ..Snapshot::default()
         };
         let status = Status { waiting_for: Some(nasty.to_owned()), ..Status::default() };
-        let page = render(&snapshot, &status, nasty);
+        let page = render(&snapshot, &status, nasty, "");
         assert!(!page.contains("<script"), "{page}");
         assert!(!page.contains("alert('x')"));
         assert!(page.contains("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot;&amp;"));
@@ -250,7 +254,7 @@ mod tests {
             engine("podman", EngineState::Denied, None),
         ];
         let snapshot = Snapshot { agent: Agent { engines, ..Agent::default() }, ..Snapshot::default() };
-        let page = render(&snapshot, &Status::default(), "localhost:8003");
+        let page = render(&snapshot, &Status::default(), "localhost:8003", "");
         for cells in [
             "docker</td><td class=\"good\">up</td><td>kernel</td>",
             "docker-vm</td><td class=\"good\">up</td><td>API</td>",
@@ -279,7 +283,7 @@ mod tests {
         ];
         let collectors = states.map(|state| CustomCollector { state, ..CustomCollector::default() });
         let snapshot = Snapshot { custom: collectors.map(Arc::new).into(), ..Snapshot::default() };
-        let page = render(&snapshot, &Status::default(), "localhost:8003");
+        let page = render(&snapshot, &Status::default(), "localhost:8003", "");
         for cells in [
             "good</td><td></td><td class=\"good\">works</td><td>3</td><td></td>",
             "<td>3</td><td>values left out: duplicate 7, reserved_name 1</td>",
@@ -292,7 +296,7 @@ mod tests {
 
     #[test]
     fn an_empty_agent_has_a_page_too() {
-        let page = render(&Snapshot::default(), &Status::default(), "localhost:8003");
+        let page = render(&Snapshot::default(), &Status::default(), "localhost:8003", "");
         assert!(page.contains("none") && page.contains("None is known") && page.contains("localhost:8003"));
         for (path, what) in paths() {
             let is_link = page.contains(&format!("href=\"{path}\""));

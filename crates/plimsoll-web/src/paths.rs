@@ -7,6 +7,7 @@ const PATHS: &[(&str, &str)] = &[
     ("/metrics", "every number, for Prometheus; ?collect[]=NAME and ?exclude[]=NAME narrow it"),
     ("/health", "whether the engine is connected"),
     ("/-/healthy", "whether the agent lives"),
+    ("/healthz", "the same, under the name that cAdvisor has for it"),
     ("/-/ready", "whether it has numbers to show"),
 ];
 

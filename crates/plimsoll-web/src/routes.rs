@@ -32,19 +32,37 @@ struct Site<B> {
 pub(crate) fn router<B: Backend>(app: App<B>) -> Router {
     let expositions = Expositions::new(&app.limits);
     let api = api::router(app.clone());
-    Router::new()
+    let place = app.place.clone();
+    let mut site = Router::new()
         .route("/", get(index::<B>))
         .route("/metrics", get(metrics::<B>))
         .route("/health", get(health::<B>))
-        .route("/-/healthy", get(async || say(StatusCode::OK, "The agent lives.\n")))
-        .route("/-/ready", get(ready::<B>))
+        .route("/-/healthy", get(healthy))
+        .route("/healthz", get(healthy))
+        .route("/-/ready", get(ready::<B>));
+    if let Some(path) = place.metrics() {
+        site = site.route(path, get(metrics::<B>));
+    }
+    let site = site
         .method_not_allowed_fallback(async || {
             say(StatusCode::METHOD_NOT_ALLOWED, "This path answers GET and HEAD only.\n")
         })
         .with_state(Arc::new(Site { app, expositions }))
         .merge(api)
-        .fallback(unknown)
-        .layer(from_fn(guard))
+        .fallback(unknown);
+    let site = match place.prefix() {
+        "" => site,
+        prefix => {
+            let elsewhere = format!("There is nothing here. Everything is below {prefix}/.\n");
+            let elsewhere = async move || say(StatusCode::NOT_FOUND, elsewhere.clone());
+            Router::new().nest_service(prefix, site).fallback(elsewhere)
+        }
+    };
+    site.layer(from_fn(guard))
+}
+
+async fn healthy() -> Response {
+    say(StatusCode::OK, "The agent lives.\n")
 }
 
 /// Refuses bodies, which no path wants, and adds the headers that every response has.
@@ -162,7 +180,7 @@ async fn index<B: Backend>(State(site): State<Arc<Site<B>>>, headers: HeaderMap)
         return busy();
     };
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:8003");
-    let page = page::render(&snapshot, &site.app.backend.status(), host);
+    let page = page::render(&snapshot, &site.app.backend.status(), host, site.app.place.prefix());
     ([(CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
 }
 

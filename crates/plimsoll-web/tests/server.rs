@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plimsoll_model::Snapshot;
-use plimsoll_web::{Limits, Status};
+use plimsoll_web::{Limits, Place, Status};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::harness::{Fake, SHORT, Server, container, fake, patient};
@@ -41,6 +41,43 @@ async fn every_path_answers_with_its_type_and_the_headers_of_safety() {
     }
     assert_eq!(server.get("/health", "").await.text(), r#"{"status":"healthy","docker":"connected"}"#);
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paths_may_be_elsewhere() {
+    let place = Place::new("/monitoring", "/scrape").unwrap();
+    let server = Server::start_at(fake(), Limits::default(), place).await;
+    for (path, code, part) in [
+        ("/monitoring", 200, "href=\"/monitoring/health\""),
+        ("/monitoring/", 200, "metrics_path: /monitoring/metrics"),
+        ("/monitoring/scrape", 200, "container_memory_usage_bytes{name=\"web\""),
+        ("/monitoring/metrics?collect[]=memory", 200, "container_memory_usage_bytes{name=\"web\""),
+        ("/monitoring/healthz", 200, "lives"),
+        ("/monitoring/api/v1/openapi.json", 200, "openapi"),
+        ("/monitoring/nothing", 404, "These paths exist"),
+        ("/metrics", 404, "below /monitoring/"),
+        ("/", 404, "below /monitoring/"),
+    ] {
+        let reply = server.get(path, "").await;
+        assert_eq!(reply.code, code, "{path}");
+        assert!(reply.text().contains(part), "{path}: {}", reply.text());
+        assert_eq!(reply.header("x-content-type-options"), "nosniff", "{path}");
+    }
+    server.stop().await;
+    for (prefix, metrics) in [
+        ("monitoring", ""),
+        ("/a b", ""),
+        ("/{x}", ""),
+        ("//a", ""),
+        ("", "/"),
+        ("", "/health"),
+        ("", "/api/v1/containers"),
+        ("", "scrape"),
+        ("", "/*"),
+    ] {
+        assert!(Place::new(prefix, metrics).is_err(), "{prefix} {metrics}");
+    }
+    assert_eq!(Place::new("/", "/metrics"), Ok(Place::default()), "cAdvisor's defaults are ours");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,7 @@ use plimsoll_collect::Samples;
 use plimsoll_model::agent::Engine;
 use plimsoll_model::{Snapshot, State};
 use plimsoll_store::History;
-use plimsoll_web::{App, Backend, Flushed, Limits, NoHistory, Status};
+use plimsoll_web::{App, Backend, Flushed, Limits, NoHistory, Place, Status};
 use tracing::{info, warn};
 
 use crate::census::role::Role;
@@ -22,7 +22,7 @@ use crate::failure::Failure;
 use crate::pipeline::{self, BUILD, Pipeline};
 use crate::recorder::{self, Asker};
 use crate::settings::Settings;
-use crate::settings::value::NONE;
+use crate::settings::value::{Choice as _, NONE};
 use crate::signals::{self, Wish, Wishes};
 use crate::text::printable;
 
@@ -30,16 +30,22 @@ use crate::text::printable;
 type Again<'a> = &'a dyn Fn() -> Result<Settings, Failure>;
 
 /// Runs the agent until a signal ends it. `again` reads the settings once more, when a signal asks for it.
-pub(crate) fn run(settings: &Settings, again: Again<'_>) -> anyhow::Result<ExitCode> {
+/// `place` is where the server's paths are.
+pub(crate) fn run(settings: &Settings, again: Again<'_>, place: Place) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let runtime = pipeline::runtime()?;
-    let outcome = runtime.block_on(serve(settings, again, began));
+    let outcome = runtime.block_on(serve(settings, again, place, began));
     // A request that is being encoded must not hold up the end.
     runtime.shutdown_background();
     outcome
 }
 
-async fn serve(settings: &Settings, again: Again<'_>, began: Instant) -> anyhow::Result<ExitCode> {
+async fn serve(
+    settings: &Settings,
+    again: Again<'_>,
+    place: Place,
+    began: Instant,
+) -> anyhow::Result<ExitCode> {
     // Listening for signals comes first, so that one that comes early ends the program in order.
     let ended = std::pin::pin!(signals::ended());
     let mut hang_ups = Wishes::listen(Wish::Reload);
@@ -71,8 +77,9 @@ async fn serve(settings: &Settings, again: Again<'_>, began: Instant) -> anyhow:
     let role = Role::listen(settings, &pipeline.samples, bind)?;
     let openmetrics_created = settings.openmetrics_created;
     let flusher = delivery.flusher();
-    let app = App { backend, selection, openmetrics_created, limits: Limits::default() };
-    info!("serving http://{address}/ (metrics at http://{address}/metrics)");
+    let base = format!("http://{address}{}", place.prefix());
+    let app = App { backend, selection, openmetrics_created, limits: Limits::default(), place };
+    info!("serving {base}/ (metrics at {base}/metrics)");
     if !address.ip().is_loopback() {
         warn!("{address} can be reached from other machines, and nobody is asked for a password");
     }

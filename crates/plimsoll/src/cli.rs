@@ -20,7 +20,7 @@ use crate::settings::flags;
 use crate::settings::value::{self, Raw};
 use crate::stats::template::Template;
 use crate::sub::Sub;
-use crate::{census, export, exposition, healthcheck, history, pipeline, stats};
+use crate::{cadvisor, census, export, exposition, healthcheck, history, pipeline, stats};
 
 const QUICK_START: &str = "\
 Quick start:
@@ -188,6 +188,9 @@ fn subcommand(sub: Sub) -> Command {
         Sub::Agent => command
             .about("Measure every container and serve the numbers over HTTP")
             .after_long_help(AGENT_EXAMPLES),
+        Sub::Cadvisor => command
+            .about("Take cAdvisor's place: the agent with its names, its port and its flags")
+            .after_long_help(cadvisor::EXAMPLES),
         Sub::Stats => command
             .about("Show what containers use, live, as `docker stats` does")
             .after_long_help(STATS_EXAMPLES)

@@ -9,6 +9,7 @@
 //! module each.
 
 mod agent;
+mod cadvisor;
 mod census;
 mod check;
 mod cli;
@@ -32,29 +33,32 @@ mod stats;
 mod sub;
 mod text;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::ArgMatches;
+use plimsoll_web::Place;
 
 use crate::delivery::{deliver, flush, import, spool};
 use crate::settings::environment::Environment;
 use crate::settings::value::LogLevel;
-use crate::settings::{Settings, flags};
+use crate::settings::{Merged, Settings, flags};
 use crate::sub::Sub;
 
 fn main() -> ExitCode {
-    let matches = match cli::command().try_get_matches() {
+    let line = cadvisor::split(std::env::args_os());
+    let matches = match cli::command().try_get_matches_from(&line.arguments) {
         Ok(matches) => matches,
         Err(told) => return cli::tell(&told),
     };
-    match run(&matches) {
+    match run(&matches, &line.flags) {
         Ok(code) => code,
         Err(error) => failure::report(&error),
     }
 }
 
-/// Does what the command line asks for.
-fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+/// Does what the command line asks for. `of_cadvisor` are the flags in it that are cAdvisor's.
+fn run(matches: &ArgMatches, of_cadvisor: &BTreeMap<String, Option<String>>) -> anyhow::Result<ExitCode> {
     let Some((name, arguments)) = matches.subcommand() else {
         output::print(&cli::command().render_help().to_string())?;
         return Ok(ExitCode::SUCCESS);
@@ -66,7 +70,23 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
                 settings::load(given, &Environment::of_process(), settings::file::read)
                     .map(|merged| merged.settings)
             };
-            with_settings(Sub::Agent, arguments, |settings| agent::run(settings, &again))
+            with_settings(Sub::Agent, arguments, |settings| agent::run(settings, &again, Place::default()))
+        }
+        Some(Sub::Cadvisor) => {
+            let meaning = cadvisor::read(of_cadvisor)?;
+            let load = || {
+                let mut given = flags::assignments(Sub::Cadvisor, arguments);
+                given.extend(meaning.assignments());
+                let environment = Environment::of_process();
+                settings::load_over(cadvisor::defaults(), given, &environment, settings::file::read)
+            };
+            let again = || load().map(|merged| merged.settings);
+            with_merged(Sub::Cadvisor, arguments, &load()?, |settings| {
+                if let Some(warning) = meaning.warning() {
+                    tracing::warn!("{warning}");
+                }
+                agent::run(settings, &again, meaning.place.clone())
+            })
         }
         Some(Sub::Stats) => {
             let options = cli::stats_options(arguments)?;
@@ -126,12 +146,22 @@ fn with_settings(
 ) -> anyhow::Result<ExitCode> {
     let given = flags::assignments(sub, arguments);
     let merged = settings::load(given, &Environment::of_process(), settings::file::read)?;
+    with_merged(sub, arguments, &merged, command)
+}
+
+/// The same with settings that are merged already.
+fn with_merged(
+    sub: Sub,
+    arguments: &ArgMatches,
+    merged: &Merged,
+    command: impl FnOnce(&Settings) -> anyhow::Result<ExitCode>,
+) -> anyhow::Result<ExitCode> {
     if cli::print_config(sub, arguments) {
         output::print(&merged.to_toml())?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut level = merged.settings.log_level;
-    let is_agent = matches!(sub, Sub::Agent | Sub::CensusServe)
+    let is_agent = matches!(sub, Sub::Agent | Sub::Cadvisor | Sub::CensusServe)
         || (sub == Sub::Deliver && !deliver::options(arguments).once);
     if !is_agent && *merged.origin("log_level") == settings::Origin::Default {
         // Commands that end by themselves say on their own what went wrong.

@@ -12,12 +12,13 @@ use plimsoll_kernel::{Kernel, Roots};
 use plimsoll_model::agent::{Build, Engine, Source};
 use plimsoll_model::container::LabelChoice;
 use plimsoll_model::lifecycle::Past;
-use plimsoll_model::{Collector, ContainerRow, Selection, Slot, Snapshot, State};
+use plimsoll_model::{Collector, ContainerRow, Naming, Profile, Selection, Slot, Snapshot, State};
 use tokio::task::JoinHandle;
 
 use crate::engines;
 use crate::failure::Failure;
 use crate::settings::Settings;
+use crate::settings::value::Shown;
 
 /// The program that was built.
 pub(crate) const BUILD: Build = Build {
@@ -72,7 +73,10 @@ fn no_kernel(settings: &Settings, error: Option<plimsoll_kernel::Error>) -> Fail
 
 /// The families that the settings leave.
 pub(crate) fn selection(settings: &Settings) -> Selection {
-    let mut selection = Selection::of_profile(settings.profile);
+    let mut selection = match settings.profile {
+        Shown::Catalog(profile) => Selection::of_profile(profile),
+        Shown::Cadvisor => Selection::of_profile(Profile::Default).named(Naming::Cadvisor),
+    };
     for (name, on) in &settings.collectors {
         if let Some(collector) = Collector::by_name(name) {
             selection.switch(collector, *on);

@@ -5,6 +5,8 @@
 pub(crate) enum Sub {
     /// Measure and serve.
     Agent,
+    /// The same in cAdvisor's place.
+    Cadvisor,
     /// The live table.
     Stats,
     /// One exposition.
@@ -48,8 +50,9 @@ pub(crate) enum Sub {
 }
 
 impl Sub {
-    pub(crate) const ALL: [Sub; 14] = [
+    pub(crate) const ALL: [Sub; 15] = [
         Sub::Agent,
+        Sub::Cadvisor,
         Sub::Stats,
         Sub::History,
         Sub::Export,
@@ -84,6 +87,7 @@ impl Sub {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Sub::Agent => "agent",
+            Sub::Cadvisor => "cadvisor",
             Sub::Stats => "stats",
             Sub::Metrics => "metrics",
             Sub::History => "history",

@@ -10,7 +10,7 @@ use std::time::Duration;
 use plimsoll_model::agent::{Agent, Build, Engine, EngineState};
 use plimsoll_model::{Container, ContainerRow, Selection, Slot, Snapshot, State};
 use plimsoll_store::History;
-use plimsoll_web::{App, Backend, Flushed, Limits, NoHistory, Status, serve};
+use plimsoll_web::{App, Backend, Flushed, Limits, NoHistory, Place, Status, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -103,12 +103,16 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(backend: Fake, limits: Limits) -> Self {
+        Self::start_at(backend, limits, Place::default()).await
+    }
+
+    pub(crate) async fn start_at(backend: Fake, limits: Limits, place: Place) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let backend = Arc::new(backend);
         let selection = Selection::default();
-        let app = App { backend: Arc::clone(&backend), selection, openmetrics_created: true, limits };
+        let app = App { backend: Arc::clone(&backend), selection, openmetrics_created: true, limits, place };
         let task = tokio::spawn(serve(listener, app, async {
             let _ = stopped.await;
         }));

@@ -23,7 +23,7 @@ pub(crate) struct Assignment {
 }
 
 impl Assignment {
-    pub(super) fn new(setting: &'static Setting, raw: Raw, origin: Origin) -> Self {
+    pub(crate) fn new(setting: &'static Setting, raw: Raw, origin: Origin) -> Self {
         Self { setting, raw, origin, apply: setting.apply, alias: false }
     }
 

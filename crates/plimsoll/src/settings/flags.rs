@@ -53,6 +53,8 @@ pub(crate) fn assignments(sub: Sub, matches: &ArgMatches) -> Vec<Assignment> {
 }
 
 fn taken(sub: Sub) -> impl Iterator<Item = &'static Setting> {
+    // It is the agent, with other defaults.
+    let sub = if sub == Sub::Cadvisor { Sub::Agent } else { sub };
     SETTINGS.iter().filter(move |setting| setting.on.contains(&sub))
 }
 

@@ -62,6 +62,16 @@ pub(crate) fn load(
     environment: &Environment,
     read: impl Fn(&Path) -> io::Result<String>,
 ) -> Result<Merged, Failure> {
+    load_over(Vec::new(), flags, environment, read)
+}
+
+/// The same for a command that has defaults of its own, which everything else overrides.
+pub(crate) fn load_over(
+    defaults: Vec<Assignment>,
+    flags: Vec<Assignment>,
+    environment: &Environment,
+    read: impl Fn(&Path) -> io::Result<String>,
+) -> Result<Merged, Failure> {
     let surroundings = environment.surroundings();
     let state_home = environment.state_home();
     let mut of_the_census = census::Census::default();
@@ -77,13 +87,14 @@ pub(crate) fn load(
         }
         None => (PathBuf::from(DEFAULT_FILE), Origin::Default),
     };
-    let mut assignments = Vec::new();
+    let mut assignments = defaults;
     let mut found = None;
     let (mut collectors, mut targets) = (Vec::new(), Vec::new());
     match read(&path) {
         Ok(contents) => {
             let told = file::contents(&contents, &path)?;
-            (assignments, collectors, targets) = (told.assignments, told.collectors, told.targets);
+            assignments.extend(told.assignments);
+            (collectors, targets) = (told.collectors, told.targets);
             found = Some(path);
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound && origin == Origin::Default => {}
@@ -101,6 +112,10 @@ pub(crate) fn load(
         }
         apply(assignment, &mut merged.settings)?;
         merged.origins.insert(assignment.key(), assignment.origin.clone());
+    }
+    if merged.settings.profile == value::Shown::Cadvisor && *merged.origin("labels") == Origin::Default {
+        // As cAdvisor does, unless somebody chooses.
+        merged.settings.labels = vec!["*".to_owned()];
     }
     merged.settings.config = found;
     merged.settings.collector = collectors;

@@ -10,6 +10,8 @@ use crate::text;
 pub(crate) enum Origin {
     /// Nobody set it.
     Default,
+    /// Nobody set it, and the command has a default of its own.
+    Command(&'static str),
     /// A line of a configuration file.
     File {
         /// The file.
@@ -27,6 +29,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origin::Default => formatter.write_str("default"),
+            Origin::Command(name) => write!(formatter, "default of plimsoll {name}"),
             Origin::File { path, line } => {
                 write!(formatter, "{}:{line}", text::printable(&path.display().to_string()))
             }

@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use plimsoll_collect::SourceChoice;
 use plimsoll_engine::Surroundings;
-use plimsoll_model::Profile;
 
 use crate::settings::census::Census;
 use crate::settings::collector::CollectorTable;
 use crate::settings::history::{Keep, Place};
 use crate::settings::target::TargetTable;
-use crate::settings::value::{AUTO, LogFormat, LogLevel};
+use crate::settings::value::{AUTO, LogFormat, LogLevel, Shown};
 
 /// The settings in force. The fields are explained in [`table::SETTINGS`].
 #[derive(Clone, Debug, PartialEq)]
@@ -35,8 +34,8 @@ pub(crate) struct Settings {
     pub(crate) cgroup_root: PathBuf,
     /// Time between two samples.
     pub(crate) interval: Duration,
-    /// Which families are exposed.
-    pub(crate) profile: Profile,
+    /// Which families are exposed, and under whose names.
+    pub(crate) profile: Shown,
     /// Collectors that were switched on or off; the others are as the profile has them.
     pub(crate) collectors: BTreeMap<&'static str, bool>,
     /// Keys of engine labels to export; `*` for all.
@@ -100,7 +99,7 @@ impl Default for Settings {
             sysfs: "/sys".into(),
             cgroup_root: "/sys/fs/cgroup".into(),
             interval: Duration::from_secs(1),
-            profile: Profile::default(),
+            profile: Shown::default(),
             collectors: BTreeMap::new(),
             labels: Vec::new(),
             include_name: Vec::new(),

@@ -5,13 +5,13 @@
 //! else.
 
 use plimsoll_collect::SourceChoice;
-use plimsoll_model::{Collector, Profile};
+use plimsoll_model::Collector;
 use toml::Value;
 
 use crate::settings::census::Images;
 use crate::settings::schema::Settings;
 use crate::settings::value::{
-    self, AUTO, Choice as _, CollectionLogLevel, Expected, LogFormat, LogLevel, Raw,
+    self, AUTO, Choice as _, CollectionLogLevel, Expected, LogFormat, LogLevel, Raw, Shown,
 };
 use crate::settings::{census, history, spool};
 use crate::sub::Sub;
@@ -309,11 +309,11 @@ pub(crate) static SETTINGS: &[Setting] = &[
         flag: "profile",
         env: "PLIMSOLL_PROFILE",
         aliases: &[],
-        kind: Kind::Choice(value::names::<Profile>),
+        kind: Kind::Choice(value::names::<Shown>),
         value_name: "PROFILE",
         help: "How many metric families are exposed",
         long: "`minimal` is about thirty series a container, `default` what one needs to run containers well, `full` \
-               everything that this machine can tell.",
+               everything that this machine can tell. `cadvisor` is what cAdvisor has, under its names and with its labels.",
         group: MEASURED,
         on: EXPOSERS,
         apply: |settings, raw| value::choice(raw).map(|profile| settings.profile = profile),
@@ -353,7 +353,8 @@ pub(crate) static SETTINGS: &[Setting] = &[
         kind: Kind::List,
         value_name: "KEY",
         help: "Engine label to export on container_labels_info; `*` for all",
-        long: "None is exported unless named: labels can hold anything, and each is a series' worth of text.",
+        long: "None is exported unless named: labels can hold anything, and each is a series' worth of text. In the profile \
+               `cadvisor` they stand on every series as container_label_KEY, and without this setting all of them do.",
         group: MEASURED,
         on: &[Sub::Agent, Sub::Metrics],
         apply: |settings, raw| value::label_keys(raw).map(|keys| settings.labels = keys),

@@ -324,7 +324,7 @@ fn what_is_wrong_is_named_with_its_place() {
             Some("profile = \"\\u001b[2J\""),
             &[],
             &[],
-            "/etc/plimsoll/plimsoll.toml:1: bad value `\\u{1b}[2J` for profile: expected one of minimal, default, full",
+            "/etc/plimsoll/plimsoll.toml:1: bad value `\\u{1b}[2J` for profile: expected one of minimal, default, full, cadvisor",
         ),
         (
             Some("config = 'x'"),

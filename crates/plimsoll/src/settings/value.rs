@@ -273,8 +273,28 @@ impl Choice for SourceChoice {
         &[("auto", Self::Auto), ("kernel", Self::Kernel), ("api", Self::Api)];
 }
 
-impl Choice for Profile {
-    const ALL: &'static [(&'static str, Self)] = Profile::ALL;
+/// Which families are exposed, and under whose names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// A profile of the catalog.
+    Catalog(Profile),
+    /// What cAdvisor has, as it has it.
+    Cadvisor,
+}
+
+impl Default for Shown {
+    fn default() -> Self {
+        Self::Catalog(Profile::default())
+    }
+}
+
+impl Choice for Shown {
+    const ALL: &'static [(&'static str, Self)] = &[
+        (Profile::Minimal.name(), Self::Catalog(Profile::Minimal)),
+        (Profile::Default.name(), Self::Catalog(Profile::Default)),
+        (Profile::Full.name(), Self::Catalog(Profile::Full)),
+        ("cadvisor", Self::Cadvisor),
+    ];
 }
 
 /// How much the log says.
@@ -527,8 +547,9 @@ mod tests {
 
     #[test]
     fn choices_and_switches() {
-        assert_eq!(choice(&text("full")), Ok(Profile::Full));
-        assert_eq!(choice::<Profile>(&text("ful")), Err("one of minimal, default, full".into()));
+        assert_eq!(choice(&text("full")), Ok(Shown::Catalog(Profile::Full)));
+        assert_eq!(choice(&text("cadvisor")), Ok(Shown::Cadvisor));
+        assert_eq!(choice::<Shown>(&text("ful")), Err("one of minimal, default, full, cadvisor".into()));
         assert_eq!(choice(&text("json")), Ok(LogFormat::Json));
         assert_eq!(LogLevel::Warn.name(), "warn");
         for (given, expected) in
