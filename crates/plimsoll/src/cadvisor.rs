@@ -106,7 +106,7 @@ pub(crate) fn split(arguments: impl IntoIterator<Item = OsString>) -> Split {
         };
         let (name, value) = flag.split_once('=').map_or((flag, None), |(name, value)| (name, Some(value)));
         if matches!(name, "help" | "h" | "print-config") {
-            split.arguments.push(word);
+            split.arguments.push(format!("--{}", if name == "h" { "help" } else { name }).into());
         } else if let Some(argument) = own.iter().find(|argument| argument.get_long() == Some(name)) {
             split.arguments.push(format!("--{flag}").into());
             if value.is_none() && takes_a_word(argument) {

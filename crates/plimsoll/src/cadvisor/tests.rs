@@ -132,6 +132,8 @@ fn other_commands_keep_their_words() {
     {
         assert_eq!(split(words(line)), Split { arguments: words(line), flags: BTreeMap::new() });
     }
-    let line = words("plimsoll cadvisor --help");
-    assert_eq!(split(line.clone()).arguments, line);
+    for help in ["--help", "-help", "-h"] {
+        let line = words(&format!("plimsoll cadvisor {help}"));
+        assert_eq!(split(line).arguments, words("plimsoll cadvisor --help"));
+    }
 }
