@@ -21,25 +21,24 @@ use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::Limits;
 use crate::api::TakesLong;
 
-/// Who is at the other end of a request's connection: the client, or the last proxy before this server.
+/// Who is at the other end of a request's connection: the client, or the last proxy before this server. Clients of a unix
+/// socket are this machine, 127.0.0.1 with the port 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
 
-/// Serves one connection to its end, or until it is cut. When `stop` changes, the request that is being
+/// Serves one connection to its end, or until it is cut. When `stop` is ready, the request that is being
 /// answered is the last.
-pub(crate) async fn drive(
-    stream: TcpStream,
+pub(crate) async fn drive<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
     peer: SocketAddr,
     router: Router,
     limits: Limits,
-    mut stop: watch::Receiver<bool>,
+    stop: impl Future<Output = ()>,
 ) {
     let clock = Clock::start(limits);
     let io = TokioIo::new(Watched { stream, clock: clock.clone() });
@@ -53,7 +52,7 @@ pub(crate) async fn drive(
         .max_buf_size((limits.header_bytes + limits.header_bytes / 2).max(8192));
     let mut connection = pin!(builder.serve_connection(io, service));
     let mut overdue = pin!(clock.overdue());
-    let mut stopped = pin!(stop.changed());
+    let mut stopped = pin!(stop);
     let mut is_stopping = false;
     std::future::poll_fn(|cx| {
         if !is_stopping && stopped.as_mut().poll(cx).is_ready() {
@@ -180,12 +179,12 @@ impl State {
 }
 
 /// The stream, telling the clock what passes.
-struct Watched {
-    stream: TcpStream,
+struct Watched<S> {
+    stream: S,
     clock: Clock,
 }
 
-impl AsyncRead for Watched {
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -200,7 +199,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }

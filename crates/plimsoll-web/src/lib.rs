@@ -10,7 +10,8 @@
 //!
 //! The server takes its numbers from a [`Backend`], the history included, and gets its socket and the signal to stop from the
 //! caller. Everything that a client can make it hold is bounded by [`Limits`]: connections, headers, time,
-//! expositions. Encoding and compression run outside the asynchronous workers.
+//! expositions. Encoding and compression run outside the asynchronous workers. [`serve_on`] listens at several places,
+//! unix sockets among them, and holds everybody to a [`security::Security`]: TLS, client certificates, passwords, tokens.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -51,10 +52,12 @@ mod connection;
 pub mod exposition;
 mod headers;
 mod limits;
+mod listener;
 mod page;
 mod paths;
 mod place;
 mod routes;
+pub mod security;
 mod serve;
 
 use std::future::Future;
@@ -64,11 +67,12 @@ use std::time::Duration;
 pub use census_agent::{CensusAgent, CensusQuestion, MAX_TOKEN, census_agent_router};
 pub use connection::Peer;
 pub use limits::Limits;
+pub use listener::Listener;
 pub use place::Place;
 use plimsoll_model::{Selection, Snapshot};
 use plimsoll_store::History;
 use serde::Serialize;
-pub use serve::{serve, serve_router};
+pub use serve::{serve, serve_on, serve_router};
 
 /// Where the server takes its numbers from.
 pub trait Backend: Send + Sync + 'static {

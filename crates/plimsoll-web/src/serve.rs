@@ -2,16 +2,20 @@
 
 use std::future::Future;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures_util::future::try_join_all;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
-use crate::{App, Backend, Limits, connection, routes};
+use crate::listener::{Accepted, Stream};
+use crate::security::{Rules, Security, protect};
+use crate::{App, Backend, Limits, Listener, connection, routes};
 
 /// Serves `app` on `listener` until `shutdown` is ready; then no connection is accepted any more, and those
 /// that are open have [`crate::Limits::grace_time`] to finish what they are at.
@@ -28,6 +32,26 @@ pub async fn serve<B: Backend>(
     serve_router(listener, routes::router(app), limits, shutdown).await
 }
 
+/// Serves `app` as [`serve`] does, at several places at once, which share the bounds, and to whom `security` lets in.
+///
+/// # Errors
+///
+/// As [`serve`], and when there is no listener.
+pub async fn serve_on<B: Backend>(
+    listeners: Vec<Listener>,
+    app: App<B>,
+    security: Arc<Security>,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let limits = app.limits;
+    let router = protect(routes::router(app), Arc::clone(&security));
+    let rules = security.rules();
+    tokio::select! {
+        served = accept_all(listeners, router, limits, rules, shutdown) => served,
+        () = security.watch() => Ok(()),
+    }
+}
+
 /// Serves any routes as [`serve`] does, within the same bounds on connections, headers and time. Each request carries
 /// its [`crate::Peer`] as an extension.
 ///
@@ -40,51 +64,140 @@ pub async fn serve_router(
     limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    listener.local_addr()?;
-    let places = Arc::new(Semaphore::new(limits.connections));
+    // Rules that allow everything, and never change as long as the other end is there.
+    let (_allow, rules) = watch::channel(Arc::new(Rules::default()));
+    accept_all(vec![listener.into()], router, limits, rules, shutdown).await
+}
+
+async fn accept_all(
+    listeners: Vec<Listener>,
+    router: Router,
+    limits: Limits,
+    rules: watch::Receiver<Arc<Rules>>,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    if listeners.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is nothing to listen on"));
+    }
+    // Each listener holds a place for whoever comes next, so there is one for each at least.
+    let places = Arc::new(Semaphore::new(limits.connections.max(listeners.len())));
     let (stop, stopped) = watch::channel(false);
-    let mut connections = JoinSet::new();
-    let mut pause = Pause::default();
-    let mut shutdown = pin!(shutdown);
-    loop {
-        // The place first: whom there is no room for stays in the backlog.
-        let accepted = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place, listener.accept().await)
+    let loops = listeners.into_iter().map(|listener| {
+        let server = Server {
+            places: Arc::clone(&places),
+            router: router.clone(),
+            limits,
+            rules: rules.clone(),
+            stopped: stopped.clone(),
         };
-        tokio::select! {
-            () = &mut shutdown => break,
-            Some(_) = connections.join_next() => {}
-            (place, accepted) = accepted => match accepted {
-                Ok((stream, peer)) => {
-                    pause = Pause::default();
-                    // Responses are written whole, so that there is nothing to wait for.
-                    let _ = stream.set_nodelay(true);
-                    let (router, stopped) = (router.clone(), stopped.clone());
-                    connections.spawn(async move {
-                        let _place = place;
-                        connection::drive(stream, peer, router, limits, stopped).await;
-                    });
-                }
-                Err(error) => {
-                    if let Some(time) = pause.after(&error) {
-                        tracing::warn!("cannot accept connections: {error}");
-                        tokio::select! {
-                            () = &mut shutdown => break,
-                            () = tokio::time::sleep(time) => {}
+        server.accept(listener)
+    });
+    let mut loops = pin!(try_join_all(loops));
+    tokio::select! {
+        ended = &mut loops => return ended.map(|_| ()),
+        () = shutdown => {}
+    }
+    stop.send_replace(true);
+    loops.await.map(|_| ())
+}
+
+/// What the accept loop of each listener has.
+struct Server {
+    places: Arc<Semaphore>,
+    router: Router,
+    limits: Limits,
+    rules: watch::Receiver<Arc<Rules>>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Server {
+    async fn accept(self, listener: Listener) -> io::Result<()> {
+        listener.check()?;
+        let mut connections = JoinSet::new();
+        let mut pause = Pause::default();
+        let mut shutdown = pin!(stopping(self.stopped.clone()));
+        loop {
+            // The place first: whom there is no room for stays in the backlog.
+            let accepted = async {
+                let place = Arc::clone(&self.places).acquire_owned().await;
+                (place, listener.accept().await)
+            };
+            tokio::select! {
+                () = &mut shutdown => break,
+                Some(_) = connections.join_next() => {}
+                (place, accepted) = accepted => match accepted {
+                    Ok(accepted) => {
+                        pause = Pause::default();
+                        let connection = self.connection(accepted);
+                        connections.spawn(async move {
+                            let _place = place;
+                            connection.await;
+                        });
+                    }
+                    Err(error) => {
+                        if let Some(time) = pause.after(&error) {
+                            tracing::warn!("cannot accept connections: {error}");
+                            tokio::select! {
+                                () = &mut shutdown => break,
+                                () = tokio::time::sleep(time) => {}
+                            }
                         }
                     }
+                },
+            }
+        }
+        drop(listener);
+        let all_ended = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(self.limits.grace_time, all_ended).await.is_err() {
+            connections.shutdown().await;
+        }
+        Ok(())
+    }
+
+    /// One connection, from its first byte to its end.
+    fn connection(&self, accepted: Accepted) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let Accepted { stream, peer } = accepted;
+        let (router, limits) = (self.router.clone(), self.limits);
+        let (mut changes, stopped) = (self.rules.clone(), self.stopped.clone());
+        let tls = changes.borrow_and_update().tls.clone();
+        let stop = async move {
+            tokio::select! {
+                () = stopping(stopped) => {}
+                // Under other rules, who is connected might not be let in.
+                Ok(()) = changes.changed() => {}
+            }
+        };
+        match (stream, tls) {
+            // What listens on this machine alone has nobody on its way who could read along.
+            #[cfg(unix)]
+            (Stream::Unix(stream), _) => {
+                Box::pin(async move { connection::drive(stream, peer, router, limits, stop).await })
+            }
+            (Stream::Tcp(stream), None) => {
+                Box::pin(async move { connection::drive(stream, peer, router, limits, stop).await })
+            }
+            (Stream::Tcp(stream), Some(tls)) => Box::pin(async move {
+                let mut stop = Box::pin(stop);
+                // As long as a header may take: a handshake is what precedes the first one.
+                let handshake =
+                    tokio::time::timeout(limits.header_time, TlsAcceptor::from(tls).accept(stream));
+                let shaken = tokio::select! {
+                    shaken = handshake => shaken,
+                    () = &mut stop => return,
+                };
+                match shaken {
+                    Ok(Ok(stream)) => connection::drive(stream, peer, router, limits, stop).await,
+                    Ok(Err(error)) => tracing::debug!("a handshake failed: {error}"),
+                    Err(_) => tracing::debug!("a connection was cut during its handshake"),
                 }
-            },
+            }),
         }
     }
-    drop(listener);
-    stop.send_replace(true);
-    let all_ended = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(limits.grace_time, all_ended).await.is_err() {
-        connections.shutdown().await;
-    }
-    Ok(())
+}
+
+/// Waits for the signal to stop.
+async fn stopping(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 /// How long to wait after accepting failed. What failed for want of descriptors or memory fails again at
