@@ -149,7 +149,7 @@ fn bad_ones_say_what_is_wrong_and_what_to_do() {
             "is empty",
             "name a client",
         ),
-        ("basic_auth_users: {ann: secret}".into(), "the hash of \"ann\" is none of bcrypt", "htpasswd"),
+        ("basic_auth_users: {ann: hunter2}".into(), "the hash of \"ann\" is none of bcrypt", "htpasswd"),
         ("basic_auth_users: {ann: 12}".into(), "is no text", "quotes"),
         (
             format!("basic_auth_users: {{ann: '{}'}}", HASH.replace("$10$", "$18$")),
@@ -177,7 +177,7 @@ fn bad_ones_say_what_is_wrong_and_what_to_do() {
         assert!(error.to_string().contains(what), "{config}: {error}");
         assert!(error.to_string().contains("web.yml"), "{config}: {error}");
         assert!(error.remedy().contains(remedy), "{config}: {}", error.remedy());
-        for secret in ["secret", HASH, "PRIVATE"] {
+        for secret in ["hunter2", HASH, "PRIVATE"] {
             assert!(!error.to_string().contains(secret), "{config}: {error}");
         }
     }

@@ -1,7 +1,5 @@
 //! `plimsoll agent`: measures every container, every interval, and serves the numbers.
 
-use std::io;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,13 +10,14 @@ use plimsoll_model::agent::Engine;
 use plimsoll_model::{Snapshot, State};
 use plimsoll_store::History;
 use plimsoll_web::{App, Backend, Flushed, Limits, NoHistory, Place, Status};
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::census::role::Role;
 use crate::census::schedule;
 use crate::collectors::{self, Attempts, Collectors};
 use crate::delivery::{Delivery, Flusher};
 use crate::failure::Failure;
+use crate::listening::{self, Listening};
 use crate::pipeline::{self, BUILD, Pipeline};
 use crate::recorder::{self, Asker};
 use crate::settings::Settings;
@@ -52,8 +51,8 @@ async fn serve(
     let flushes = Wishes::listen(Wish::Flush);
     // What cannot be run is told before anything is started.
     collectors::check(settings)?;
-    let listener = bind(settings.listen)?;
-    let address = listener.local_addr().unwrap_or(settings.listen);
+    let security = listening::security(settings)?;
+    let listening = Listening::begin(&settings.listen)?;
     let selection = pipeline::selection(settings);
     info!(
         "plimsoll {} measures every {:?}, profile {}",
@@ -74,15 +73,11 @@ async fn serve(
         flusher: delivery.flusher(),
         without_engine,
     });
-    let role = Role::listen(settings, &pipeline.samples, bind)?;
+    let role = Role::listen(settings, &pipeline.samples, listening::bind)?;
     let openmetrics_created = settings.openmetrics_created;
     let flusher = delivery.flusher();
-    let base = format!("http://{address}{}", place.prefix());
+    let (listeners, sockets) = listening.tell(&security, place.prefix());
     let app = App { backend, selection, openmetrics_created, limits: Limits::default(), place };
-    info!("serving {base}/ (metrics at {base}/metrics)");
-    if !address.ip().is_loopback() {
-        warn!("{address} can be reached from other machines, and nobody is asked for a password");
-    }
     let samples = pipeline.samples.clone();
     let told = tokio::spawn(async move { tell(&*samples.ready().await, began) });
     let reloading = async {
@@ -98,7 +93,7 @@ async fn serve(
         }
     };
     let served = tokio::select! {
-        served = plimsoll_web::serve(listener, app, ended) => served,
+        served = plimsoll_web::serve_on(listeners, app, security, ended) => served,
         () = reloading => Ok(()),
         () = flusher.on_signals(flushes) => Ok(()),
         () = schedule::run(settings, pipeline.samples.clone()) => Ok(()),
@@ -110,7 +105,8 @@ async fn serve(
     // What was sampled last is delivered as far as there is time, and written, before the program ends.
     delivery.stop();
     drop(recorder);
-    served.with_context(|| format!("cannot serve {address}"))?;
+    served.context("cannot serve")?;
+    drop(sockets);
     info!("ended");
     Ok(ExitCode::SUCCESS)
 }
@@ -136,24 +132,6 @@ fn tell(snapshot: &Snapshot, began: Instant) {
         let remedy = if missing.remedy.is_empty() { String::new() } else { format!(" ({})", missing.remedy) };
         info!("without {}: {}{remedy}", missing.feature, missing.reason);
     }
-}
-
-/// Listens at an address.
-pub(crate) fn bind(address: SocketAddr) -> Result<tokio::net::TcpListener, Failure> {
-    let bound = std::net::TcpListener::bind(address)
-        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-        .and_then(tokio::net::TcpListener::from_std);
-    bound.map_err(|error| {
-        let remedy = match error.kind() {
-            io::ErrorKind::AddrInUse => {
-                "another program listens there, maybe another agent: end it, or choose another port with --listen"
-            }
-            io::ErrorKind::PermissionDenied => "choose a port above 1023 with --listen, or run as root",
-            io::ErrorKind::AddrNotAvailable => "choose an address of this machine with --listen",
-            _ => "choose another address with --listen",
-        };
-        Failure::world(format!("cannot listen on {address}")).remedy(remedy).because(error)
-    })
 }
 
 /// What the web server asks.

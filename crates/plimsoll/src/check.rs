@@ -14,8 +14,9 @@ use rustix::fs::Access;
 use crate::collectors::{self, Attempts, Collectors};
 use crate::pipeline::{self, BUILD, Pipeline};
 use crate::settings::Settings;
+use crate::settings::listen::Listen;
 use crate::text::printable;
-use crate::{engines, failure, output};
+use crate::{engines, failure, listening, output};
 
 /// Prints the report.
 pub(crate) fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
@@ -27,7 +28,7 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
         let (engine, ()) = tokio::join!(pipeline.with_engine(), own.first_round());
         anyhow::Ok((pipeline.cgroups.clone(), pipeline.samples.fresh().await, engine))
     })?;
-    let mut found = vec![listening(settings)];
+    let mut found = listening(settings);
     found.extend(history(settings));
     found.extend(targets::spool(settings));
     let report = report(&cgroups, &snapshot, &found);
@@ -55,16 +56,35 @@ struct Report {
     works: bool,
 }
 
-fn listening(settings: &Settings) -> Capability {
-    let address = settings.listen;
-    match std::net::TcpListener::bind(address) {
-        Ok(_) => capability("listen", true, format!("{address} is free"), ""),
-        Err(error) => capability(
-            "listen",
-            false,
-            format!("cannot listen on {address}: {error}"),
-            "if that is not an agent that runs already, choose another address with --listen",
-        ),
+/// Whether each place to listen at is free, and whether whoever asks there is kept to what was asked for.
+fn listening(settings: &Settings) -> Vec<Capability> {
+    let mut found: Vec<_> = settings.listen.iter().map(one_place).collect();
+    if settings.web_config_file.is_some() || !settings.web_token_file.is_empty() {
+        found.push(match listening::security(settings) {
+            Ok(security) => {
+                let tls = if security.has_tls() { "TLS" } else { "no TLS" };
+                let asks =
+                    if security.asks() { "everybody has to show who they are" } else { "nobody is asked" };
+                capability("web", true, format!("{tls}, {asks}"), "")
+            }
+            Err(failure) => capability("web", false, failure::in_one_line(&failure.into()), ""),
+        });
+    }
+    found
+}
+
+fn one_place(place: &Listen) -> Capability {
+    let remedy = "if that is not an agent that runs already, choose another address with --listen";
+    match place {
+        Listen::Address(address) => match std::net::TcpListener::bind(address) {
+            Ok(_) => capability("listen", true, format!("{address} is free"), ""),
+            Err(error) => capability("listen", false, format!("cannot listen on {address}: {error}"), remedy),
+        },
+        // Trying would make the file; another agent may have it.
+        Listen::Unix(path) => match writable(path) {
+            Ok(_) => capability("listen", true, format!("{place} can be made"), ""),
+            Err(reason) => capability("listen", false, format!("cannot listen on {place}: {reason}"), remedy),
+        },
     }
 }
 

@@ -2,22 +2,28 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _};
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
 use crate::failure::Failure;
+use crate::settings::listen::Listen;
 use crate::text;
 
 /// The most of an answer's head that is read (bytes).
 const HEAD_MAX: usize = 8 << 10;
 
-/// An `http` address.
+/// An `http` address, or a unix socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Url {
     /// Name or address, brackets included.
     host: String,
     port: u16,
+    /// The socket that is asked instead of the host.
+    socket: Option<PathBuf>,
     /// With the leading slash, and the query.
     path: String,
 }
@@ -42,24 +48,41 @@ impl Url {
         if host.is_empty() || host.contains(['@', '?', '#']) || (host.contains(':') && !bracketed) {
             return Err(bad());
         }
-        Ok(Self { host: host.into(), port, path: path.split('#').next().unwrap_or(path).into() })
+        let path = path.split('#').next().unwrap_or(path).into();
+        Ok(Self { host: host.into(), port, socket: None, path })
     }
 
-    /// A page of an agent that listens there. One that listens everywhere is asked over loopback.
-    pub(crate) fn of_agent(listen: SocketAddr, path: &str) -> Self {
-        let ip = match listen.ip() {
+    /// A page of an agent that listens at these places, at the first of them. One that listens everywhere is asked over
+    /// loopback.
+    pub(crate) fn of_agent(listen: &[Listen], path: &str) -> Self {
+        let address = match listen.first() {
+            Some(Listen::Address(address)) => *address,
+            Some(Listen::Unix(socket)) => {
+                return Self {
+                    host: "localhost".into(),
+                    port: 80,
+                    socket: Some(socket.clone()),
+                    path: path.into(),
+                };
+            }
+            None => SocketAddr::from((Ipv4Addr::LOCALHOST, 80)),
+        };
+        let ip = match address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
             IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
             ip => ip,
         };
         let host = if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() };
-        Self { host, port: listen.port(), path: path.into() }
+        Self { host, port: address.port(), socket: None, path: path.into() }
     }
 }
 
 impl std::fmt::Display for Url {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "http://{}:{}{}", self.host, self.port, self.path)
+        match &self.socket {
+            Some(socket) => write!(formatter, "unix:{}:{}", socket.display(), self.path),
+            None => write!(formatter, "http://{}:{}{}", self.host, self.port, self.path),
+        }
     }
 }
 
@@ -86,8 +109,13 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
 }
 
-/// Asks, and waits for the answer until `timeout` has passed.
-pub(crate) fn ask(method: Method, url: &Url, timeout: Duration) -> anyhow::Result<Reply> {
+/// Asks, with a bearer token where one is given, and waits for the answer until `timeout` has passed.
+pub(crate) fn ask(
+    method: Method,
+    url: &Url,
+    token: Option<&str>,
+    timeout: Duration,
+) -> anyhow::Result<Reply> {
     let deadline = Instant::now() + timeout;
     let mut stream = connect(url, deadline)?;
     let word = match method {
@@ -95,14 +123,15 @@ pub(crate) fn ask(method: Method, url: &Url, timeout: Duration) -> anyhow::Resul
         Method::Post { .. } => "POST",
     };
     let length = if method == Method::Get { "" } else { "Content-Length: 0\r\n" };
+    let token = token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
     let request = format!(
-        "{word} {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: plimsoll/{}\r\nAccept: */*\r\n{length}Connection: close\r\n\r\n",
+        "{word} {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: plimsoll/{}\r\nAccept: */*\r\n{token}{length}Connection: close\r\n\r\n",
         url.path,
         url.host,
         url.port,
         env!("CARGO_PKG_VERSION"),
     );
-    stream.set_write_timeout(Some(remaining(deadline)?))?;
+    stream.set_write_timeout(remaining(deadline)?)?;
     stream.write_all(request.as_bytes()).map_err(told)?;
 
     let (most, is_enough): (usize, fn(&[u8]) -> bool) = match method {
@@ -112,7 +141,7 @@ pub(crate) fn ask(method: Method, url: &Url, timeout: Duration) -> anyhow::Resul
     let mut answer = Vec::new();
     let mut chunk = [0; 1024];
     while !is_enough(&answer) {
-        stream.set_read_timeout(Some(remaining(deadline)?))?;
+        stream.set_read_timeout(remaining(deadline)?)?;
         match stream.read(&mut chunk).map_err(told)? {
             0 => break,
             read => answer.extend_from_slice(&chunk[..read]),
@@ -131,12 +160,69 @@ pub(crate) fn ask(method: Method, url: &Url, timeout: Duration) -> anyhow::Resul
     Ok(reply)
 }
 
-fn connect(url: &Url, deadline: Instant) -> anyhow::Result<TcpStream> {
+/// A connection to an agent.
+enum Stream {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+impl Stream {
+    fn set_read_timeout(&self, time: Duration) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.set_read_timeout(Some(time)),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.set_read_timeout(Some(time)),
+        }
+    }
+
+    fn set_write_timeout(&self, time: Duration) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.set_write_timeout(Some(time)),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.set_write_timeout(Some(time)),
+        }
+    }
+}
+
+impl io::Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(buffer),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl io::Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write(bytes),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.flush(),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.flush(),
+        }
+    }
+}
+
+fn connect(url: &Url, deadline: Instant) -> anyhow::Result<Stream> {
+    #[cfg(unix)]
+    if let Some(socket) = &url.socket {
+        return Ok(Stream::Unix(UnixStream::connect(socket)?));
+    }
     let host = url.host.trim_start_matches('[').trim_end_matches(']');
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in (host, url.port).to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, remaining(deadline)?) {
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => return Ok(Stream::Tcp(stream)),
             Err(error) => last = told(error),
         }
     }
@@ -202,8 +288,11 @@ mod tests {
             ("[::]:1", "http://[::1]:1/health"),
             ("192.0.2.1:1", "http://192.0.2.1:1/health"),
         ] {
-            assert_eq!(Url::of_agent(listen.parse().unwrap(), "/health").to_string(), expected);
+            let listen = [Listen::Address(listen.parse().unwrap())];
+            assert_eq!(Url::of_agent(&listen, "/health").to_string(), expected);
         }
+        let socket = [Listen::Unix("/run/p.sock".into()), Listen::default()];
+        assert_eq!(Url::of_agent(&socket, "/health").to_string(), "unix:/run/p.sock:/health");
     }
 
     #[test]
@@ -226,7 +315,7 @@ mod tests {
     /// Answers one request with bytes, and asks it.
     fn ask_one(method: Method, answer: &'static [u8]) -> Result<(u16, String), String> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = Url::of_agent(listener.local_addr().unwrap(), "/health");
+        let url = Url::of_agent(&[Listen::Address(listener.local_addr().unwrap())], "/health");
         let server = thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             let mut request = Vec::new();
@@ -238,7 +327,7 @@ mod tests {
             stream.write_all(answer).unwrap();
             String::from_utf8(request).unwrap()
         });
-        let asked = ask(method, &url, Duration::from_secs(10));
+        let asked = ask(method, &url, None, Duration::from_secs(10));
         let request = server.join().unwrap();
         let word = if method == Method::Get { "GET" } else { "POST" };
         assert!(request.starts_with(&format!("{word} /health HTTP/1.1\r\nHost: 127.0.0.1:")), "{request}");
@@ -269,10 +358,10 @@ mod tests {
     #[test]
     fn silence_ends_at_the_deadline() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = Url::of_agent(listener.local_addr().unwrap(), "/health");
-        let error = ask(Method::Get, &url, Duration::from_millis(50)).unwrap_err();
+        let url = Url::of_agent(&[Listen::Address(listener.local_addr().unwrap())], "/health");
+        let error = ask(Method::Get, &url, None, Duration::from_millis(50)).unwrap_err();
         assert_eq!(error.to_string(), "no answer in time");
         drop(listener);
-        assert!(ask(Method::Get, &url, Duration::from_secs(10)).is_err());
+        assert!(ask(Method::Get, &url, None, Duration::from_secs(10)).is_err());
     }
 }

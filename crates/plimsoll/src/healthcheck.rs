@@ -24,8 +24,9 @@ pub(crate) struct Options {
 
 /// Asks, prints one line, and succeeds if the answer is 200.
 pub(crate) fn run(settings: &Settings, options: &Options) -> anyhow::Result<ExitCode> {
-    let url = options.url.clone().unwrap_or_else(|| Url::of_agent(settings.listen, "/health"));
-    let status = ask(Method::Get, &url, options.timeout).with_context(|| format!("{url} does not answer"))?;
+    let url = options.url.clone().unwrap_or_else(|| Url::of_agent(&settings.listen, "/health"));
+    let status =
+        ask(Method::Get, &url, None, options.timeout).with_context(|| format!("{url} does not answer"))?;
     if status.code == 200 {
         output::print(&format!("{url} answers 200\n"))?;
         return Ok(ExitCode::SUCCESS);

@@ -23,6 +23,7 @@ mod failure;
 mod generate;
 mod healthcheck;
 mod history;
+mod listening;
 mod logging;
 mod output;
 mod pipeline;

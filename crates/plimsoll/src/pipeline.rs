@@ -193,8 +193,8 @@ fn lacks_numbers(snapshot: &Snapshot) -> bool {
     snapshot.agent.engines.iter().filter(may_come).any(has_none)
 }
 
-/// Besides the server: looking for cgroups, resolving names.
-const OTHERS_THAT_BLOCK: usize = 2;
+/// Besides what the server reads: looking for cgroups, resolving names, checking a password, looking at its files.
+const OTHERS_THAT_BLOCK: usize = 4;
 
 /// A runtime for everything but sampling, which has a thread of its own: one thread is enough for a few
 /// sockets, and what takes long goes to threads that end when they are idle.

@@ -10,8 +10,8 @@ use plimsoll_hub::Config;
 use tracing::{info, warn};
 
 use super::database;
-use crate::agent;
 use crate::failure::Failure;
+use crate::listening;
 use crate::pipeline::BUILD;
 use crate::settings::Settings;
 use crate::settings::census::Password;
@@ -94,7 +94,7 @@ pub(super) fn run(settings: &Settings, matches: &ArgMatches) -> anyhow::Result<E
     let outcome = runtime.block_on(async {
         let ended = std::pin::pin!(signals::ended());
         let store = database::open(settings, matches).await?;
-        let listener = agent::bind(address)?;
+        let listener = listening::bind(address)?;
         let address = listener.local_addr().unwrap_or(address);
         info!("plimsoll {} counts installations at http://{address}/", BUILD.version);
         if !address.ip().is_loopback() {

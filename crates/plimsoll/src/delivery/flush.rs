@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::choose;
 use crate::client::{Method, Url, ask};
 use crate::failure::Failure;
+use crate::listening;
 use crate::output;
 use crate::settings::Settings;
 use crate::settings::target::check_name;
@@ -73,6 +74,7 @@ pub(crate) fn run(settings: &Settings, options: &Options) -> anyhow::Result<Exit
         [] => vec![None],
         names => names.iter().map(|name| Some(name.as_str())).collect(),
     };
+    let token = listening::token(settings)?;
     let mut told = String::new();
     let mut is_done = true;
     for name in each {
@@ -84,13 +86,14 @@ pub(crate) fn run(settings: &Settings, options: &Options) -> anyhow::Result<Exit
         }
         let path =
             name.map_or_else(|| "/api/v1/flush".to_owned(), |name| format!("/api/v1/flush?target={name}"));
-        let url = Url::of_agent(settings.listen, &path);
+        let url = Url::of_agent(&settings.listen, &path);
         let left = deadline.saturating_duration_since(Instant::now());
-        let reply = ask(Method::Post { most: ANSWER_MAX }, &url, left).map_err(|error| {
-            Failure::world(format!("{url} does not answer"))
-                .remedy("is the agent running, and is `listen` the same there and here?")
-                .because(error)
-        })?;
+        let reply =
+            ask(Method::Post { most: ANSWER_MAX }, &url, token.as_deref(), left).map_err(|error| {
+                Failure::world(format!("{url} does not answer"))
+                    .remedy("is the agent running, and is `listen` the same there and here?")
+                    .because(error)
+            })?;
         let answer: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
         if reply.code != 200 {
             let message = answer["error"]["message"].as_str().unwrap_or(&reply.line);

@@ -15,6 +15,7 @@ pub(crate) mod environment;
 pub(crate) mod file;
 pub(crate) mod flags;
 pub(crate) mod history;
+pub(crate) mod listen;
 mod origin;
 mod print;
 mod schema;

@@ -1,7 +1,6 @@
 //! The settings as the program uses them.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,14 +10,19 @@ use plimsoll_engine::Surroundings;
 use crate::settings::census::Census;
 use crate::settings::collector::CollectorTable;
 use crate::settings::history::{Keep, Place};
+use crate::settings::listen::Listen;
 use crate::settings::target::TargetTable;
 use crate::settings::value::{AUTO, LogFormat, LogLevel, Shown};
 
 /// The settings in force. The fields are explained in [`table::SETTINGS`].
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Settings {
-    /// Where the HTTP server listens.
-    pub(crate) listen: SocketAddr,
+    /// Where the HTTP server listens: one place at least.
+    pub(crate) listen: Vec<Listen>,
+    /// TLS, passwords and headers of the HTTP server.
+    pub(crate) web_config_file: Option<PathBuf>,
+    /// Files with bearer tokens.
+    pub(crate) web_token_file: Vec<String>,
     /// Also `_created` samples in OpenMetrics.
     pub(crate) openmetrics_created: bool,
     /// [`value::AUTO`](crate::settings::value::AUTO) or [`value::NONE`](crate::settings::value::NONE) alone, or addresses
@@ -91,7 +95,9 @@ pub(crate) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8003)),
+            listen: vec![Listen::default()],
+            web_config_file: None,
+            web_token_file: Vec::new(),
             openmetrics_created: false,
             engine: vec![AUTO.into()],
             source: SourceChoice::default(),

@@ -13,7 +13,7 @@ use crate::settings::schema::Settings;
 use crate::settings::value::{
     self, AUTO, Choice as _, CollectionLogLevel, Expected, LogFormat, LogLevel, Raw, Shown,
 };
-use crate::settings::{census, history, spool};
+use crate::settings::{census, history, listen, spool};
 use crate::sub::Sub;
 
 /// The collectors that can be switched on and off: all of the catalog's but the last, the agent's account of
@@ -175,18 +175,49 @@ pub(crate) static SETTINGS: &[Setting] = &[
         env: "PLIMSOLL_LISTEN",
         aliases: &[Alias {
             env: "EXPORTER_PORT",
-            apply: |settings, raw| value::port(raw).map(|port| settings.listen.set_port(port)),
+            apply: |settings, raw| value::port(raw).map(|port| listen::set_port(&mut settings.listen, port)),
             help: "only the port",
         }],
-        kind: Kind::One,
+        kind: Kind::List,
         value_name: "ADDRESS:PORT",
-        help: "Address and port of the HTTP server",
+        help: "Where the HTTP server listens: addresses with ports, unix sockets",
         long: "Only this machine can reach the default. To publish the metrics, for instance from inside a container, \
-               listen on 0.0.0.0:8003 or, shorter, :8003.",
+               listen on 0.0.0.0:8003 or, shorter, :8003. unix:/PATH is a unix socket, which its owner and group may use. \
+               The server listens at all that are named; `flush` and `healthcheck` ask at the first.",
         group: SERVING,
         on: &[Sub::Agent, Sub::Flush, Sub::Check, Sub::Healthcheck],
-        apply: |settings, raw| value::address(raw).map(|address| settings.listen = address),
-        show: |settings| settings.listen.to_string().into(),
+        apply: |settings, raw| listen::places(raw).map(|places| settings.listen = places),
+        show: |settings| listen::show(&settings.listen),
+    },
+    Setting {
+        key: "web_config_file",
+        flag: "web.config.file",
+        env: "PLIMSOLL_WEB_CONFIG_FILE",
+        aliases: &[],
+        kind: Kind::File,
+        value_name: "FILE",
+        help: "The server's TLS, client certificates and passwords; `off` for none",
+        long: "The YAML file of Prometheus' exporters, unchanged: tls_server_config, http_server_config, basic_auth_users, \
+               rate_limit. A running agent takes changes over by itself, and keeps what was good where they are not.",
+        group: SERVING,
+        on: &[Sub::Agent, Sub::Check],
+        apply: |settings, raw| listen::file(raw).map(|file| settings.web_config_file = file),
+        show: |settings| listen::show_file(settings.web_config_file.as_ref()),
+    },
+    Setting {
+        key: "web_token_file",
+        flag: "web.token-file",
+        env: "PLIMSOLL_WEB_TOKEN_FILE",
+        aliases: &[],
+        kind: Kind::List,
+        value_name: "FILE",
+        help: "Files with bearer tokens that open the HTTP server",
+        long: "One token a line, of 16 characters or more; each of them is as good as a password. They are read again when \
+               they change. `flush` shows the first of them.",
+        group: SERVING,
+        on: &[Sub::Agent, Sub::Flush, Sub::Check],
+        apply: |settings, raw| listen::files(raw).map(|files| settings.web_token_file = files),
+        show: |settings| settings.web_token_file.clone().into(),
     },
     Setting {
         key: "openmetrics_created",
@@ -769,6 +800,9 @@ mod tests {
                 // Flags that are given many times are singular.
                 "labels" => assert_eq!(setting.flag, "label"),
                 "collectors" => assert_eq!(setting.flag, "collector.NAME"),
+                // As Prometheus' exporters have them.
+                "web_config_file" => assert_eq!(setting.flag, "web.config.file"),
+                "web_token_file" => assert_eq!(setting.flag, "web.token-file"),
                 key => assert_eq!(setting.flag, key.replace('_', "-")),
             }
             for name in
@@ -792,6 +826,7 @@ mod tests {
             ("procfs", "/proc"),
             ("sysfs", "/sys"),
             ("cgroup_root", "/sys/fs/cgroup"),
+            ("web_config_file", "off"),
             ("interval", "1s"),
             ("profile", "default"),
             ("history", "auto"),

@@ -260,7 +260,7 @@ fn what_is_wrong_is_named_with_its_place() {
             Some("zzz = 1\nabc = 2"),
             &[],
             &[],
-            "/etc/plimsoll/plimsoll.toml:1: unknown key `zzz` | known are listen, openmetrics_created, engine, source, \
+            "/etc/plimsoll/plimsoll.toml:1: unknown key `zzz` | known are listen, web_config_file, web_token_file, openmetrics_created, engine, source, \
              procfs, sysfs, cgroup_root, interval, profile, collectors, labels, include_name, exclude_name, include_image, \
              exclude_image, include_label, exclude_label, history, history_size, history_keep, \
              collection_interval, collection_timeout, collection_retries, collection_log_level, spool, drain_timeout, \
@@ -297,7 +297,7 @@ fn what_is_wrong_is_named_with_its_place() {
             &[],
             &[],
             "/etc/plimsoll/plimsoll.toml:1: bad value `8003` for listen: expected an address with a port, such as \
-             127.0.0.1:8003, [::1]:8003 or :8003",
+             127.0.0.1:8003, [::1]:8003 or :8003, or a socket such as unix:/run/plimsoll.sock",
         ),
         (
             Some("interval = 5\ninclude_name = 'web'"),
@@ -411,8 +411,8 @@ fn what_is_wrong_is_named_with_its_place() {
             None,
             &[],
             &["--listen=here"],
-            "flag --listen: bad value `here` for listen: expected an address with a port, such as 127.0.0.1:8003, \
-             [::1]:8003 or :8003",
+            "flag --listen: bad value `[here]` for listen: expected an address with a port, such as 127.0.0.1:8003, \
+             [::1]:8003 or :8003, or a socket such as unix:/run/plimsoll.sock",
         ),
         (
             None,
