@@ -21,7 +21,7 @@ scripts/need.sh docker=docker.io dockerd=docker.io iptables=iptables promtool=pr
   busybox=busybox-static mkfs.ext4=e2fsprogs curl=curl podman=podman crun=crun runc=runc catatonit=catatonit \
   docker-registry=docker-registry prometheus-node-exporter=prometheus-node-exporter prometheus=prometheus \
   influxd=influxdb victoria-metrics=victoria-metrics nats-server=nats-server \
-  pg_createcluster=postgresql
+  pg_createcluster=postgresql jq=jq yq=yq systemd-analyze=systemd musl-gcc=musl-tools
 scripts/engine-up.sh
 
 step "format"
@@ -49,6 +49,12 @@ scripts/test-examples.sh
 
 step "the commands of the README"
 scripts/test-readme.sh
+
+step "the files under deploy/, against a real Prometheus"
+scripts/test-deploy.sh
+
+step "the image"
+scripts/test-image.sh
 
 step "the release binary in a container"
 scripts/test-container.sh
