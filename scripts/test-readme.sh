@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the commands of README.md as they stand there, as a new user would: those marked "tested: agent" in the
 # background until they print the address, those marked "tested" while it runs, and those marked "tested: history" once
-# the agent has written some. "tested: elsewhere" is what runs this.
+# the agent has written some. "tested: elsewhere" is what runs this, or has a test of its own, as deploy/ has in test-image.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -81,6 +81,7 @@ impl Tracked {
         row.values.clear();
         row.interfaces.clear();
         row.devices.clear();
+        row.details.clear();
         row.cgroup = None;
         self.life.fill(&self.container.state, self.container.health, now, &mut row.values);
         if let Some(started) = self.untold_start(row.values.get(Slot::Started)) {

@@ -2,7 +2,7 @@
 //!
 //! One table a layout.
 
-use plimsoll_model::{Collector, DeviceSlot, Profile, Selection, Slot};
+use plimsoll_model::{Collector, DetailPass, DeviceSlot, Profile, Selection, Slot};
 
 use crate::devices::Devices;
 use crate::layout::{Controller, Version};
@@ -74,6 +74,8 @@ pub(crate) enum Parse {
     Ticks(fn(&[u8], u64, &mut Numbers)),
     /// A function that fills device rows.
     Devices(fn(&[u8], &mut Devices<'_>)),
+    /// A function that tells numbers with labels of their own. They stay as they are until the file is read again.
+    Details(fn(&[u8], &mut DetailPass<'_>)),
     /// `net/dev`.
     Interfaces,
 }
@@ -129,6 +131,7 @@ static V1: &[File] = &[
     cgroup(Pids, "pids.current", C::Processes, Single(Slot::Threads)).always().pulse(&[Slot::Threads]),
     cgroup(CpuAcct, "cpuacct.stat", C::Cpu, Parse::Ticks(cpu::v1_acct_stat)).active(),
     cgroup(Cpu, "cpu.stat", C::Cpu, N(cpu::v1_stat)).active(),
+    cgroup(CpuAcct, "cpuacct.usage_percpu", C::Percpu, Parse::Details(cpu::v1_by_cpu)).seldom_kept().active(),
     cgroup(CpuSet, "cpuset.effective_cpus", C::Cpu, N(cpuset)).from(Full).seldom_kept(),
     cgroup(Memory, "memory.stat", C::Memory, N(memory::v1_stat)).always(),
     cgroup(Memory, "memory.kmem.usage_in_bytes", C::Memory, Single(Slot::MemoryKernel))

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use plimsoll_model::container::Network;
-use plimsoll_model::{Collector, ContainerRow, DeviceRow, InterfaceRow, Slot};
+use plimsoll_model::{Collector, ContainerRow, Details, DeviceRow, InterfaceRow, Slot};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
@@ -57,6 +57,8 @@ pub struct Reader {
     interfaces: Vec<Interface>,
     routes: Vec<Route>,
     networks: Vec<Network>,
+    /// Numbers with labels of their own, by the position of their file.
+    details: Vec<(usize, Details)>,
     /// Whether there are cgroups below, whose processes count too.
     nested: bool,
 }
@@ -145,6 +147,10 @@ impl Reader {
         kernel.files.iter().zip(&self.files).any(is_open)
     }
 
+    fn details_of(&mut self, position: usize) -> Option<&mut Details> {
+        self.details.iter_mut().find(|(of, _)| *of == position).map(|(_, details)| details)
+    }
+
     fn path_of(&self, file: &File, procfs: &Path) -> Option<PathBuf> {
         match file.place {
             Place::Cgroup(controller) => {
@@ -209,6 +215,7 @@ impl Kernel {
             interfaces: Vec::new(),
             routes: Vec::new(),
             networks: Vec::new(),
+            details: Vec::new(),
             nested: false,
         };
         let mut has_namespace = !matches!(target.network_mode, "host");
@@ -233,6 +240,9 @@ impl Kernel {
             } else {
                 self.open(&file, &reader, found.process.as_ref())
             };
+            if matches!(file.parse, Parse::Details(_)) && !matches!(open, Open::Absent) {
+                reader.details.push((position, Details::default()));
+            }
             reader.files.push(open);
         }
         self.refresh(&mut reader);
@@ -317,6 +327,7 @@ impl Kernel {
     pub fn read(&mut self, reader: &mut Reader, row: &mut ContainerRow, spent: &mut Spent) -> Reading {
         row.interfaces.clear();
         row.devices.clear();
+        row.details.clear();
         row.values.merge(&reader.limits);
         let began = crate::monotonic();
         let (mut since, mut collector) = (began, None);
@@ -342,6 +353,7 @@ impl Kernel {
                     self.count_error(file.name);
                     // What was read before is no longer shown as if it were true.
                     reader.lasting.forget(&self.said[position]);
+                    reader.details_of(position).into_iter().for_each(Details::clear);
                     reader.lasting.active_at = began;
                 }
             }
@@ -352,6 +364,7 @@ impl Kernel {
         reader.lasting.was_active = reader.lasting.active_at >= began;
         row.values.merge(&reader.lasting.numbers);
         row.devices.extend_from_slice(&reader.lasting.devices);
+        reader.details.iter().for_each(|(_, details)| row.add_details(details.rows()));
         row.cgroup = Some(Arc::clone(&reader.cgroup));
         row.derive();
         Reading::Done { at: began }
@@ -396,6 +409,14 @@ impl Kernel {
         let nested =
             if file.name == CGROUP_PROCS && reader.nested { self.count_nested(&file, reader) } else { 0 };
         let bytes = &self.buffer[..length];
+        if let Parse::Details(parse) = file.parse {
+            if let Some(details) = reader.details_of(position) {
+                let left_out = details.left_out();
+                parse(bytes, &mut details.refill());
+                self.rows_dropped += details.left_out() - left_out;
+            }
+            return;
+        }
         let lasting = &mut reader.lasting;
         let before = lasting.watched(file.when);
         let lasts = file.when != When::Always;
@@ -413,6 +434,7 @@ impl Kernel {
                 let (names, dropped) = (&mut self.devices, &mut self.rows_dropped);
                 parse(bytes, &mut Devices { names, rows, said: &mut said.1, dropped });
             }
+            Parse::Details(_) => {}
             Parse::Interfaces => {
                 self.rows_dropped += interfaces(bytes, reader, row);
                 return;
@@ -458,6 +480,7 @@ impl Kernel {
     fn forget(&mut self, position: usize, reader: &mut Reader) {
         let open = std::mem::replace(&mut reader.files[position], Open::Absent);
         reader.lasting.forget(&self.said[position]);
+        reader.details.retain(|(of, _)| *of != position);
         self.budget.give_back(count_kept(&[open]));
     }
 

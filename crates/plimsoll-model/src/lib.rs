@@ -36,6 +36,7 @@ pub mod catalog;
 pub mod census;
 pub mod container;
 pub mod custom;
+mod detail;
 pub mod happened;
 mod host;
 pub mod lifecycle;
@@ -47,8 +48,11 @@ pub mod text;
 mod values;
 mod visit;
 
-pub use catalog::{Collector, DeviceSlot, Family, InterfaceSlot, Kind, Profile, Scale, Slot, Unit};
+pub use catalog::{
+    Collector, DetailField, DeviceSlot, Family, InterfaceSlot, Kind, Profile, Scale, Slot, Unit,
+};
 pub use container::{Container, Health, State};
+pub use detail::{DetailLabels, DetailPass, DetailRow, Details, MAX_DETAILS};
 pub use host::{Host, HostLabels, HostParts, HostRow};
 pub use lifecycle::Lifecycle;
 pub use selection::{Naming, Selection};

@@ -39,10 +39,12 @@ impl Default for Selection {
 }
 
 impl Selection {
-    /// Every family of the profile.
+    /// Every family of the profile, but for collectors that are off unless they are switched on.
     #[must_use]
     pub fn of_profile(profile: Profile) -> Self {
-        Self { profile, collectors: [Some(profile); Collector::COUNT], naming: Naming::Catalog }
+        let collectors =
+            std::array::from_fn(|index| Some(profile).filter(|_| !Collector::ALL[index].is_opt_in()));
+        Self { profile, collectors, naming: Naming::Catalog }
     }
 
     /// The same families, shown by expositions under these names.

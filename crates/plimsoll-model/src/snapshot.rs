@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::agent::Agent;
-use crate::catalog::{DeviceSlot, InterfaceSlot, Slot, Start};
+use crate::catalog::{DetailField, DeviceSlot, InterfaceSlot, Slot, Start};
 use crate::container::Container;
 use crate::custom::CustomCollector;
+use crate::detail::DetailRow;
 use crate::host::HostParts;
 use crate::lifecycle::Saved;
 use crate::values::Values;
@@ -38,6 +39,9 @@ pub struct ContainerRow {
     pub interfaces: Vec<InterfaceRow>,
     /// The block devices that it used.
     pub devices: Vec<DeviceRow>,
+    /// Its numbers whose labels are not known beforehand, in the order of their families.
+    /// [`ContainerRow::add_details`] keeps it.
+    pub details: Vec<DetailRow>,
     /// Its cgroup below the hierarchy's root, once it was found.
     pub cgroup: Option<Arc<str>>,
     /// Since when its kernel counters count, in Unix nanoseconds.
@@ -79,6 +83,7 @@ impl ContainerRow {
             values: Values::default(),
             interfaces: Vec::new(),
             devices: Vec::new(),
+            details: Vec::new(),
             cgroup: None,
             started: None,
             created: None,
@@ -98,6 +103,21 @@ impl ContainerRow {
         if let Some(limit) = values.get(Slot::MemoryLimit) {
             values.set_option(Slot::MemoryUsagePercent, crate::rate::percent(working_set, limit));
         }
+    }
+
+    /// Adds details. They are kept in the order of their families.
+    pub fn add_details(&mut self, details: &[DetailRow]) {
+        self.details.extend_from_slice(details);
+        if !self.details.is_sorted_by_key(|detail| detail.field) {
+            self.details.sort_by_key(|detail| detail.field);
+        }
+    }
+
+    /// The details of one family.
+    pub(crate) fn details_of(&self, field: DetailField) -> &[DetailRow] {
+        let start = self.details.partition_point(|detail| detail.field < field);
+        let length = self.details[start..].partition_point(|detail| detail.field == field);
+        &self.details[start..start + length]
     }
 
     /// Since when counters with this start count, in Unix nanoseconds. `agent` is since when the agent's do.

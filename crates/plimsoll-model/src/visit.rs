@@ -7,12 +7,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::agent::{Agent, Engine, EngineFacts, History, Source};
 use crate::catalog::{
-    AgentFamily, CATALOG, Cell, Collector, DeliveryField, Family, InfoFamily, MAX_HOST_LABELS, Shape,
+    AgentFamily, CATALOG, Cell, Collector, DeliveryField, Family, InfoFamily, MAX_DETAIL_LABELS,
+    MAX_HOST_LABELS, Shape,
 };
 use crate::container::{Container, State};
 use crate::custom::{CollectorState, CustomFamily, CustomSample};
+use crate::detail::DetailRow;
 use crate::selection::Selection;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{ContainerRow, Snapshot};
 
 /// Takes what a snapshot has to show, family by family, in the order of the catalog.
 pub trait Sink {
@@ -62,6 +64,13 @@ impl Snapshot {
                         }
                     }
                 }
+                Shape::Detail(field) => {
+                    for (index, row) in self.containers.iter().enumerate() {
+                        for detail in row.details_of(field) {
+                            walk.detail(family, (index, row), detail);
+                        }
+                    }
+                }
                 Shape::Agent(which) => {
                     // The last family counts all series, so what is not the catalog's comes before it.
                     if which == AgentFamily::Series && selection.has_collector(Collector::Custom) {
@@ -108,6 +117,18 @@ impl<S: Sink> Walk<'_, S> {
                 self.sink.sample(Some(index), value, row.since(family.start, self.snapshot.agent.started));
             }
         }
+    }
+
+    /// A number with labels of its own.
+    fn detail(&mut self, family: &'static Family, (index, row): (usize, &ContainerRow), detail: &DetailRow) {
+        let mut values = [""; MAX_DETAIL_LABELS];
+        for (value, label) in values.iter_mut().zip(&*detail.labels) {
+            *value = label;
+        }
+        self.announce(family);
+        self.sink.labels(family.labels, &values[..family.labels.len()]);
+        self.series += 1;
+        self.sink.sample(Some(index), detail.value, row.since(family.start, self.snapshot.agent.started));
     }
 
     /// What the last reading of the machine has of the family at this position of the catalog.

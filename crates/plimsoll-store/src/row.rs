@@ -17,6 +17,9 @@ pub(crate) const HOST_COLLECTORS: [Collector; 5] =
 /// row. What is beyond is not stored, and counted.
 const MAX_OF_FAMILY: usize = MAX_ROW / 4;
 
+/// The most details of one container, so that it still has its other numbers in a row.
+const MAX_DETAILS: usize = MAX_ROW / 4;
+
 /// A row that is put together again and again.
 #[derive(Debug)]
 pub(crate) struct RowBuffer {
@@ -61,6 +64,9 @@ impl RowBuffer {
                 let series = part[slot.index()];
                 self.row.extend(series.zip(device.values.get(*slot)));
             }
+        }
+        for detail in row.details.iter().take(MAX_DETAILS) {
+            self.row.extend(dictionary.detail(detail).map(|series| (series, detail.value)));
         }
         self.ordered()
     }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use plimsoll_model::catalog::{CATALOG, Shape, SlotIndex as _};
-use plimsoll_model::{DeviceSlot, Family, InterfaceSlot, Kind, Slot};
+use plimsoll_model::{DetailField, DetailLabels, DetailRow, DeviceSlot, Family, InterfaceSlot, Kind, Slot};
 
 use crate::block::SeriesId;
 use crate::file::SeriesRecord;
@@ -28,6 +28,9 @@ type Part<const N: usize> = [Option<SeriesId>; N];
 /// go with containers, and must not take the room of all other names in the course of years.
 pub(crate) const MAX_HOST_NAMES: usize = 16_384;
 
+/// The most names of series whose labels come with a container's number: what is mounted or talks there comes and goes, too.
+pub(crate) const MAX_DETAIL_NAMES: usize = 16_384;
+
 /// The series of a family that is about no container, by the values of its labels.
 type Own = HashMap<Box<[String]>, SeriesId>;
 
@@ -38,6 +41,7 @@ pub(crate) struct Dictionary {
     slots: Vec<(Slot, SeriesId)>,
     interfaces: HashMap<Arc<str>, Part<{ InterfaceSlot::COUNT }>>,
     devices: HashMap<Arc<str>, Part<{ DeviceSlot::COUNT }>>,
+    details: HashMap<(DetailField, DetailLabels), SeriesId>,
     /// Of the families that are about no container.
     own: HashMap<&'static str, Own>,
     /// How many of those are the machine's.
@@ -58,6 +62,7 @@ impl Dictionary {
             slots: Vec::with_capacity(Slot::COUNT),
             interfaces: HashMap::new(),
             devices: HashMap::new(),
+            details: HashMap::new(),
             own: HashMap::new(),
             host_names: 0,
             // Number 0 is the row itself.
@@ -99,6 +104,10 @@ impl Dictionary {
                 if let [name] = values[..] {
                     self.devices.entry(name.into()).or_default()[slot.index()] = Some(id);
                 }
+            }
+            Shape::Detail(field) => {
+                let labels = values.into_iter().map(Box::from).collect();
+                self.details.insert((field, labels), id);
             }
             Shape::Agent(_) | Shape::Host(_) => {
                 let values = values.into_iter().map(str::to_owned).collect();
@@ -197,6 +206,23 @@ impl Dictionary {
         self.devices.get(name).unwrap_or(&[None; DeviceSlot::COUNT])
     }
 
+    /// The series of a number with labels of its own.
+    pub(crate) fn detail(&mut self, detail: &DetailRow) -> Option<SeriesId> {
+        let key = (detail.field, Arc::clone(&detail.labels));
+        if let Some(id) = self.details.get(&key) {
+            return Some(*id);
+        }
+        if self.details.len() >= MAX_DETAIL_NAMES {
+            self.refuse();
+            return None;
+        }
+        let family = CATALOG.iter().find(|family| family.shape == Shape::Detail(detail.field))?;
+        let labels: Vec<&str> = detail.labels.iter().map(|label| &**label).collect();
+        let id = self.name(family, &labels)?;
+        self.details.insert(key, id);
+        Some(id)
+    }
+
     /// The series of a family that is about no container.
     pub(crate) fn own(&mut self, family: &'static Family, values: &[String]) -> Option<SeriesId> {
         if let Some(id) = self.own.get(family.name).and_then(|series| series.get(values)) {
@@ -274,6 +300,12 @@ impl Dictionary {
                 }
                 Shape::Device(slot) => {
                     self.devices.iter().for_each(|(name, part)| tell(family, &[name], part[slot.index()]));
+                }
+                Shape::Detail(field) => {
+                    for ((_, labels), id) in self.details.iter().filter(|((of, _), _)| *of == field) {
+                        let labels: Vec<&str> = labels.iter().map(|label| &**label).collect();
+                        tell(family, &labels, Some(*id));
+                    }
                 }
                 Shape::Agent(_) | Shape::Host(_) => {
                     for (values, id) in self.own.get(family.name).into_iter().flatten() {

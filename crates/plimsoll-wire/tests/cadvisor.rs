@@ -121,7 +121,9 @@ fn host() -> HostParts {
             _ => &[],
         };
         let labels = labels.iter().map(|label| Box::from(*label)).collect();
-        let row = HostRow { family: u16::try_from(index).unwrap(), labels, value: index as u64 * 1_000_000 };
+        // By its place among the machine's, so that a new family of something else changes none.
+        let value = (system.len() + filesystem.len() + 1) as u64 * 1_000_000;
+        let row = HostRow { family: u16::try_from(index).unwrap(), labels, value };
         let part = if family.collector == Collector::Filesystem { &mut filesystem } else { &mut system };
         part.push(row);
     }

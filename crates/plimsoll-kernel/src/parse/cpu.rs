@@ -1,6 +1,6 @@
 //! `cpuacct.*`, `cpu.stat`, `cpu.max`.
 
-use plimsoll_model::Slot;
+use plimsoll_model::{DetailField, DetailPass, Slot};
 
 use super::{MICRO, Numbers, number, pairs, words};
 
@@ -40,6 +40,15 @@ pub fn v2_stat(bytes: &[u8], out: &mut Numbers) {
         b"burst_usec" => out.set_option(Slot::CfsBurstTime, nanos(value)),
         _ => {}
     });
+}
+
+/// `cpuacct.usage_percpu` of v1: nanoseconds for each processor, those that could come included, in one line.
+pub fn v1_by_cpu(bytes: &[u8], pass: &mut DetailPass<'_>) {
+    for (cpu, nanos) in words(bytes).map(number).enumerate() {
+        if let Some(nanos) = nanos {
+            pass.set(DetailField::CpuUsage, &[&format!("cpu{cpu:02}")], nanos);
+        }
+    }
 }
 
 /// A CPU limit: microseconds of processor time in each period; no quota is no limit.

@@ -364,7 +364,8 @@ mod tests {
             row
         };
         type Get = fn(&ContainerRow) -> Option<u64>;
-        let cases: [(Get, &[(Slot, u64)], Option<u64>); 15] = [
+        type Case<'a> = (Get, &'a [(Slot, u64)], Option<u64>);
+        let cases: [Case<'_>; 15] = [
             (health, &[], None),
             (health, &[(Slot::HealthNone, 1), (Slot::HealthHealthy, 0)], None),
             (health, &[(Slot::HealthHealthy, 1)], Some(1)),

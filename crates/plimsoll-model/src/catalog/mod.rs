@@ -14,12 +14,14 @@
 
 pub(crate) mod cadvisor;
 mod delivery;
+mod details;
 mod families;
 mod framework;
 mod host;
 mod slots;
 
 pub use cadvisor::{CADVISOR, CadvisorFamily};
+pub use details::{DetailField, MAX_DETAIL_LABELS};
 pub use families::{AgentFamily, DeliveryField, InfoFamily};
 pub use framework::{FRAMEWORK, FrameworkGroup, FrameworkMetric};
 pub use host::{HostField, MAX_HOST_LABELS, MountField};
@@ -28,8 +30,8 @@ pub use slots::{DeviceSlot, InterfaceSlot, Slot, SlotIndex};
 /// Every metric family, in the order in which they are shown.
 pub static CATALOG: &[Family] = &JOINED;
 
-const TABLES: [&[Family]; 5] =
-    [families::CONTAINERS, host::HOST, families::AGENT, delivery::DELIVERY, families::LAST];
+const TABLES: [&[Family]; 6] =
+    [families::CONTAINERS, details::DETAILS, host::HOST, families::AGENT, delivery::DELIVERY, families::LAST];
 
 const COUNT: usize = {
     let (mut count, mut table) = (0, 0);
@@ -183,6 +185,7 @@ collectors! {
     Network "network" "Traffic per network interface.",
     Sockets "sockets" "Sockets in use per protocol.",
     Processes "processes" "Processes, threads and their limits.",
+    Percpu "percpu" "Processor time by processor; cgroup v1 only. Off unless switched on.",
     Engine "engine" "The container engines: reachable, version, containers by state.",
     Machine "machine" "Cores, memory and swap of the machine.",
     Host "host" "The machine under node_exporter's names: processors, load, memory, pressure, disks, network devices.",
@@ -197,6 +200,13 @@ impl Collector {
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|collector| collector.name() == name)
+    }
+
+    /// Whether it is off unless it is switched on, whatever the profile: few need what it shows, or it costs more than the
+    /// rest.
+    #[must_use]
+    pub const fn is_opt_in(self) -> bool {
+        matches!(self, Self::Percpu)
     }
 
     /// Whether a setting can switch it off. The agent's account of itself stays.
@@ -266,6 +276,8 @@ pub enum Shape {
     Interface(InterfaceSlot),
     /// In the row of each block device of a container.
     Device(DeviceSlot),
+    /// In a container's details, one row for each series.
+    Detail(DetailField),
     /// In a container's identity; the value is 1.
     Info(InfoFamily),
     /// In what the agent knows of engines, machine and itself.
@@ -310,12 +322,13 @@ mod tests {
 
     #[test]
     fn every_slot_has_one_place_in_the_catalog() {
-        let (mut container, mut interface, mut device) = (vec![], vec![], vec![]);
+        let (mut container, mut interface, mut device, mut details) = (vec![], vec![], vec![], vec![]);
         for family in CATALOG {
             match family.shape {
                 Shape::Container(cells) => container.extend(cells.iter().map(|cell| cell.slot)),
                 Shape::Interface(slot) => interface.push(slot),
                 Shape::Device(slot) => device.push(slot),
+                Shape::Detail(field) => details.push(field),
                 Shape::Info(_) | Shape::Agent(_) | Shape::Host(_) => {}
             }
         }
@@ -330,6 +343,7 @@ mod tests {
         for slot in DeviceSlot::ALL {
             assert_eq!(device.iter().filter(|s| *s == slot).count(), 1, "{slot:?}");
         }
+        assert!(details.is_sorted_by(|a, b| a < b), "one family each, in the order of the fields");
     }
 
     #[test]
@@ -355,6 +369,9 @@ mod tests {
             labels.sort_unstable();
             labels.dedup();
             assert_eq!(labels.len(), 3 + family.labels.len(), "{name} repeats a label");
+            if matches!(family.shape, Shape::Detail(_)) {
+                assert!(family.labels.len() <= MAX_DETAIL_LABELS, "{name}");
+            }
             if let Shape::Container(cells) = family.shape {
                 for cell in cells {
                     assert_eq!(cell.values.len(), family.labels.len(), "{name} {:?}", cell.slot);

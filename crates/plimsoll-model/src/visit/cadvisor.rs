@@ -173,6 +173,13 @@ impl<S: Sink> Walk<'_, S> {
                     }
                 }
             }
+            Shape::Detail(field) => {
+                for (index, row) in rows {
+                    row.details_of(field)
+                        .iter()
+                        .for_each(|detail| self.detail(family, (*index, row), detail));
+                }
+            }
             Shape::Info(_) | Shape::Agent(_) | Shape::Host(_) => {}
         }
     }

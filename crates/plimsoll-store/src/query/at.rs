@@ -7,8 +7,9 @@ use plimsoll_model::agent::{Engine, EngineState};
 use plimsoll_model::catalog::{AgentFamily, CATALOG, HostField, Shape};
 use plimsoll_model::rate::percent;
 use plimsoll_model::{
-    Collector, Container, ContainerRow, DeviceRow, DeviceSlot, Family, Health, Host, HostLabels, HostParts,
-    HostRow, InterfaceRow, InterfaceSlot, Kind, Slot, Snapshot, State, Values,
+    Collector, Container, ContainerRow, DetailField, DetailLabels, DetailRow, DeviceRow, DeviceSlot, Family,
+    Health, Host, HostLabels, HostParts, HostRow, InterfaceRow, InterfaceSlot, Kind, Slot, Snapshot, State,
+    Values,
 };
 
 use crate::asking::Asking;
@@ -62,6 +63,7 @@ enum Place {
     Slot(Slot),
     Interface(InterfaceSlot, Arc<str>),
     Device(DeviceSlot, Arc<str>),
+    Detail(DetailField, DetailLabels),
     Own(AgentFamily, Vec<String>),
     /// A family of the machine, by its position in the catalog.
     Host(u16, HostLabels),
@@ -82,6 +84,9 @@ fn places(directory: &Directory) -> Places {
             }
             Shape::Interface(slot) => Some(Place::Interface(slot, first())),
             Shape::Device(slot) => Some(Place::Device(slot, first())),
+            Shape::Detail(field) => {
+                Some(Place::Detail(field, values.iter().map(|value| Box::from(*value)).collect()))
+            }
             Shape::Agent(which) => {
                 Some(Place::Own(which, values.iter().map(|value| (*value).to_owned()).collect()))
             }
@@ -209,6 +214,7 @@ fn point(stretch: &Stretch, places: &Places) -> Option<Moment> {
 fn row(moment: &Moment, places: &Places, record: &ContainerRecord, name: &str) -> ContainerRow {
     let mut interfaces: Vec<InterfaceRow> = Vec::new();
     let mut devices: Vec<DeviceRow> = Vec::new();
+    let mut details: Vec<DetailRow> = Vec::new();
     let mut values: Values<Slot, { Slot::COUNT }> = Values::default();
     for (series, value) in &moment.values {
         match places.get(series) {
@@ -230,6 +236,9 @@ fn row(moment: &Moment, places: &Places, record: &ContainerRecord, name: &str) -
                     devices.len() - 1
                 });
                 devices[index].values.set(*slot, *value);
+            }
+            Some((Place::Detail(field, labels), _)) => {
+                details.push(DetailRow { field: *field, labels: Arc::clone(labels), value: *value });
             }
             Some((Place::Own(..) | Place::Host(..), _)) | None => {}
         }
@@ -255,6 +264,8 @@ fn row(moment: &Moment, places: &Places, record: &ContainerRecord, name: &str) -
     row.values = values;
     row.interfaces = interfaces;
     row.devices = devices;
+    details.sort_by_key(|detail| detail.field);
+    row.details = details;
     row.derive();
     row
 }

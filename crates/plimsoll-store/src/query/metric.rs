@@ -77,6 +77,7 @@ impl Metric {
             Shape::Container(_)
             | Shape::Interface(_)
             | Shape::Device(_)
+            | Shape::Detail(_)
             | Shape::Agent(_)
             | Shape::Host(_) => Formula::Stored(family.name),
         };

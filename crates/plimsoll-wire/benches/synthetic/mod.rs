@@ -100,7 +100,7 @@ fn row(container: Container, dice: &mut Dice) -> ContainerRow {
             Shape::Device(DeviceSlot::CostUsage | DeviceSlot::CostWait) => {}
             Shape::Device(DeviceSlot::CostIndebt | DeviceSlot::CostIndelay) => {}
             Shape::Device(slot) => disk.set(slot, dice.value(family)),
-            Shape::Info(_) | Shape::Agent(_) | Shape::Host(_) => {}
+            Shape::Detail(_) | Shape::Info(_) | Shape::Agent(_) | Shape::Host(_) => {}
         }
     }
     row.values.set(Slot::State, 1);

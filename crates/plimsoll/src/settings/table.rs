@@ -359,7 +359,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         value_name: "NAME",
         help: "Collectors on and off, one by one",
         long: "What is not named here is as the profile has it; what is switched on shows what the default profile \
-               shows of it, even in a smaller one. Flags are --collector.NAME and --no-collector.NAME, in the \
+               shows of it, even in a smaller one. Some are off in every profile; the README names them. Flags are --collector.NAME and --no-collector.NAME, in the \
                environment a list such as `cpu,-network`, in a file a table with NAME = true or false.",
         group: MEASURED,
         on: EXPOSERS,
