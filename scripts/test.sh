@@ -28,15 +28,12 @@ step "format"
 cargo fmt --all --check
 
 step "lints"
-cargo clippy --workspace --all-targets --locked -- -D warnings
+# With what only a benchmark switches on, and targets of the type nats.
+cargo clippy --workspace --all-targets --features plimsoll-store/bench,plimsoll-deliver/nats --locked -- -D warnings
 # What a program gets that wants the library alone, and a client that can only ask: nobody else switches on more.
 cargo clippy -p plimsoll --no-default-features --features docker --all-targets --locked -- -D warnings
 cargo clippy -p plimsoll --no-default-features --features metrics --all-targets --locked -- -D warnings
 cargo clippy -p plimsoll-engine --all-targets --locked -- -D warnings
-# What only a benchmark switches on.
-cargo clippy -p plimsoll-store --features bench --all-targets --locked -- -D warnings
-# Targets of the type nats.
-cargo clippy -p plimsoll-deliver --features nats --all-targets --locked -- -D warnings
 
 step "tests"
 cargo test --workspace --features plimsoll-deliver/nats --locked
