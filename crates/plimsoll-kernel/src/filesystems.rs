@@ -76,7 +76,7 @@ struct Known {
 
 /// How the places in the list of mounts are reached from this process.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Reach {
+pub(crate) enum Reach {
     /// They are its own.
     Plain,
     /// Below the root of process 1.
@@ -129,15 +129,7 @@ impl FilesystemReader {
     }
 
     fn new(roots: &Roots, ask: Arc<Ask>) -> Self {
-        let procfs = &roots.procfs;
-        let (first, own) = (procfs.join("1/mountinfo"), procfs.join("self/mountinfo"));
-        let (list, reach) = match (view(procfs), text(&first), text(&own)) {
-            (View::Own, ..) => (None, Reach::Not),
-            (_, Some(theirs), ours) => (Some(first), reach(procfs, &theirs, ours.as_deref())),
-            // Processes of others are hidden. The agent is on the machine itself.
-            (View::Host, None, _) => (Some(own), Reach::Plain),
-            (View::FromBelow, None, _) => (None, Reach::Not),
-        };
+        let (list, reach) = seen(&roots.procfs);
         Self {
             list,
             reach,
@@ -278,7 +270,24 @@ impl Drop for Place {
     }
 }
 
+/// The list of the machine's mounts, where it is seen, and how to reach what it names.
+fn seen(procfs: &Path) -> (Option<PathBuf>, Reach) {
+    let (first, own) = (procfs.join("1/mountinfo"), procfs.join("self/mountinfo"));
+    match (view(procfs), text(&first), text(&own)) {
+        (View::Own, ..) => (None, Reach::Not),
+        (_, Some(theirs), ours) => (Some(first), reach(procfs, &theirs, ours.as_deref())),
+        // Processes of others are hidden. The agent is on the machine itself.
+        (View::Host, None, _) => (Some(own), Reach::Plain),
+        (View::FromBelow, None, _) => (None, Reach::Not),
+    }
+}
+
 impl Reach {
+    /// How the machine's own paths are reached, whose processes this `/proc` shows.
+    pub(crate) fn of(procfs: &Path) -> Self {
+        seen(procfs).1
+    }
+
     fn path_of(&self, point: &[u8]) -> Option<PathBuf> {
         use std::os::unix::ffi::OsStrExt as _;
         let point = Path::new(std::ffi::OsStr::from_bytes(point));

@@ -27,6 +27,7 @@
 mod capability;
 mod descriptors;
 mod devices;
+pub mod disk;
 mod error;
 mod files;
 mod filesystems;

@@ -38,6 +38,37 @@ pub fn ids(bytes: &[u8]) -> impl Iterator<Item = u64> {
     bytes.split(|byte| *byte == b'\n').filter_map(first)
 }
 
+/// The folder that takes what is written below `/`, where that is an overlay: the writable layer of a container.
+///
+/// Of several mounts in one place the last is seen. In the overlay's own options a comma in a path has a backslash before it.
+#[must_use]
+pub fn upper_directory(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut upper = None;
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let Some(found) = mount(line).filter(|mount| mount.point == b"/") else { continue };
+        upper = None;
+        if found.fs_type != b"overlay" {
+            continue;
+        }
+        let options = line.rsplit(|byte| *byte == b' ').next().map(unescaped).unwrap_or_default();
+        let mut rest = &*options;
+        while !rest.is_empty() {
+            let mut option = Vec::new();
+            let mut at = 0;
+            while at < rest.len() && rest[at] != b',' {
+                at += usize::from(rest[at] == b'\\' && at + 1 < rest.len());
+                option.push(rest[at]);
+                at += 1;
+            }
+            if let Some(path) = option.strip_prefix(b"upperdir=") {
+                upper = Some(path.to_owned());
+            }
+            rest = rest.get(at + 1..).unwrap_or_default();
+        }
+    }
+    upper.filter(|path| path.starts_with(b"/"))
+}
+
 fn mount(line: &[u8]) -> Option<Mount> {
     let mut words = line.split(|byte| *byte == b' ');
     let id = super::number(words.next()?)?;
@@ -126,6 +157,25 @@ pub fn is_shown_point(point: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_layer_that_is_written_to() {
+        let overlay = |options: &str| format!("9 8 0:5 / / rw,relatime - overlay overlay {options}\n");
+        for (text, upper) in [
+            (overlay("rw,lowerdir=/l1:/l2,upperdir=/d/1/diff,workdir=/d/1/work"), Some("/d/1/diff")),
+            (overlay("rw,upperdir=/with\\040space"), Some("/with space")),
+            (overlay("rw,upperdir=/with\\134,comma,workdir=/w"), Some("/with,comma")),
+            (overlay("ro,lowerdir=/l1:/l2"), None),
+            (overlay("rw,upperdir=relative"), None),
+            (overlay("rw,upperdir="), None),
+            (overlay("rw,upperdir=/below") + "10 9 8:1 / / rw - ext4 /dev/sda1 rw\n", None),
+            ("9 8 0:5 / /other rw - overlay overlay rw,upperdir=/x\n".to_owned(), None),
+            (overlay("\\"), None),
+            (String::new(), None),
+        ] {
+            assert_eq!(upper_directory(text.as_bytes()).as_deref(), upper.map(str::as_bytes), "{text}");
+        }
+    }
 
     #[test]
     fn lines_as_kernels_write_them() {
