@@ -134,6 +134,9 @@ impl Engines {
             tracing::info!("{endpoint} is gone; its containers are forgotten");
             watched.task.abort();
             self.claims.release(&watched.found.endpoint);
+            if let Some(disk) = &self.options.disk {
+                disk.forget_origin(&watched.origin);
+            }
             self.inbox.put_patiently(Change::OriginGone { origin: watched.origin }).await;
         }
         for found in found {

@@ -8,6 +8,7 @@ use plimsoll_model::container::LabelLoss;
 use plimsoll_model::custom::CustomCollector;
 use plimsoll_model::{Collector, Container, Host, Lifecycle};
 
+use crate::disk::{DiskNumbers, DiskWork, Storage};
 use crate::numbers::Numbers;
 use crate::source::Origin;
 
@@ -38,6 +39,18 @@ pub enum Change {
         id: String,
         /// The numbers.
         numbers: Box<Numbers>,
+    },
+    /// What a container takes on disk.
+    Disk {
+        /// The container's full id.
+        id: String,
+        /// The numbers.
+        numbers: Box<DiskNumbers>,
+    },
+    /// How it goes with measuring what containers take on disk.
+    DiskWork {
+        /// The account.
+        work: Box<DiskWork>,
     },
     /// An engine's own state.
     Engine {
@@ -88,6 +101,8 @@ pub struct Whereabouts {
     pub pid: Option<u32>,
     /// The cgroup that it was asked to be under.
     pub cgroup_parent: String,
+    /// Where it is on disk, as the engine tells.
+    pub storage: Arc<Storage>,
 }
 
 /// The most changes that wait. The sampler empties the inbox in each pass; where it cannot keep up, the

@@ -11,6 +11,7 @@ use plimsoll_model::text::{MAX_TEXT, bounded};
 use plimsoll_model::{Container, Health, Lifecycle, State};
 
 use crate::Options;
+use crate::disk::Storage;
 use crate::filter::Filter;
 use crate::inbox::{Change, Whereabouts};
 use crate::source::Origin;
@@ -233,6 +234,7 @@ impl Known {
         entry.whereabouts = Whereabouts {
             pid: details.pid,
             cgroup_parent: details.cgroup_parent.clone().unwrap_or_default(),
+            storage: Arc::new(Storage::of(details)),
         };
         let running = matches!(entry.container.state, State::Running | State::Paused);
         entry.life.inspected(&Inspection {

@@ -33,6 +33,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 mod api;
+mod disk;
 mod engines;
 mod filter;
 mod inbox;
@@ -53,6 +54,7 @@ mod watch;
 mod work;
 
 pub use api::Chosen;
+pub use disk::{Disk, DiskNumbers, DiskPace, DiskThread, DiskWork, Storage};
 pub use engines::{Discover, Engines, Which};
 pub use filter::{Filter, PatternError};
 pub use inbox::{Change, Inbox, Whereabouts};
@@ -86,6 +88,8 @@ pub struct Options {
     pub build: Build,
     /// What was known when the agent ended the last time, so that counters of lives go on.
     pub past: Arc<Past>,
+    /// Measures what containers take on disk, if somebody does.
+    pub disk: Option<Disk>,
 }
 
 /// Unix time in nanoseconds.

@@ -158,7 +158,7 @@ fn take(
             changes.push(Change::Container {
                 container: Arc::clone(container),
                 life: Box::new(entry.life.clone()),
-                whereabouts: Whereabouts { pid: found.pid, cgroup_parent: String::new() },
+                whereabouts: Whereabouts { pid: found.pid, ..Whereabouts::default() },
                 origin: Arc::clone(origin),
                 limits_changed: false,
             });

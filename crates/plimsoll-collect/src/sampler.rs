@@ -13,6 +13,7 @@ use plimsoll_model::custom::CustomCollector;
 use plimsoll_model::lifecycle::Saved;
 use plimsoll_model::{Collector, Container, ContainerRow, HostParts, Lifecycle, Snapshot};
 
+use crate::disk::DiskWork;
 use crate::inbox::{Change, Inbox, Whereabouts};
 use crate::listened::{self, Listened};
 use crate::source::Origin;
@@ -65,6 +66,7 @@ pub struct Sampler {
     custom: Arc<[Arc<CustomCollector>]>,
     host: HostParts,
     process: OwnProcess,
+    disk: Option<DiskWork>,
     ages: Ages,
     machine_read: Option<u64>,
     sequence: u64,
@@ -104,6 +106,7 @@ impl Sampler {
             custom: Arc::default(),
             host: HostParts::default(),
             process: OwnProcess::open(),
+            disk: None,
             ages: Ages::default(),
             machine_read: None,
             sequence: 0,
@@ -196,12 +199,12 @@ impl Sampler {
             let kernel = match (tracked.origin.decided(), &mut self.kernel) {
                 (Some(Source::Api), _) => {
                     read += u64::from(tracked.fill_told(row, mono));
-                    tracked.count_kills(row);
+                    tracked.complete(row, mono);
                     continue;
                 }
                 (_, None) => {
                     tracked.origin.is_elsewhere();
-                    tracked.count_kills(row);
+                    tracked.complete(row, mono);
                     continue;
                 }
                 (_, Some(kernel)) => kernel,
@@ -212,7 +215,7 @@ impl Sampler {
                 tracked.begin(row, now);
             }
             let Some(reader) = &mut tracked.reader else {
-                tracked.count_kills(row);
+                tracked.complete(row, mono);
                 continue;
             };
             if mono.saturating_sub(tracked.limits_read) >= limits_age {
@@ -231,7 +234,7 @@ impl Sampler {
                     self.namespaces_changed = true;
                 }
             }
-            tracked.count_kills(row);
+            tracked.complete(row, mono);
         }
         if periodic {
             self.decide_sources();
@@ -304,6 +307,10 @@ impl Sampler {
             self.agent.read_errors.extend_from_slice(kernel.read_errors());
             self.agent.label_loss.rows = kernel.rows_dropped();
         }
+        if let Some(disk) = &self.disk {
+            self.agent.read_errors.extend_from_slice(&disk.errors);
+            self.agent.label_loss.rows += disk.left_out;
+        }
         for (engine, listened) in self.agent.engines.iter_mut().zip(&self.engines) {
             engine.source = listened.origin.decided();
             let asked = listened.origin.counts();
@@ -311,6 +318,7 @@ impl Sampler {
             engine.failures = listened.engine.failures + asked.failures;
             engine.timeouts = listened.engine.timeouts + asked.timeouts;
             engine.broken = listened.engine.broken + asked.broken;
+            engine.kept = listened.origin.kept();
         }
         self.agent.pass_duration = Some(monotonic() - began);
     }
@@ -318,6 +326,7 @@ impl Sampler {
     fn set_capabilities(&mut self) {
         let mut capabilities = self.readable.to_vec();
         capabilities.extend(listened::sockets(&self.agent.engines));
+        capabilities.extend(self.disk.as_ref().and_then(DiskWork::capability));
         self.agent.capabilities = capabilities.into();
     }
 
@@ -342,6 +351,12 @@ impl Sampler {
                         self.tracked[*position].told = Some(numbers);
                     }
                 }
+                Change::Disk { id, numbers } => {
+                    if let Some(position) = self.positions.get(&id) {
+                        self.tracked[*position].disk = Some(numbers);
+                    }
+                }
+                Change::DiskWork { work } => self.disk_worked(*work),
                 Change::Engine { engine, origin, label_loss, duration } => {
                     self.listen(Listened { engine, origin, label_loss, duration });
                 }
@@ -372,6 +387,15 @@ impl Sampler {
             let ids = self.tracked.iter().enumerate();
             self.positions =
                 ids.map(|(position, tracked)| (tracked.container.id.clone(), position)).collect();
+        }
+    }
+
+    fn disk_worked(&mut self, work: DiskWork) {
+        self.agent.collectors[Collector::Disk as usize] = work.report;
+        let is_news = self.disk.as_ref().is_none_or(|known| known.seen != work.seen);
+        self.disk = Some(work);
+        if is_news {
+            self.set_capabilities();
         }
     }
 

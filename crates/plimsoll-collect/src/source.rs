@@ -5,8 +5,9 @@
 //! for the whole engine: a single container that is not found has its own reasons.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use plimsoll_model::agent::Source;
+use plimsoll_model::agent::{EngineKept, Source};
 use tokio::sync::Notify;
 
 /// Where numbers shall come from.
@@ -37,6 +38,8 @@ pub struct Origin {
     failures: AtomicU64,
     timeouts: AtomicU64,
     broken: AtomicU64,
+    /// What the engine keeps, as it was last told.
+    kept: Mutex<EngineKept>,
 }
 
 /// How the requests for numbers went so far.
@@ -69,6 +72,7 @@ impl Origin {
             failures: AtomicU64::new(0),
             timeouts: AtomicU64::new(0),
             broken: AtomicU64::new(0),
+            kept: Mutex::default(),
         };
         origin.reset();
         origin
@@ -162,6 +166,16 @@ impl Origin {
             timeouts: load(&self.timeouts),
             broken: load(&self.broken),
         }
+    }
+
+    /// The engine told what it keeps.
+    pub(crate) fn set_kept(&self, kept: EngineKept) {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+    }
+
+    /// What the engine keeps.
+    pub(crate) fn kept(&self) -> EngineKept {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until the decision is this one, or is this one no more.

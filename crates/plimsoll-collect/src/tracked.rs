@@ -8,6 +8,7 @@ use plimsoll_model::oom::OomLedger;
 use plimsoll_model::rate::Rate;
 use plimsoll_model::{Container, ContainerRow, Lifecycle, Slot};
 
+use crate::disk::DiskNumbers;
 use crate::inbox::Whereabouts;
 use crate::numbers::{self, Numbers};
 use crate::source::Origin;
@@ -27,6 +28,8 @@ pub(crate) struct Tracked {
     pub(crate) origin: Arc<Origin>,
     /// The last numbers from the engine's API.
     pub(crate) told: Option<Box<Numbers>>,
+    /// What it was last found to take on disk.
+    pub(crate) disk: Option<Box<DiskNumbers>>,
     pub(crate) container: Arc<Container>,
     pub(crate) life: Box<Lifecycle>,
     pub(crate) whereabouts: Whereabouts,
@@ -57,6 +60,7 @@ impl Tracked {
         Self {
             origin,
             told: None,
+            disk: None,
             container,
             life,
             whereabouts,
@@ -186,7 +190,11 @@ impl Tracked {
         }
     }
 
-    pub(crate) fn count_kills(&self, row: &mut ContainerRow) {
+    /// Completes a row with what does not come from the reading itself. `mono` is when the pass began.
+    pub(crate) fn complete(&mut self, row: &mut ContainerRow, mono: u64) {
+        if let Some(disk) = &mut self.disk {
+            row.add_details(disk.rows_at(mono));
+        }
         row.values.set(Slot::OomEvents, self.oom.total());
         row.life = Some(Saved::new(&self.life, &self.oom));
     }

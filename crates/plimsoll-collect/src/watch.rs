@@ -13,10 +13,11 @@ use std::time::Duration;
 use plimsoll_engine::{Client, Endpoint, Event, EventStream, Flavour, Info, Listing, Version};
 use plimsoll_model::State;
 use plimsoll_model::agent::{Engine, EngineFacts, EngineState};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::api::Chosen;
+use crate::disk::{Counting, Disk, Subject};
 use crate::inbox::{Change, Inbox};
 use crate::jitter::{chance, shortened};
 use crate::known::Known;
@@ -72,6 +73,9 @@ const LONGEST_LOGIN_WAIT: Duration = Duration::from_secs(30);
 /// An engine whose events never pause is not waited for longer than this.
 const REPLAY_MOST: Duration = Duration::from_secs(1);
 
+/// The most containers that wait for the engine to count what they take on disk.
+const MAX_QUESTIONS: usize = 1024;
+
 /// Listens to one engine.
 #[derive(Debug)]
 pub struct Watcher {
@@ -85,6 +89,9 @@ pub struct Watcher {
     /// The containers whose numbers are wanted, for whoever asks the API for them.
     measured: watch::Sender<api::Measured>,
     chosen: Option<Chosen>,
+    disk: Option<(Disk, mpsc::Sender<String>)>,
+    /// Has the engine count what is asked for.
+    counting: Option<Counting>,
     status: Engine,
     /// Who it said it was.
     identity: Option<(Flavour, Option<String>)>,
@@ -111,6 +118,14 @@ impl Watcher {
         let is_near = matches!(client.endpoint(), Endpoint::Unix(_));
         let resume =
             options.past.until.filter(|until| is_near && unix_now().saturating_sub(*until) < LONGEST_PAST);
+        let (disk, counting) = match options.disk.clone() {
+            None => (None, None),
+            Some(disk) => {
+                let (ask, questions) = mpsc::channel(MAX_QUESTIONS);
+                let counting = Counting::new(&client, disk.clone(), Arc::clone(&origin), questions);
+                (Some((disk, ask)), Some(counting))
+            }
+        };
         let mut known = Known::new(name, Arc::clone(&origin), options);
         known.heard_since(resume.unwrap_or(0));
         Self {
@@ -126,6 +141,8 @@ impl Watcher {
             origin,
             measured: watch::Sender::default(),
             chosen: None,
+            disk,
+            counting,
             identity: None,
             recent: Recent::default(),
             resume,
@@ -175,6 +192,12 @@ impl Watcher {
             chosen: self.chosen.clone(),
             most: api::MAX_STREAMS,
         };
+        let counting = self.counting.take();
+        let counting = async {
+            if let Some(counting) = counting {
+                counting.run().await;
+            }
+        };
         let longest = match self.client.endpoint() {
             Endpoint::Ssh(_) => self.pace.retry_most.max(LONGEST_LOGIN_WAIT),
             _ => self.pace.retry_most,
@@ -202,7 +225,7 @@ impl Watcher {
                 delay = (delay * 2).min(longest);
             }
         };
-        tokio::join!(listening, asker.run());
+        tokio::join!(listening, asker.run(), counting);
     }
 
     /// One connection, from the first word to the last.
@@ -518,11 +541,28 @@ impl Watcher {
     async fn tell(&self, change: Option<Change>) {
         let Some(change) = change else { return };
         match &change {
-            Change::Container { container, .. } => {
+            Change::Container { container, whereabouts, origin, .. } => {
+                if let Some((disk, ask)) = &self.disk {
+                    let subject = Subject {
+                        id: container.id.clone(),
+                        name: container.display_name().to_owned(),
+                        pid: whereabouts.pid,
+                        storage: Arc::clone(&whereabouts.storage),
+                        is_near: matches!(self.client.endpoint(), Endpoint::Unix(_)),
+                        origin: Arc::clone(origin),
+                        ask: ask.clone(),
+                    };
+                    disk.know(subject);
+                }
                 let runs = matches!(container.state, State::Running | State::Paused);
                 set_measured(&self.measured, &container.id, runs);
             }
-            Change::Removed { id } => set_measured(&self.measured, id, false),
+            Change::Removed { id } => {
+                if let Some((disk, _)) = &self.disk {
+                    disk.forget(id);
+                }
+                set_measured(&self.measured, id, false);
+            }
             _ => {}
         }
         self.inbox.put_patiently(change).await;

@@ -25,7 +25,7 @@ fn running(id: &str, pid: Option<u32>, cgroup_parent: &str, network_mode: &str) 
     Change::Container {
         container: container.into(),
         life: life.into(),
-        whereabouts: Whereabouts { pid, cgroup_parent: cgroup_parent.to_owned() },
+        whereabouts: Whereabouts { pid, cgroup_parent: cgroup_parent.to_owned(), ..Whereabouts::default() },
         origin: Origin::new(SourceChoice::Auto).into(),
         limits_changed: false,
     }

@@ -12,6 +12,9 @@ pub(crate) const OLDEST: ApiVersion = ApiVersion { major: 1, minor: 40 };
 /// The first one with samples that need no second one before them.
 pub(crate) const ONE_SHOT: ApiVersion = ApiVersion { major: 1, minor: 41 };
 
+/// The first one in which `system/df` can be asked for a part.
+pub(crate) const DF_TYPES: ApiVersion = ApiVersion { major: 1, minor: 42 };
+
 /// A version of the Engine API, as in `/v1.41/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ApiVersion {

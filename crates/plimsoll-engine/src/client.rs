@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Deserialize;
 
-use crate::api_version::{ApiVersion, NEWEST, OLDEST, ONE_SHOT};
+use crate::api_version::{ApiVersion, DF_TYPES, NEWEST, OLDEST, ONE_SHOT};
 use crate::error::excerpt;
 use crate::events::{self, EventStream};
 use crate::lenient::Object;
@@ -14,7 +14,7 @@ use crate::percent::percent_encode;
 use crate::podman::{self, LibpodStatsStream, PodMembership};
 use crate::stats::{MAX_LIBPOD_STATS, MAX_STATS, Stats, StatsStream};
 use crate::transport::{Timeouts, Transport, doing};
-use crate::types::{self, Details, Image, Info, Listing, Version};
+use crate::types::{self, Details, Image, Info, Kept, Listing, Sizes, Version};
 use crate::{Endpoint, Error, Result};
 
 /// The largest container listing that is read, in bytes: some ten thousand containers with many labels.
@@ -123,6 +123,37 @@ impl Client {
             self.get(&format!("/containers/{}/json", percent_encode(id, "")), MAX_ANSWER).await?;
         let details = types::details(self.object(&path, &body)?);
         details.ok_or_else(|| self.reply(&path, "it has no usable Id", &body))
+    }
+
+    /// Has the engine count what a container takes on disk (`GET /containers/{id}/json?size=1`). It looks at every file for
+    /// that, so it may take long and costs the engine work.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`is_not_found`](Error::is_not_found) tells that there is no such container (any more).
+    pub async fn sizes(&self, id: &str) -> Result<Sizes> {
+        let path = format!("/containers/{}/json?size=1", percent_encode(id, ""));
+        let (path, body) = self.get(&path, MAX_ANSWER).await?;
+        Ok(self.object::<types::SizesWire>(&path, &body)?.into())
+    }
+
+    /// Asks what images and the build cache take on disk (`GET /system/df`). From API 1.42 on the engine is told that no more
+    /// is wanted; older ones also count containers and volumes, which takes long where there is much in them.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn kept(&self) -> Result<Kept> {
+        let only = if self.speaks(DF_TYPES) { "?type=image&type=build-cache" } else { "" };
+        let (path, body) = self.get(&format!("/system/df{only}"), MAX_LISTING).await?;
+        Ok(self.object::<types::KeptWire>(&path, &body)?.into())
+    }
+
+    /// Asks how many volumes there are (`GET /volumes`); absent where the answer has no list of them.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn volumes(&self) -> Result<Option<u64>> {
+        let (path, body) = self.get("/volumes", MAX_LISTING).await?;
+        Ok(self.object::<types::VolumesWire>(&path, &body)?.count())
     }
 
     /// Asks for one image, by its id or reference (`GET /images/{id}/json`).

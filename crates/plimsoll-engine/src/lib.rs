@@ -85,4 +85,4 @@ pub use stats::{
 };
 pub use surroundings::{Found, Surroundings};
 pub use transport::{CONNECT_TIMEOUT, MAX_IDLE_CONNECTIONS, REQUEST_TIMEOUT, Timeouts};
-pub use types::{Details, Health, Image, Info, Listing, NetworkEndpoint, Summary, Version};
+pub use types::{Details, Health, Image, Info, Kept, Listing, NetworkEndpoint, Sizes, Summary, Version};

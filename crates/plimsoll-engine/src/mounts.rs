@@ -12,6 +12,8 @@ pub struct Mount {
     pub kind: String,
     /// A volume's name; empty for others.
     pub name: String,
+    /// Where it is on the engine's host; empty where that is not told, or too long.
+    pub source: String,
     /// Where it is in the container.
     pub destination: String,
     /// Whether the container may write to it.
@@ -26,15 +28,16 @@ pub(crate) struct MountWire {
     #[serde(deserialize_with = "scalar")]
     name: Option<Text>,
     #[serde(deserialize_with = "scalar")]
+    source: Option<Text>,
+    #[serde(deserialize_with = "scalar")]
     destination: Option<Text>,
     #[serde(rename = "RW", deserialize_with = "scalar")]
     writable: Option<bool>,
 }
 
-/// The names of the volumes among mounts.
-pub(crate) fn volumes(mounts: Elements<MountWire>) -> Vec<String> {
-    let named = mounts.items.into_iter().take(MAX_INNER).map(|wire| mount(wire).name);
-    named.filter(|name| !name.is_empty()).collect()
+/// Mounts, as far as there are not too many.
+pub(crate) fn mounts(mounts: Elements<MountWire>) -> Vec<Mount> {
+    mounts.items.into_iter().take(MAX_INNER).map(mount).collect()
 }
 
 /// A mount as it is told.
@@ -43,7 +46,9 @@ pub(crate) fn mount(wire: MountWire) -> Mount {
     // Podman names bind mounts, too: by their source.
     let name = if kind == "volume" { text(wire.name) } else { String::new() };
     let writable = wire.writable.unwrap_or(false);
-    Mount { kind, name, destination: text(wire.destination), writable }
+    // A path that was cut is another one.
+    let source = text(wire.source.filter(|source| !source.is_cut()));
+    Mount { kind, name, source, destination: text(wire.destination), writable }
 }
 
 /// A text, empty where there is none.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::Flavour;
 use crate::lenient::{Elements, Entries, Labels, Moment, Object, Text, Texts, nested, scalar, split_array};
-use crate::mounts::{MountWire, volumes};
+use crate::mounts::{Mount, MountWire, mounts};
 
 /// The engine's versions (`GET /version`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -330,6 +330,13 @@ pub struct Details {
     pub networks: Vec<NetworkEndpoint>,
     /// The names of the volumes that it has mounted.
     pub volumes: Vec<String>,
+    /// What is mounted into it.
+    pub mounts: Vec<Mount>,
+    /// The folder on the engine's host that takes what it writes (`GraphDriver.Data.UpperDir`). Drivers that keep no such
+    /// folder, and engines that leave layers to containerd, tell none.
+    pub upper_dir: Option<String>,
+    /// The file on the engine's host that its log goes to, where it goes to one.
+    pub log_path: Option<String>,
     /// How many texts were cut and labels and networks dropped to keep this container within the bounds of
     /// [`MAX_TEXT`](crate::MAX_TEXT), [`MAX_LABELS`](crate::MAX_LABELS) and [`MAX_INNER`](crate::MAX_INNER).
     pub truncated: usize,
@@ -374,6 +381,128 @@ pub(crate) struct DetailsWire {
     #[serde(deserialize_with = "nested")]
     network_settings: NetworkSettingsWire,
     mounts: Elements<MountWire>,
+    #[serde(deserialize_with = "nested")]
+    graph_driver: GraphDriverWire,
+    #[serde(deserialize_with = "scalar")]
+    log_path: Option<Text>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "PascalCase")]
+struct GraphDriverWire {
+    #[serde(deserialize_with = "nested")]
+    data: GraphDataWire,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "PascalCase")]
+struct GraphDataWire {
+    #[serde(deserialize_with = "scalar")]
+    upper_dir: Option<Text>,
+}
+
+/// What a container takes on disk, as the engine counts (`GET /containers/{id}/json?size=1`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Bytes that it wrote to its own layer: lengths of files, not blocks on disk.
+    pub rw: Option<u64>,
+    /// Bytes of its whole root file system, the image's included.
+    pub rootfs: Option<u64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(crate) struct SizesWire {
+    #[serde(rename = "SizeRw", deserialize_with = "scalar")]
+    rw: Option<u64>,
+    #[serde(rename = "SizeRootFs", deserialize_with = "scalar")]
+    rootfs: Option<u64>,
+}
+
+impl From<SizesWire> for Sizes {
+    fn from(wire: SizesWire) -> Self {
+        // An engine that did not count says nothing of the layer, and 0 of the whole, which is never empty.
+        Self { rw: wire.rw, rootfs: wire.rootfs.filter(|bytes| *bytes > 0) }
+    }
+}
+
+/// What an engine keeps beside containers, and what it takes on disk (`GET /system/df`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// How many images.
+    pub images: Option<u64>,
+    /// Bytes of all images' layers, each counted once.
+    pub images_bytes: Option<u64>,
+    /// Bytes of the build cache.
+    pub build_cache_bytes: Option<u64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "PascalCase")]
+pub(crate) struct VolumesWire {
+    volumes: Elements<SizeWire>,
+}
+
+impl VolumesWire {
+    pub(crate) fn count(&self) -> Option<u64> {
+        self.volumes.is_array.then(|| (self.volumes.items.len() + self.volumes.broken) as u64)
+    }
+}
+
+/// The old form has lists, the one of API 1.52 totals; newer engines can answer with either or both.
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "PascalCase")]
+pub(crate) struct KeptWire {
+    #[serde(deserialize_with = "scalar")]
+    layers_size: Option<u64>,
+    images: Elements<SizeWire>,
+    build_cache: Elements<SizeWire>,
+    #[serde(deserialize_with = "nested")]
+    image_usage: TotalWire,
+    #[serde(deserialize_with = "nested")]
+    build_cache_usage: TotalWire,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "PascalCase")]
+struct SizeWire {
+    #[serde(deserialize_with = "scalar")]
+    size: Option<u64>,
+    #[serde(deserialize_with = "scalar")]
+    shared_size: Option<u64>,
+    #[serde(deserialize_with = "scalar")]
+    shared: Option<bool>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "PascalCase")]
+struct TotalWire {
+    #[serde(deserialize_with = "scalar")]
+    total_count: Option<u64>,
+    #[serde(deserialize_with = "scalar")]
+    total_size: Option<u64>,
+}
+
+impl From<KeptWire> for Kept {
+    fn from(wire: KeptWire) -> Self {
+        let KeptWire { layers_size, images, build_cache, image_usage, build_cache_usage } = wire;
+        let listed = images.is_array.then_some(images.items.len() as u64);
+        // Podman of old tells no sum: what each image has for itself, and what they share counted once at least.
+        let own = |image: &SizeWire| image.size.unwrap_or(0).saturating_sub(image.shared_size.unwrap_or(0));
+        let shared = images.items.iter().filter_map(|image| image.shared_size).max().unwrap_or(0);
+        let added = images.items.iter().map(own).fold(shared, u64::saturating_add);
+        // Where nothing was ever built, newer engines tell a total without a number.
+        let built = build_cache.items.iter().filter(|part| part.shared != Some(true));
+        let built = built.filter_map(|part| part.size).fold(0, u64::saturating_add);
+        Self {
+            images: listed.or(image_usage.total_count),
+            images_bytes: layers_size
+                .filter(|bytes| *bytes > 0)
+                .or(image_usage.total_size)
+                .or(images.is_array.then_some(added)),
+            build_cache_bytes: build_cache_usage.total_size.or(build_cache.is_array.then_some(built)),
+        }
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -458,6 +587,11 @@ pub(crate) fn details(wire: DetailsWire) -> Option<Details> {
     let not_ended = ["created", "configured", "initialized", "running", "paused", "stopping"];
     let ended = !not_ended.contains(&status.as_str());
     let ran = state.started_at.is_some() || state.finished_at.is_some();
+    let mounts = mounts(wire.mounts);
+    // A path that was cut is another one.
+    let path = |path: Option<Text>| {
+        path.filter(|path| !path.is_cut() && path.as_str().starts_with('/')).map(Text::into_string)
+    };
     Some(Details {
         id,
         name: without_slash(&text(wire.name).unwrap_or_default()).to_owned(),
@@ -479,7 +613,10 @@ pub(crate) fn details(wire: DetailsWire) -> Option<Details> {
         cgroup_parent: text(host_config.cgroup_parent),
         labels: config.labels.map,
         networks: networks.items.into_iter().map(|(name, wire)| network(name.as_str(), wire)).collect(),
-        volumes: volumes(wire.mounts),
+        volumes: mounts.iter().map(|mount| &mount.name).filter(|name| !name.is_empty()).cloned().collect(),
+        mounts,
+        upper_dir: path(wire.graph_driver.data.upper_dir),
+        log_path: path(wire.log_path),
         truncated,
     })
 }

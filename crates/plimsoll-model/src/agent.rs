@@ -41,6 +41,21 @@ pub struct Engine {
     pub timeouts: u64,
     /// Parts of replies that could not be understood.
     pub broken: u64,
+    /// What it keeps on its disk beside containers.
+    pub kept: EngineKept,
+}
+
+/// What an engine keeps beside containers. Absent is what it was not asked for, or did not tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EngineKept {
+    /// How many images.
+    pub images: Option<u64>,
+    /// Bytes of all images' layers, each counted once.
+    pub images_bytes: Option<u64>,
+    /// Bytes of the build cache.
+    pub build_cache_bytes: Option<u64>,
+    /// How many volumes.
+    pub volumes: Option<u64>,
 }
 
 impl Engine {
@@ -58,6 +73,7 @@ impl Engine {
             failures: 0,
             timeouts: 0,
             broken: 0,
+            kept: EngineKept::default(),
         }
     }
 

@@ -5,7 +5,7 @@ mod machine;
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::agent::{Agent, Engine, EngineFacts, History, Source};
+use crate::agent::{Agent, Engine, EngineFacts, EngineKept, History, Source};
 use crate::catalog::{
     AgentFamily, CATALOG, Cell, Collector, DeliveryField, Family, InfoFamily, MAX_DETAIL_LABELS,
     MAX_HOST_LABELS, Shape,
@@ -245,6 +245,13 @@ impl<S: Sink> Walk<'_, S> {
         }
     }
 
+    /// What each engine keeps.
+    fn kept(&mut self, family: &'static Family, get: fn(&EngineKept) -> Option<u64>) {
+        for engine in &self.snapshot.agent.engines {
+            self.own(family, &[&engine.name], get(&engine.kept));
+        }
+    }
+
     fn agent(&mut self, family: &'static Family, which: AgentFamily) {
         let agent = &self.snapshot.agent;
         match which {
@@ -279,6 +286,10 @@ impl<S: Sink> Walk<'_, S> {
                     }
                 }
             }
+            AgentFamily::Images => self.kept(family, |kept| kept.images),
+            AgentFamily::ImagesBytes => self.kept(family, |kept| kept.images_bytes),
+            AgentFamily::BuildCacheBytes => self.kept(family, |kept| kept.build_cache_bytes),
+            AgentFamily::Volumes => self.kept(family, |kept| kept.volumes),
             AgentFamily::MachineCores => self.own(family, &[], agent.machine.cores),
             AgentFamily::MachineMemory => self.own(family, &[], agent.machine.memory),
             AgentFamily::MachineSwap => self.own(family, &[], agent.machine.swap),

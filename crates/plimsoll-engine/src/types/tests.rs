@@ -349,3 +349,77 @@ proptest! {
         parse_all(&bytes);
     }
 }
+
+#[test]
+fn what_containers_take_on_disk() {
+    for (json, rw, rootfs) in [
+        (r#"{"SizeRw": 10489856, "SizeRootFs": 12525568}"#, Some(10_489_856), Some(12_525_568)),
+        (r#"{"SizeRw": 0, "SizeRootFs": 2035712}"#, Some(0), Some(2_035_712)),
+        // Podman, not asked to count.
+        (r#"{"SizeRootFs": 0}"#, None, None),
+        (r#"{"SizeRw": -1, "SizeRootFs": "x"}"#, None, None),
+        (r#"{"SizeRw": null}"#, None, None),
+    ] {
+        assert_eq!(Sizes::from(read::<SizesWire>(json)), Sizes { rw, rootfs }, "{json}");
+    }
+}
+
+#[test]
+fn what_engines_keep() {
+    let kept = |json| {
+        let Kept { images, images_bytes, build_cache_bytes } = Kept::from(read::<KeptWire>(json));
+        (images, images_bytes, build_cache_bytes)
+    };
+    assert_eq!(kept(fixture!("1.56/system-df.json")), (Some(1), Some(3_076_559), Some(0)));
+    for (json, expected) in [
+        (
+            r#"{"LayersSize": 7, "Images": [{"Size": 5}, {"Size": 6}],
+                "BuildCache": [{"Size": 3}, {"Size": 4, "Shared": true}, {}]}"#,
+            (Some(2), Some(7), Some(3)),
+        ),
+        (
+            r#"{"LayersSize": 0, "Images": [{"Size": 5, "SharedSize": 2}, {"Size": 6, "SharedSize": 2}]}"#,
+            (Some(2), Some(9), None),
+        ),
+        (
+            r#"{"ImageUsage": {"TotalCount": 2, "TotalSize": 8}, "BuildCacheUsage": {"TotalSize": 9}}"#,
+            (Some(2), Some(8), Some(9)),
+        ),
+        (r#"{"Images": null, "LayersSize": "many", "BuildCache": 4}"#, (None, None, None)),
+        ("{}", (None, None, None)),
+    ] {
+        assert_eq!(kept(json), expected, "{json}");
+    }
+    for (json, count) in [(r#"{"Volumes": [{"Name": "a"}, 7]}"#, Some(2)), (r#"{"Volumes": null}"#, None)] {
+        assert_eq!(read::<VolumesWire>(json).count(), count, "{json}");
+    }
+}
+
+#[test]
+fn where_a_container_is_on_disk() {
+    let json = r#"{"Id": "a", "LogPath": "/d/a-json.log", "GraphDriver": {"Name": "overlay2", "Data": {
+        "LowerDir": "/l", "UpperDir": "/d/overlay2/x/diff"}}, "Mounts": [
+        {"Type": "volume", "Name": "data", "Source": "/d/volumes/data/_data", "Destination": "/data", "RW": true},
+        {"Type": "bind", "Source": "/etc", "Destination": "/host", "RW": false}]}"#;
+    let found = inspect(json);
+    assert_eq!(found.upper_dir.as_deref(), Some("/d/overlay2/x/diff"));
+    assert_eq!(found.log_path.as_deref(), Some("/d/a-json.log"));
+    let mounts: Vec<_> = found.mounts.iter().map(|mount| (&*mount.source, &*mount.destination)).collect();
+    assert_eq!(mounts, [("/d/volumes/data/_data", "/data"), ("/etc", "/host")]);
+    assert_eq!(found.volumes, ["data"]);
+    let long = format!("/{}", "x".repeat(crate::MAX_TEXT));
+    for (log, upper) in [
+        ("\"\"", "null"),
+        ("7", "\"relative\""),
+        ("null", "{}"),
+        (&*format!("{long:?}"), &*format!("{long:?}")),
+    ] {
+        let json =
+            format!(r#"{{"Id": "a", "LogPath": {log}, "GraphDriver": {{"Data": {{"UpperDir": {upper}}}}}}}"#);
+        let found = inspect(&json);
+        assert_eq!((found.log_path, found.upper_dir), (None, None), "{json}");
+    }
+    let newest = inspect(fixture!("1.56/inspect-running.json"));
+    assert_eq!(newest.upper_dir, None, "it leaves layers to containerd");
+    assert!(newest.log_path.is_some_and(|path| path.ends_with("-json.log")));
+}

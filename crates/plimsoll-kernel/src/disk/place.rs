@@ -4,7 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::filesystems::Reach;
 use crate::layout::Roots;
-use crate::parse::mounts::upper_directory;
+use crate::parse::mounts::{device, upper_directory};
 
 /// The most bytes of a process's list of mounts that are looked at.
 const MAX_MOUNT_LIST: u64 = 4 << 20;
@@ -56,10 +56,25 @@ impl HostPaths {
     /// as snapshots of containerd do not tell it.
     #[must_use]
     pub fn layer_of_process(&self, pid: u32) -> Option<String> {
-        let list = std::fs::File::open(self.procfs.join(pid.to_string()).join("mountinfo")).ok()?;
+        String::from_utf8(upper_directory(&self.mounts(&pid.to_string())?)?).ok()
+    }
+
+    /// The device that a place is on, in its file system's own words: mostly `/dev/…`. The place is one of this process.
+    #[must_use]
+    pub fn device_of(&self, place: &Path) -> Option<String> {
+        let number = rustix::fs::stat(place).ok()?.st_dev;
+        let (major, minor) = (rustix::fs::major(number), rustix::fs::minor(number));
+        let mut lists = ["self", "1"].into_iter().filter_map(|process| self.mounts(process));
+        let found = lists.find_map(|list| device(&list, major, minor))?;
+        Some(String::from_utf8_lossy(&found).into_owned())
+    }
+
+    /// A process's list of mounts.
+    fn mounts(&self, process: &str) -> Option<Vec<u8>> {
+        let list = std::fs::File::open(self.procfs.join(process).join("mountinfo")).ok()?;
         let mut text = Vec::new();
         std::io::Read::read_to_end(&mut std::io::Read::take(list, MAX_MOUNT_LIST), &mut text).ok()?;
-        String::from_utf8(upper_directory(&text)?).ok()
+        Some(text)
     }
 }
 
@@ -102,5 +117,12 @@ mod tests {
         let paths = HostPaths { procfs: folder.path().to_owned(), roots: vec![] };
         assert_eq!(paths.layer_of_process(7).as_deref(), Some("/c/fs"));
         assert_eq!(paths.layer_of_process(8), None);
+        let number = rustix::fs::stat(folder.path()).unwrap().st_dev;
+        let (major, minor) = (rustix::fs::major(number), rustix::fs::minor(number));
+        std::fs::create_dir(folder.path().join("1")).unwrap();
+        let line = format!("9 8 {major}:{minor} / / rw - ext4 /dev/disk rw\n");
+        std::fs::write(folder.path().join("1/mountinfo"), line).unwrap();
+        assert_eq!(paths.device_of(folder.path()).as_deref(), Some("/dev/disk"));
+        assert_eq!(paths.device_of(&folder.path().join("missing")), None);
     }
 }

@@ -38,6 +38,15 @@ pub fn ids(bytes: &[u8]) -> impl Iterator<Item = u64> {
     bytes.split(|byte| *byte == b'\n').filter_map(first)
 }
 
+/// What is mounted where the file system's number is this one: the device, in the file system's own words.
+#[must_use]
+pub fn device(bytes: &[u8], major: u32, minor: u32) -> Option<Vec<u8>> {
+    let number = format!("{major}:{minor}");
+    let is_it = |line: &&[u8]| line.split(|byte| *byte == b' ').nth(2) == Some(number.as_bytes());
+    let mut found = bytes.split(|byte| *byte == b'\n').filter(is_it).filter_map(mount);
+    found.next().map(|mount| mount.device).filter(|device| !device.is_empty())
+}
+
 /// The folder that takes what is written below `/`, where that is an overlay: the writable layer of a container.
 ///
 /// Of several mounts in one place the last is seen. In the overlay's own options a comma in a path has a backslash before it.
@@ -157,6 +166,13 @@ pub fn is_shown_point(point: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_device_of_a_number() {
+        let text = b"27 1 254:0 / / rw - ext4 /dev/vda rw\n42 27 254:0 /x /x rw - ext4 /dev/other rw\n50 27 0:25 / /m rw - fuse  ro\n";
+        assert_eq!(device(text, 254, 0).as_deref(), Some(&b"/dev/vda"[..]));
+        assert_eq!((device(text, 25, 4), device(text, 0, 25), device(b"", 0, 0)), (None, None, None));
+    }
 
     #[test]
     fn the_layer_that_is_written_to() {

@@ -5,7 +5,7 @@
 //! cAdvisor does.
 
 use super::families::{CONTAINERS, family};
-use super::{AgentFamily, Cell, Collector, DeviceSlot, Family, Kind, Shape, Slot};
+use super::{AgentFamily, Cell, Collector, DetailField, DeviceSlot, Family, Kind, Shape, Slot};
 use crate::agent::MachineFacts;
 use crate::snapshot::ContainerRow;
 
@@ -29,8 +29,9 @@ pub(crate) enum CadvisorSource {
     Operations(&'static [(&'static str, DeviceSlot)]),
     /// A reading of the machine's disks, under this name in the catalog; divided by the number.
     Disk(&'static str, u64),
-    /// A reading of the machine's file systems, under this name; less the one under the other, if there is one.
-    Mount(&'static str, Option<&'static str>),
+    /// A detail of containers, and of the machine a reading of its file systems, under this name; less the one under the
+    /// other, if there is one.
+    Mount(DetailField, &'static str, Option<&'static str>),
     /// What the machine is made of.
     Machine(MachineNumber),
     /// Whether the last pass missed something of containers.
@@ -119,11 +120,12 @@ const fn disk(name: &'static str, of: &'static str, divisor: u64, help: &'static
 
 const fn mount(
     name: &'static str,
+    detail: DetailField,
     of: &'static str,
     less: Option<&'static str>,
     help: &'static str,
 ) -> CadvisorFamily {
-    by_device(name, Kind::Gauge, Collector::Filesystem, help, CadvisorSource::Mount(of, less))
+    by_device(name, Kind::Gauge, Collector::Filesystem, help, CadvisorSource::Mount(detail, of, less))
 }
 
 const fn machine(name: &'static str, help: &'static str, number: MachineNumber) -> CadvisorFamily {
@@ -280,10 +282,10 @@ pub static CADVISOR: &[CadvisorFamily] = &[
     by_device("container_fs_io_current", Kind::Gauge, Io, "Operations in progress.", Disk("node_disk_io_now", 1)),
     disk("container_fs_io_time_seconds_total", "node_disk_io_time_seconds_total", 1, "Time in which the device had something to do.").seconds(),
     disk("container_fs_io_time_weighted_seconds_total", "node_disk_io_time_weighted_seconds_total", 1, "Time in which the device had something to do, times the operations in progress.").seconds(),
-    mount("container_fs_limit_bytes", "node_filesystem_size_bytes", None, "Size of the file system.").bytes(),
-    mount("container_fs_usage_bytes", "node_filesystem_size_bytes", Some("node_filesystem_free_bytes"), "Space of the file system that is in use.").bytes(),
-    mount("container_fs_inodes_total", "node_filesystem_files", None, "Inodes of the file system."),
-    mount("container_fs_inodes_free", "node_filesystem_files_free", None, "Free inodes."),
+    mount("container_fs_limit_bytes", DetailField::DiskLimit, "node_filesystem_size_bytes", None, "Size of the file system, or of the quota on the container's layer.").bytes(),
+    mount("container_fs_usage_bytes", DetailField::DiskUsage, "node_filesystem_size_bytes", Some("node_filesystem_free_bytes"), "Space that the container's layer takes; of the machine, space of the file system that is in use.").bytes(),
+    mount("container_fs_inodes_total", DetailField::DiskInodes, "node_filesystem_files", None, "Inodes of the file system."),
+    mount("container_fs_inodes_free", DetailField::DiskInodesFree, "node_filesystem_files_free", None, "Free inodes."),
     // Network.
     same("container_network_receive_bytes_total"),
     same("container_network_receive_packets_total"),
@@ -345,7 +347,7 @@ mod tests {
         for CadvisorFamily { family, source } in CADVISOR {
             let names = match *source {
                 CadvisorSource::Disk(name, _) => vec![name],
-                CadvisorSource::Mount(name, less) => [Some(name), less].into_iter().flatten().collect(),
+                CadvisorSource::Mount(_, name, less) => [Some(name), less].into_iter().flatten().collect(),
                 _ => continue,
             };
             for name in names {

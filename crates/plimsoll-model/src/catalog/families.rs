@@ -30,6 +30,10 @@ pub enum AgentFamily {
     EngineUp,
     EngineInfo,
     Containers,
+    Images,
+    ImagesBytes,
+    BuildCacheBytes,
+    Volumes,
     MachineCores,
     MachineMemory,
     MachineSwap,
@@ -764,6 +768,20 @@ pub(super) const CONTAINERS: &[Family] = &[
         .by(&["engine", "state"])
         .minimal()
         .any("engine: list, inspect, events"),
+    own("engine_images", Gauge, Collector::Images, "Images that the engine has.", AgentFamily::Images)
+        .by(&["engine"])
+        .any("engine: system/df"),
+    own("engine_images_bytes", Gauge, Collector::Images, "Space that the layers of all images take, each layer once.", AgentFamily::ImagesBytes)
+        .bytes()
+        .by(&["engine"])
+        .any("engine: system/df LayersSize, else ImageUsage.TotalSize"),
+    own("engine_build_cache_bytes", Gauge, Collector::Images, "Space that the build cache takes.", AgentFamily::BuildCacheBytes)
+        .bytes()
+        .by(&["engine"])
+        .any("engine: system/df BuildCache, else BuildCacheUsage.TotalSize"),
+    own("engine_volumes", Gauge, Collector::Images, "Volumes that the engine has.", AgentFamily::Volumes)
+        .by(&["engine"])
+        .any("engine: volumes"),
     // The machine.
     own("machine_cpu_cores", Gauge, Machine, "Processors of the machine that are online.", AgentFamily::MachineCores)
         .minimal()

@@ -186,6 +186,11 @@ collectors! {
     Sockets "sockets" "Sockets in use per protocol.",
     Processes "processes" "Processes, threads and their limits.",
     Percpu "percpu" "Processor time by processor; cgroup v1 only. Off unless switched on.",
+    Disk "disk" "Space that containers take: writable layers by quota or a slow walk, logs, and what is left.",
+    Rootfs "rootfs" "Size of containers' whole root file systems, which the engine counts at some cost. Off unless switched on.",
+    Volumes "volumes" "Space that containers' volumes take. Off unless switched on.",
+    Mounts "mounts" "What is mounted into containers. Off unless switched on.",
+    Images "images" "Images, build cache and volumes of the engines, and their space. Off unless switched on.",
     Engine "engine" "The container engines: reachable, version, containers by state.",
     Machine "machine" "Cores, memory and swap of the machine.",
     Host "host" "The machine under node_exporter's names: processors, load, memory, pressure, disks, network devices.",
@@ -206,7 +211,7 @@ impl Collector {
     /// rest.
     #[must_use]
     pub const fn is_opt_in(self) -> bool {
-        matches!(self, Self::Percpu)
+        matches!(self, Self::Percpu | Self::Rootfs | Self::Volumes | Self::Mounts | Self::Images)
     }
 
     /// Whether a setting can switch it off. The agent's account of itself stays.
@@ -357,11 +362,9 @@ mod tests {
             let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
             assert!(name.bytes().all(|b| is_plain(b) || (capitals && b.is_ascii_uppercase())), "{name}");
             assert_eq!(name.starts_with("node_"), matches!(family.shape, Shape::Host(_)), "{name}");
-            assert_eq!(
-                name.ends_with("_total"),
-                family.kind == Kind::Counter,
-                "{name}: _total is for counters"
-            );
+            // cAdvisor's name of a gauge.
+            let is_total = name.ends_with("_total") && name != "container_fs_inodes_total";
+            assert_eq!(is_total, family.kind == Kind::Counter, "{name}: _total is for counters");
             assert_eq!(name.ends_with("_info"), family.kind == Kind::Info, "{name}: _info is for infos");
             assert!(family.help.ends_with('.') && family.help.is_ascii(), "{name}: {}", family.help);
             assert!(!family.source.v1.is_empty() || !family.source.v2.is_empty(), "{name} has no source");

@@ -83,7 +83,14 @@ impl<S: Sink> Walk<'_, S> {
                     self.of_machine(family, &device, root, disk.value / divisor);
                 }
             }
-            CadvisorSource::Mount(name, less) if has_machine => {
+            CadvisorSource::Mount(field, name, less) => {
+                for (index, row) in rows {
+                    let details = row.details_of(field).iter();
+                    details.for_each(|detail| self.detail(family, (*index, row), detail));
+                }
+                if !has_machine {
+                    return;
+                }
                 let others = less.map(|less| machine::rows(snapshot, less));
                 for mount in machine::rows(snapshot, name) {
                     let value = match others {
@@ -98,7 +105,7 @@ impl<S: Sink> Walk<'_, S> {
                     }
                 }
             }
-            CadvisorSource::Disk(..) | CadvisorSource::Mount(..) => {}
+            CadvisorSource::Disk(..) => {}
             CadvisorSource::Machine(number) => {
                 let (size, facts) = (&snapshot.agent.machine, &snapshot.agent.machine_facts);
                 let value = match number {

@@ -1,0 +1,322 @@
+//! The containers whose disk is measured, and whose turn it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use plimsoll_engine::{Details, Mount, Sizes};
+use plimsoll_kernel::monotonic;
+use plimsoll_model::agent::CollectorReport;
+use plimsoll_model::{Collector, Selection};
+use tokio::sync::mpsc;
+
+use super::numbers::{DiskNumbers, DiskWork, Seen, Told};
+use super::visit::{Found, PROBLEMS};
+use crate::inbox::{Change, Inbox};
+use crate::nanos;
+use crate::source::Origin;
+
+/// How hard disks are worked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskPace {
+    /// The time between two looks at one container.
+    pub interval: Duration,
+    /// The most files that are looked at in a second.
+    pub budget: u32,
+    /// How long one layer or volume may take.
+    pub deadline: Duration,
+    /// The least time between two counts of one container by its engine, and between two questions for what an engine keeps.
+    pub engine: Duration,
+}
+
+impl Default for DiskPace {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(60),
+            budget: 10_000,
+            deadline: Duration::from_secs(300),
+            engine: Duration::from_secs(600),
+        }
+    }
+}
+
+/// The least rest after a look at a container, as a multiple of how long it took: walks take no more than a tenth of the time.
+const REST: u32 = 10;
+
+/// Which numbers are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) layers: bool,
+    pub(crate) rootfs: bool,
+    pub(crate) volumes: bool,
+    pub(crate) mounts: bool,
+    pub(crate) images: bool,
+}
+
+/// Where a container is on disk, as its engine tells: all paths are its host's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Storage {
+    /// Whether the engine was asked; a listing tells nothing of this.
+    pub(crate) is_known: bool,
+    pub(crate) upper_dir: Option<String>,
+    pub(crate) log_path: Option<String>,
+    pub(crate) mounts: Vec<Mount>,
+}
+
+impl Storage {
+    /// What an inspection tells.
+    #[must_use]
+    pub fn of(details: &Details) -> Self {
+        Self {
+            is_known: true,
+            upper_dir: details.upper_dir.clone(),
+            log_path: details.log_path.clone(),
+            mounts: details.mounts.clone(),
+        }
+    }
+}
+
+/// A container whose disk is measured.
+#[derive(Clone, Debug)]
+pub(crate) struct Subject {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) pid: Option<u32>,
+    pub(crate) storage: Arc<Storage>,
+    /// Whether its engine is reached through a socket of this machine.
+    pub(crate) is_near: bool,
+    pub(crate) origin: Arc<Origin>,
+    /// Has its engine count.
+    pub(crate) ask: mpsc::Sender<String>,
+}
+
+/// The containers whose disk is measured. Clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    pub(crate) shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) pace: DiskPace,
+    pub(crate) wanted: Wanted,
+    pub(crate) stop: AtomicBool,
+    inbox: Arc<Inbox>,
+    table: Mutex<Table>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    entries: BTreeMap<String, Entry>,
+    /// When each one is due.
+    queue: BTreeSet<(Instant, String)>,
+    /// Entries whose last look failed in part.
+    failing: BTreeSet<String>,
+    work: DiskWork,
+}
+
+#[derive(Debug)]
+struct Entry {
+    subject: Subject,
+    told: Told,
+    due: Instant,
+    /// Whether the engine is counting.
+    asked: bool,
+    /// Before this it is not asked again.
+    engine_due: Instant,
+}
+
+impl Disk {
+    /// Measures what is selected, and tells the sampler through the inbox; `None` where nothing of it is selected. A
+    /// [`DiskThread`] does the work.
+    #[must_use]
+    pub fn new(pace: DiskPace, selection: &Selection, inbox: Arc<Inbox>) -> Option<Self> {
+        let has = |collector| selection.has_collector(collector);
+        let wanted = Wanted {
+            layers: has(Collector::Disk),
+            rootfs: has(Collector::Rootfs),
+            volumes: has(Collector::Volumes),
+            mounts: has(Collector::Mounts),
+            images: has(Collector::Images),
+        };
+        (wanted != Wanted::default()).then(|| Self {
+            shared: Arc::new(Shared {
+                pace,
+                wanted,
+                stop: AtomicBool::new(false),
+                inbox,
+                table: Mutex::default(),
+                changed: Condvar::new(),
+            }),
+        })
+    }
+
+    /// A container is new, or something about it changed.
+    pub(crate) fn know(&self, subject: Subject) {
+        if !subject.storage.is_known {
+            return;
+        }
+        let mut table = self.shared.lock();
+        let now = Instant::now();
+        match table.entries.get_mut(&subject.id) {
+            Some(entry) => {
+                let is_elsewhere = entry.subject.storage != subject.storage;
+                entry.subject = subject;
+                if !is_elsewhere {
+                    return;
+                }
+                let (id, due) = (entry.subject.id.clone(), std::mem::replace(&mut entry.due, now));
+                table.queue.remove(&(due, id.clone()));
+                table.queue.insert((now, id));
+            }
+            None => {
+                let id = subject.id.clone();
+                let entry = Entry { subject, told: Told::default(), due: now, asked: false, engine_due: now };
+                table.entries.insert(id.clone(), entry);
+                table.queue.insert((now, id));
+            }
+        }
+        drop(table);
+        self.shared.changed.notify_all();
+    }
+
+    /// A container is gone, or no longer to be measured.
+    pub(crate) fn forget(&self, id: &str) {
+        self.shared.lock().forget(id);
+    }
+
+    /// An engine is gone, and its containers with it.
+    pub(crate) fn forget_origin(&self, origin: &Arc<Origin>) {
+        let mut table = self.shared.lock();
+        let of_it = |entry: &&Entry| Arc::ptr_eq(&entry.subject.origin, origin);
+        let gone: Vec<String> =
+            table.entries.values().filter(of_it).map(|entry| entry.subject.id.clone()).collect();
+        gone.iter().for_each(|id| table.forget(id));
+    }
+
+    /// The engine has counted, or could not.
+    pub(crate) fn counted(&self, id: &str, sizes: Option<Sizes>) {
+        let shared = &self.shared;
+        let mut table = shared.lock();
+        let Some(entry) = table.entries.get_mut(id) else { return };
+        entry.asked = false;
+        let Some(sizes) = sizes else { return };
+        entry.told.rootfs = sizes.rootfs.or(entry.told.rootfs);
+        // What was walked or is under a quota is exact, and not to be mixed with lengths of files.
+        if entry.told.space.is_none() {
+            entry.told.usage = sizes.rw.map(|bytes| (bytes, monotonic())).or(entry.told.usage);
+        }
+        let (numbers, _) = DiskNumbers::new(&entry.told, &entry.subject.storage, shared.wanted);
+        drop(table);
+        shared.tell(Change::Disk { id: id.to_owned(), numbers: Box::new(numbers) });
+    }
+}
+
+impl Table {
+    fn forget(&mut self, id: &str) {
+        if let Some(entry) = self.entries.remove(id) {
+            self.queue.remove(&(entry.due, entry.subject.id));
+            self.failing.remove(id);
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the next container whose turn it is; `None` at the end.
+    pub(crate) fn next(&self) -> Option<Subject> {
+        let mut table = self.lock();
+        loop {
+            if self.is_stopped() {
+                return None;
+            }
+            let now = Instant::now();
+            let wait = match table.queue.first() {
+                Some((due, _)) if *due <= now => {
+                    let Some((_, id)) = table.queue.pop_first() else { continue };
+                    let Some(entry) = table.entries.get_mut(&id) else { continue };
+                    // Whatever becomes of this turn, there is another one.
+                    entry.due = now + self.pace.interval;
+                    let (due, subject) = (entry.due, entry.subject.clone());
+                    table.queue.insert((due, id));
+                    return Some(subject);
+                }
+                Some((due, _)) => *due - now,
+                None => self.pace.interval,
+            };
+            table = self.changed.wait_timeout(table, wait).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Takes in what a look at a container found, and tells it. `None`: it has not come back.
+    pub(crate) fn found(&self, id: &str, found: Option<Found>, took: Duration) {
+        let mut table = self.lock();
+        let Table { entries, queue, failing, work } = &mut *table;
+        let problems = found.as_ref().map_or([1, 0, 0], |found| found.problems);
+        for ((entry, more), what) in work.errors.iter_mut().zip(problems).zip(PROBLEMS) {
+            *entry = (what, entry.1 + more);
+        }
+        let late = found.as_ref().map_or(1, |found| found.late);
+        let Some(entry) = entries.get_mut(id) else { return };
+        let is_fine = problems == [0; 3] && late == 0;
+        if is_fine {
+            failing.remove(id)
+        } else {
+            failing.insert(id.to_owned())
+        };
+        let has_layer = found.as_ref().is_some_and(|found| found.layer.is_some());
+        if let Some(found) = found {
+            found.merge_into(&mut entry.told);
+            match (found.unseen, &work.seen) {
+                (Some(place), Seen::Unknown | Seen::All) => work.seen = Seen::Not(place.into()),
+                (None, Seen::Unknown) if has_layer => work.seen = Seen::All,
+                // One that was not seen may have been on its way out.
+                (None, Seen::Not(_)) if has_layer => work.seen = Seen::All,
+                _ => {}
+            }
+        }
+        // A walk that is long is made seldom.
+        let due = Instant::now() + self.pace.interval.max(took * REST);
+        queue.remove(&(entry.due, id.to_owned()));
+        entry.due = due;
+        queue.insert((due, id.to_owned()));
+        let needs_count = (self.wanted.layers && !has_layer) || self.wanted.rootfs;
+        if needs_count && !entry.asked && entry.engine_due <= Instant::now() {
+            // Where too many wait already, this one has another turn.
+            entry.asked = entry.subject.ask.try_send(id.to_owned()).is_ok();
+            if entry.asked {
+                entry.engine_due = Instant::now() + self.pace.engine;
+            }
+        }
+        let (numbers, left_out) = DiskNumbers::new(&entry.told, &entry.subject.storage, self.wanted);
+        work.left_out += left_out;
+        work.report = CollectorReport {
+            duration: Some(nanos(took)),
+            success: Some(failing.is_empty()),
+            timeouts: Some(work.report.timeouts.unwrap_or(0) + late),
+        };
+        let work = Box::new(work.clone());
+        drop(table);
+        self.tell(Change::Disk { id: id.to_owned(), numbers: Box::new(numbers) });
+        self.tell(Change::DiskWork { work });
+    }
+
+    /// Where the inbox is full, it is emptied soon, and what does not fit is told at the next turn.
+    fn tell(&self, change: Change) {
+        let _ignored = self.inbox.put(change);
+    }
+}
