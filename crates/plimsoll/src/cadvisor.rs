@@ -257,6 +257,10 @@ pub(crate) fn read(flags: &BTreeMap<String, Option<String>>) -> Result<Meaning, 
     };
     let flag = if enabled.is_some() { "enable_metrics" } else { "disable_metrics" };
     for collector in off {
+        if collector == Collector::Filesystem {
+            // What containers take goes with it.
+            meaning.settings.push(("collectors", Raw::Collector(Collector::Disk.name(), false), flag));
+        }
         if let Some(name) = COLLECTORS.into_iter().find(|name| *name == collector.name()) {
             meaning.settings.push(("collectors", Raw::Collector(name, false), flag));
         }

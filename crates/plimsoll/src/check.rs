@@ -26,6 +26,7 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
         let pipeline = Pipeline::start(settings, selection)?;
         let own = Collectors::start(settings, Attempts::Once, &pipeline.samples, &pipeline.inbox)?;
         let (engine, ()) = tokio::join!(pipeline.with_engine(), own.first_round());
+        pipeline.first_look_at_disks().await;
         anyhow::Ok((pipeline.cgroups.clone(), pipeline.samples.fresh().await, engine))
     })?;
     let mut found = listening(settings);

@@ -44,6 +44,7 @@ pub(crate) fn run(settings: &Settings, options: &Options) -> anyhow::Result<Exit
         let own = Collectors::start(settings, Attempts::Once, &pipeline.samples, &pipeline.inbox)?;
         let (snapshot, ()) = tokio::join!(pipeline.with_engine(), own.first_round());
         let snapshot = snapshot?;
+        pipeline.first_look_at_disks().await;
         // Some of them may have told later than the engine.
         drop(snapshot);
         anyhow::Ok(pipeline.samples.fresh().await)

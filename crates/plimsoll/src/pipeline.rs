@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use plimsoll_collect::{
-    Ages, Engines, Filter, Inbox, Options, Recogniser, Sampler, SamplerThread, Samples, SourceChoice, Which,
+    Ages, Disk, DiskThread, Engines, Filter, Inbox, MAX_AGE, Options, Recogniser, Sampler, SamplerThread,
+    Samples, SourceChoice, Which,
 };
 use plimsoll_kernel::{Kernel, Roots};
 use plimsoll_model::agent::{Build, Engine, Source};
@@ -35,6 +36,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// three passes, and an engine's API sends a sample a second.
 const UNTIL_NUMBERS: Duration = Duration::from_secs(6);
 
+/// How long such a command waits for the first look at containers' disks.
+const FIRST_LOOK: Duration = Duration::from_secs(3);
+
 /// A running pipeline. Dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
@@ -46,6 +50,7 @@ pub(crate) struct Pipeline {
     /// Whether no engine is wanted.
     without_engine: bool,
     thread: Option<SamplerThread>,
+    disk: Option<(Disk, DiskThread)>,
     engines: JoinHandle<()>,
 }
 
@@ -96,7 +101,7 @@ fn options(settings: &Settings, selection: Selection, past: Past) -> anyhow::Res
     let labels =
         LabelChoice { all: settings.labels.iter().any(|key| key == "*"), keys: settings.labels.clone() };
     let past = Arc::new(past);
-    Ok(Options { source: settings.source, selection, filter, labels, build: BUILD, past })
+    Ok(Options { source: settings.source, selection, filter, labels, build: BUILD, past, disk: None })
 }
 
 impl Pipeline {
@@ -133,15 +138,23 @@ impl Pipeline {
         if let Err(error) = &kernel {
             tracing::warn!("{error}; numbers come from the engines' API alone, which knows fewer of them");
         }
-        let options = options(settings, selection, past)?;
         let inbox = Arc::new(Inbox::default());
+        let disk = Disk::new(settings.disk, &selection, Arc::clone(&inbox));
+        let disk = disk.map(|disk| {
+            let thread =
+                DiskThread::start(&disk, &roots(settings)).context("cannot start the disk's thread")?;
+            anyhow::Ok((disk, thread))
+        });
+        let disk = disk.transpose()?;
+        let mut options = options(settings, selection, past)?;
+        options.disk = disk.as_ref().map(|(disk, _)| disk.clone());
         let ages = Ages { host: Ages::default().host.max(settings.interval * 3), ..Ages::default() };
         let sampler = Sampler::new(kernel, options.clone(), Arc::clone(&inbox)).with_ages(ages);
         let (thread, samples) =
             SamplerThread::start(sampler, settings.interval).context("cannot start the sampler's thread")?;
         let engines = Engines::new(which, recogniser, options, Arc::clone(&inbox));
         let engines = tokio::spawn(engines.run());
-        Ok(Self { samples, inbox, cgroups, without_engine, thread: Some(thread), engines })
+        Ok(Self { samples, inbox, cgroups, without_engine, thread: Some(thread), disk, engines })
     }
 
     /// Waits for the first complete sample, and insists that somebody told what is in it: an engine, or the cgroups
@@ -155,6 +168,17 @@ impl Pipeline {
         } else {
             Err(engines::nobody(&snapshot))
         }
+    }
+
+    /// Waits until the disk of every container was looked at once, as far as there is time.
+    pub(crate) async fn first_look_at_disks(&self) {
+        let Some((disk, _)) = &self.disk else { return };
+        let until = tokio::time::Instant::now() + FIRST_LOOK;
+        while !disk.is_settled() && tokio::time::Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // What was told last is in the next pass, and a snapshot that is not older than this may do without one.
+        tokio::time::sleep(MAX_AGE).await;
     }
 
     /// Waits until it is decided where numbers come from, and the API has given some where it is asked for them.
@@ -174,6 +198,9 @@ impl Drop for Pipeline {
     fn drop(&mut self) {
         self.engines.abort();
         if let Some(thread) = self.thread.take() {
+            thread.stop();
+        }
+        if let Some((_, thread)) = self.disk.take() {
             thread.stop();
         }
     }

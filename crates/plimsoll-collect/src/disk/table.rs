@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use plimsoll_engine::{Details, Mount, Sizes};
 use plimsoll_kernel::monotonic;
 use plimsoll_model::agent::CollectorReport;
-use plimsoll_model::{Collector, Selection};
+use plimsoll_model::{Collector, Profile, Selection};
 use tokio::sync::mpsc;
 
 use super::numbers::{DiskNumbers, DiskWork, Seen, Told};
@@ -126,6 +126,8 @@ struct Entry {
     asked: bool,
     /// Before this it is not asked again.
     engine_due: Instant,
+    /// Whether it was looked at once.
+    looked_at: bool,
 }
 
 impl Disk {
@@ -133,7 +135,7 @@ impl Disk {
     /// [`DiskThread`] does the work.
     #[must_use]
     pub fn new(pace: DiskPace, selection: &Selection, inbox: Arc<Inbox>) -> Option<Self> {
-        let has = |collector| selection.has_collector(collector);
+        let has = |collector| selection.shows(collector, Profile::Default);
         let wanted = Wanted {
             layers: has(Collector::Disk),
             rootfs: has(Collector::Rootfs),
@@ -173,7 +175,14 @@ impl Disk {
             }
             None => {
                 let id = subject.id.clone();
-                let entry = Entry { subject, told: Told::default(), due: now, asked: false, engine_due: now };
+                let entry = Entry {
+                    subject,
+                    told: Told::default(),
+                    due: now,
+                    asked: false,
+                    engine_due: now,
+                    looked_at: false,
+                };
                 table.entries.insert(id.clone(), entry);
                 table.queue.insert((now, id));
             }
@@ -185,6 +194,12 @@ impl Disk {
     /// A container is gone, or no longer to be measured.
     pub(crate) fn forget(&self, id: &str) {
         self.shared.lock().forget(id);
+    }
+
+    /// Whether every container that is known was looked at once, and no engine is counting any.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.shared.lock().entries.values().all(|entry| entry.looked_at && !entry.asked)
     }
 
     /// An engine is gone, and its containers with it.
@@ -272,6 +287,7 @@ impl Shared {
         }
         let late = found.as_ref().map_or(1, |found| found.late);
         let Some(entry) = entries.get_mut(id) else { return };
+        entry.looked_at = true;
         let is_fine = problems == [0; 3] && late == 0;
         if is_fine {
             failing.remove(id)

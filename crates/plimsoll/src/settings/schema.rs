@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use plimsoll_collect::SourceChoice;
+use plimsoll_collect::{DiskPace, SourceChoice};
 use plimsoll_engine::Surroundings;
 
 use crate::settings::census::Census;
@@ -42,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) profile: Shown,
     /// Collectors that were switched on or off; the others are as the profile has them.
     pub(crate) collectors: BTreeMap<&'static str, bool>,
+    /// How hard disks are worked.
+    pub(crate) disk: DiskPace,
     /// Keys of engine labels to export; `*` for all.
     pub(crate) labels: Vec<String>,
     /// Glob patterns of names.
@@ -107,6 +109,7 @@ impl Default for Settings {
             interval: Duration::from_secs(1),
             profile: Shown::default(),
             collectors: BTreeMap::new(),
+            disk: DiskPace::default(),
             labels: Vec::new(),
             include_name: Vec::new(),
             exclude_name: Vec::new(),

@@ -4,7 +4,7 @@
 //! and the man page all derive from [`SETTINGS`]. A setting is added here, and as a field of [`Settings`], and nowhere
 //! else.
 
-use plimsoll_collect::SourceChoice;
+use plimsoll_collect::{DiskPace, SourceChoice};
 use plimsoll_model::Collector;
 use toml::Value;
 
@@ -136,6 +136,7 @@ const LOGGERS: &[Sub] = &[
 ];
 const EXPOSERS: &[Sub] = &[Sub::Agent, Sub::Metrics, Sub::Deliver, Sub::Check];
 const CHOOSERS: &[Sub] = &[Sub::Agent, Sub::Stats, Sub::Metrics, Sub::Deliver];
+const DISKS: &[Sub] = &[Sub::Agent, Sub::Deliver];
 const REPORTERS: &[Sub] = &[Sub::Agent, Sub::CensusReport];
 const KEEPERS: &[Sub] = &[
     Sub::Agent,
@@ -375,6 +376,53 @@ pub(crate) static SETTINGS: &[Setting] = &[
                 settings.collectors.iter().map(|(name, on)| ((*name).to_owned(), (*on).into())).collect(),
             )
         },
+    },
+    Setting {
+        key: "disk_interval",
+        flag: "disk-interval",
+        env: "PLIMSOLL_DISK_INTERVAL",
+        aliases: &[],
+        kind: Kind::One,
+        value_name: "DURATION",
+        help: "Time between two looks at one container's disk, 1s to 24h",
+        long: "At least ten times as long as the last look took. Engines are asked to count every ten minutes at most.",
+        group: MEASURED,
+        on: DISKS,
+        apply: |settings, raw| {
+            value::slow(raw).map(|interval| {
+                let engine = DiskPace::default().engine.max(interval);
+                settings.disk = DiskPace { interval, engine, ..settings.disk };
+            })
+        },
+        show: |settings| value::show_duration(settings.disk.interval).into(),
+    },
+    Setting {
+        key: "disk_budget",
+        flag: "disk-budget",
+        env: "PLIMSOLL_DISK_BUDGET",
+        aliases: &[],
+        kind: Kind::One,
+        value_name: "FILES",
+        help: "The most files that a walk looks at in a second",
+        long: "One layer or volume is walked at a time, behind everybody else who wants the processor or the disk.",
+        group: MEASURED,
+        on: DISKS,
+        apply: |settings, raw| value::budget(raw).map(|budget| settings.disk.budget = budget),
+        show: |settings| i64::from(settings.disk.budget).into(),
+    },
+    Setting {
+        key: "disk_deadline",
+        flag: "disk-deadline",
+        env: "PLIMSOLL_DISK_DEADLINE",
+        aliases: &[],
+        kind: Kind::One,
+        value_name: "DURATION",
+        help: "How long the walk of one layer or volume may take, 1s to 24h",
+        long: "A walk that is not done by then tells nothing; what was measured before stays, and grows older.",
+        group: MEASURED,
+        on: DISKS,
+        apply: |settings, raw| value::slow(raw).map(|deadline| settings.disk.deadline = deadline),
+        show: |settings| value::show_duration(settings.disk.deadline).into(),
     },
     Setting {
         key: "labels",

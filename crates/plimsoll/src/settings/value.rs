@@ -129,6 +129,26 @@ pub(crate) fn collection_interval(raw: &Raw) -> Result<Duration, Expected> {
         .ok_or_else(|| "a duration from 100ms to 24h, such as 500ms, 30 (seconds), 1m or 6h".into())
 }
 
+/// The most files a second: more than any disk has.
+const MAX_BUDGET: u32 = 10_000_000;
+
+/// How many files are looked at in a second.
+pub(crate) fn budget(raw: &Raw) -> Result<u32, Expected> {
+    let text = match raw {
+        Raw::Text(text) | Raw::Number(text) => text.as_str(),
+        _ => "",
+    };
+    let number = text.parse().ok().filter(|number| (1..=MAX_BUDGET).contains(number));
+    number.ok_or_else(|| Expected(format!("a number from 1 to {MAX_BUDGET}")))
+}
+
+/// A time between two looks at a disk, or that one may take.
+pub(crate) fn slow(raw: &Raw) -> Result<Duration, Expected> {
+    duration(raw)
+        .filter(|duration| (Duration::from_secs(1)..=MAX_INTERVAL).contains(duration))
+        .ok_or_else(|| "a duration from 1s to 24h, such as 30 (seconds), 5m or 6h".into())
+}
+
 /// A time that is waited, or none.
 pub(crate) fn delay(raw: &Raw) -> Result<Duration, Expected> {
     duration(raw)
