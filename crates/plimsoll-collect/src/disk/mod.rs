@@ -15,3 +15,6 @@ pub use numbers::{DiskNumbers, DiskWork};
 pub(crate) use table::Subject;
 pub use table::{Disk, DiskPace, Storage};
 pub use thread::DiskThread;
+
+#[cfg(test)]
+mod tests;

@@ -336,3 +336,48 @@ impl Drop for Renamed<'_> {
         let _ = docker::try_docker(&["rm", "-f", "-v", self.0]);
     }
 }
+
+/// The number of a family about one container, as `plimsoll metrics` prints it.
+fn printed(family: &str, name: &str, flags: &[&str]) -> Option<f64> {
+    let text = run(&[&["metrics"], flags].concat()).ok();
+    let of_it = format!("name=\"{name}\"");
+    let line = text.lines().find(|line| line.starts_with(&format!("{family}{{")) && line.contains(&of_it))?;
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+#[test]
+fn what_a_container_writes_shows_as_its_usage_of_the_disk() {
+    const WRITTEN: f64 = 10.0 * 1024.0 * 1024.0;
+    if !available() {
+        return;
+    }
+    let script = "dd if=/dev/zero of=/file bs=1M count=10 && dd if=/dev/zero of=/data/file bs=1M count=3 && sync && echo written";
+    let flags = ["--network", "none", "--volume", "/data"];
+    let container = Container::run("disk", &flags, &["sh", "-c", &format!("{script}; exec sleep 100000")]);
+    wait_until(SOON, "it has written", || container.docker(&["logs"]).contains("written"));
+    let name = container.name();
+    let opt_in = ["--collector.rootfs", "--collector.volumes", "--collector.mounts", "--collector.images"];
+    let usage = printed("container_fs_usage_bytes", name, &opt_in).unwrap();
+    // Docker adds up the lengths of files, and we what they take, which is a little more with the folders.
+    let of_docker: f64 = container.inspect("{{.SizeRw}}").parse().unwrap_or_else(|_| {
+        let args = ["container", "inspect", "--size", "--format", "{{.SizeRw}}", container.id()];
+        docker::docker(&args).parse().unwrap()
+    });
+    assert!((WRITTEN..WRITTEN * 1.02).contains(&usage), "{usage}");
+    assert!((of_docker..of_docker * 1.02).contains(&usage), "{usage} {of_docker}");
+    let log = printed("container_log_bytes", name, &opt_in).unwrap();
+    assert!(log > 0.0 && log < WRITTEN, "{log}");
+    let limit = printed("container_fs_limit_bytes", name, &opt_in).unwrap();
+    assert!(limit > usage, "{limit}");
+    let volume = printed("container_volume_usage_bytes", name, &opt_in).unwrap();
+    assert!((3.0 * 1024.0 * 1024.0..4.0 * 1024.0 * 1024.0).contains(&volume), "{volume}");
+    let rootfs = printed("container_fs_rootfs_bytes", name, &opt_in).unwrap();
+    assert!(rootfs > of_docker, "{rootfs}");
+    assert_eq!(printed("container_mount_info", name, &opt_in), Some(1.0));
+    assert!(printed("container_volume_usage_bytes", name, &[]).is_none(), "it is off unless switched on");
+    let cadvisor = printed("container_fs_usage_bytes", name, &["--profile", "cadvisor"]).unwrap();
+    assert!((WRITTEN..WRITTEN * 1.02).contains(&cadvisor), "{cadvisor}");
+    let text = run(&["metrics", "--collector.images"]).ok();
+    assert!(text.contains("\nengine_images_bytes{engine=\"docker\"}"), "{text}");
+    assert!(run(&["check"]).ok().contains("ok      layers"));
+}
