@@ -455,6 +455,8 @@ impl VolumesWire {
 pub(crate) struct KeptWire {
     #[serde(deserialize_with = "scalar")]
     layers_size: Option<u64>,
+    #[serde(deserialize_with = "scalar")]
+    builder_size: Option<u64>,
     images: Elements<SizeWire>,
     build_cache: Elements<SizeWire>,
     #[serde(deserialize_with = "nested")]
@@ -485,7 +487,8 @@ struct TotalWire {
 
 impl From<KeptWire> for Kept {
     fn from(wire: KeptWire) -> Self {
-        let KeptWire { layers_size, images, build_cache, image_usage, build_cache_usage } = wire;
+        let KeptWire { layers_size, builder_size, images, build_cache, image_usage, build_cache_usage } =
+            wire;
         let listed = images.is_array.then_some(images.items.len() as u64);
         // Podman of old tells no sum: what each image has for itself, and what they share counted once at least.
         let own = |image: &SizeWire| image.size.unwrap_or(0).saturating_sub(image.shared_size.unwrap_or(0));
@@ -500,7 +503,10 @@ impl From<KeptWire> for Kept {
                 .filter(|bytes| *bytes > 0)
                 .or(image_usage.total_size)
                 .or(images.is_array.then_some(added)),
-            build_cache_bytes: build_cache_usage.total_size.or(build_cache.is_array.then_some(built)),
+            build_cache_bytes: build_cache_usage
+                .total_size
+                .or(build_cache.is_array.then_some(built))
+                .or(builder_size),
         }
     }
 }

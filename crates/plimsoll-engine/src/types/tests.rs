@@ -385,6 +385,7 @@ fn what_engines_keep() {
             r#"{"ImageUsage": {"TotalCount": 2, "TotalSize": 8}, "BuildCacheUsage": {"TotalSize": 9}}"#,
             (Some(2), Some(8), Some(9)),
         ),
+        (r#"{"Images": null, "BuildCache": null, "BuilderSize": 6}"#, (None, None, Some(6))),
         (r#"{"Images": null, "LayersSize": "many", "BuildCache": 4}"#, (None, None, None)),
         ("{}", (None, None, None)),
     ] {

@@ -61,11 +61,11 @@ fn flags_may_be_written_as_go_takes_them() {
         ("--label a.b --label c", shown, "a.b,c"),
         ("--disable_metrics=diskIO,network,percpu", off, "io,network"),
         ("--disable_metrics=", off, ""),
-        ("--enable_metrics=cpu,memory", off, "filesystem,io,network,pressure,processes"),
+        ("--enable_metrics=cpu,memory", off, "disk,filesystem,io,network,pressure,processes"),
         (
             "--enable_metrics=cpu,memory --disable_metrics=cpu",
             off,
-            "filesystem,io,network,pressure,processes",
+            "disk,filesystem,io,network,pressure,processes",
         ),
         ("--docker_only=true --no-collector.cpu", off, "cpu"),
         ("-docker_only -no-collector.cpu", off, "cpu"),

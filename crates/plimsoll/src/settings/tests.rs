@@ -327,6 +327,26 @@ fn what_is_wrong_is_named_with_its_place() {
             "/etc/plimsoll/plimsoll.toml:1: bad value `\\u{1b}[2J` for profile: expected one of minimal, default, full, cadvisor",
         ),
         (
+            Some("disk_interval = '500ms'"),
+            &[],
+            &[],
+            "/etc/plimsoll/plimsoll.toml:1: bad value `500ms` for disk_interval: expected a duration from 1s to 24h, such as \
+             30 (seconds), 5m or 6h",
+        ),
+        (
+            Some("disk_deadline = '2d'"),
+            &[],
+            &[],
+            "/etc/plimsoll/plimsoll.toml:1: bad value `2d` for disk_deadline: expected a duration from 1s to 24h, such as \
+             30 (seconds), 5m or 6h",
+        ),
+        (
+            Some("disk_budget = 0"),
+            &[],
+            &[],
+            "/etc/plimsoll/plimsoll.toml:1: bad value `0` for disk_budget: expected a number from 1 to 10000000",
+        ),
+        (
             Some("config = 'x'"),
             &[],
             &[],
