@@ -21,6 +21,7 @@ use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::Limits;
@@ -37,10 +38,10 @@ pub(crate) async fn drive<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     peer: SocketAddr,
     router: Router,
-    limits: Limits,
+    clock: Clock,
     stop: impl Future<Output = ()>,
 ) {
-    let clock = Clock::start(limits);
+    let limits = clock.state().limits;
     let io = TokioIo::new(Watched { stream, clock: clock.clone() });
     let service = Timed { router: TowerToHyperService::new(router), clock: clock.clone(), peer: Peer(peer) };
     let mut builder = hyper::server::conn::http1::Builder::new();
@@ -74,20 +75,29 @@ pub(crate) async fn drive<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 }
 
 /// What a connection is doing, and since when.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Doing {
+    Handshaking,
     ReadingHeader,
     Responding,
     Nothing,
 }
 
-#[derive(Clone)]
-struct Clock(Arc<Mutex<State>>);
+/// Knows what a connection is doing, and how long it may.
+#[derive(Clone, Debug)]
+pub(crate) struct Clock {
+    state: Arc<Mutex<State>>,
+    /// Told when the connection has been answered and waits for its client again.
+    waits: Arc<Notify>,
+}
 
+#[derive(Debug)]
 struct State {
     limits: Limits,
     doing: Doing,
     since: Instant,
+    /// Whether a request was ever read.
+    has_asked: bool,
     /// How long the response may take.
     response_time: Duration,
     /// Whether the response's last byte was handed to hyper.
@@ -95,20 +105,38 @@ struct State {
 }
 
 impl Clock {
-    fn start(limits: Limits) -> Self {
+    /// Of a connection that has just come. `waits` is told when it has been answered and waits for its client again.
+    pub(crate) fn start(limits: Limits, waits: Arc<Notify>) -> Self {
         let response_time = limits.response_time;
         let (doing, since) = (Doing::ReadingHeader, Instant::now());
-        let state = State { limits, doing, since, response_time, body_done: false };
-        Self(Arc::new(Mutex::new(state)))
+        let state = State { limits, doing, since, has_asked: false, response_time, body_done: false };
+        Self { state: Arc::new(Mutex::new(state)), waits }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn request_came(&self) {
+    /// The connection begins with a handshake.
+    pub(crate) fn handshake_begins(&self) {
+        self.state().change(Doing::Handshaking);
+    }
+
+    /// The handshake is done.
+    pub(crate) fn handshake_done(&self) {
+        self.state().change(Doing::ReadingHeader);
+    }
+
+    /// Whether it has ever asked for something, and since when it has not, if it is not being answered.
+    pub(crate) fn waits(&self) -> Option<(bool, Instant)> {
+        let state = self.state();
+        (state.doing != Doing::Responding).then_some((state.has_asked, state.since))
+    }
+
+    pub(crate) fn request_came(&self) {
         let mut state = self.state();
         state.change(Doing::Responding);
+        state.has_asked = true;
         state.response_time = state.limits.response_time;
         state.body_done = false;
     }
@@ -117,7 +145,7 @@ impl Clock {
         self.state().response_time = time;
     }
 
-    fn body_done(&self) {
+    pub(crate) fn body_done(&self) {
         self.state().body_done = true;
     }
 
@@ -130,15 +158,17 @@ impl Clock {
 
     /// Everything that hyper held has gone to the kernel. A part of the next request that came early waits
     /// for the rest of it as an idle connection does.
-    fn flushed(&self) {
+    pub(crate) fn flushed(&self) {
         let mut state = self.state();
         if state.doing == Doing::Responding && state.body_done {
             state.change(Doing::Nothing);
+            drop(state);
+            self.waits.notify_one();
         }
     }
 
     /// Waits until the connection has taken too long for what it is doing, and returns what that is.
-    async fn overdue(&self) -> &'static str {
+    pub(crate) async fn overdue(&self) -> &'static str {
         let mut timer = pin!(tokio::time::sleep_until(self.state().deadline()));
         std::future::poll_fn(|cx| {
             loop {
@@ -151,6 +181,7 @@ impl Clock {
                 // Polling takes time, too.
                 if state.deadline() <= Instant::now() {
                     return Poll::Ready(match state.doing {
+                        Doing::Handshaking => "shaking hands",
                         Doing::ReadingHeader => "sending a request",
                         Doing::Responding => "reading a response",
                         Doing::Nothing => "idle",
@@ -171,6 +202,7 @@ impl State {
     fn deadline(&self) -> Instant {
         self.since
             + match self.doing {
+                Doing::Handshaking => self.limits.handshake_time,
                 Doing::ReadingHeader => self.limits.header_time,
                 Doing::Responding => self.response_time,
                 Doing::Nothing => self.limits.idle_time,

@@ -57,6 +57,7 @@ mod page;
 mod paths;
 mod place;
 mod routes;
+mod seats;
 pub mod security;
 mod serve;
 

@@ -5,12 +5,15 @@ use std::time::Duration;
 /// The bounds of the server. Tests use shorter ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at a time; more wait in the socket's backlog.
+    /// Connections at a time. A further one takes the place of one that waits for nothing, and waits itself where all are
+    /// being answered.
     pub connections: usize,
     /// Bytes of a request's line and headers; more is answered with 431.
     pub header_bytes: usize,
-    /// Time for a request's line and headers to arrive, from their first byte, or from the connection's
-    /// start for the first request.
+    /// Time for the handshake of TLS.
+    pub handshake_time: Duration,
+    /// Time for a request's line and headers to arrive, from their first byte, or for the first request from
+    /// the connection's start or the end of its handshake.
     pub header_time: Duration,
     /// Time for which a connection may stay open between requests.
     pub idle_time: Duration,
@@ -41,6 +44,7 @@ impl Default for Limits {
         Self {
             connections: 256,
             header_bytes: 16 * 1024,
+            handshake_time: Duration::from_secs(4),
             header_time: Duration::from_secs(10),
             idle_time: Duration::from_secs(60),
             response_time: Duration::from_secs(30),

@@ -7,6 +7,8 @@ use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
 
+use crate::seats::Holder;
+
 /// A place where the server listens. Connections to unix sockets have no TLS, and are asked for passwords and tokens as all
 /// others are.
 #[derive(Debug)]
@@ -35,6 +37,7 @@ impl From<UnixListener> for Listener {
 pub(crate) struct Accepted {
     pub(crate) stream: Stream,
     pub(crate) peer: SocketAddr,
+    pub(crate) holder: Holder,
 }
 
 pub(crate) enum Stream {
@@ -59,13 +62,13 @@ impl Listener {
                 let (stream, peer) = listener.accept().await?;
                 // Responses are written whole, so that there is nothing to wait for.
                 let _ = stream.set_nodelay(true);
-                Ok(Accepted { stream: Stream::Tcp(stream), peer })
+                Ok(Accepted { stream: Stream::Tcp(stream), peer, holder: Holder::of(peer.ip()) })
             }
             #[cfg(unix)]
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
                 let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-                Ok(Accepted { stream: Stream::Unix(stream), peer })
+                Ok(Accepted { stream: Stream::Unix(stream), peer, holder: Holder::LOCAL })
             }
         }
     }

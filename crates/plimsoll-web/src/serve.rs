@@ -9,11 +9,13 @@ use std::time::Duration;
 use axum::Router;
 use futures_util::future::try_join_all;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use crate::connection::Clock;
 use crate::listener::{Accepted, Stream};
+use crate::seats::Seats;
 use crate::security::{Rules, Security, protect};
 use crate::{App, Backend, Limits, Listener, connection, routes};
 
@@ -79,12 +81,11 @@ async fn accept_all(
     if listeners.is_empty() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is nothing to listen on"));
     }
-    // Each listener holds a place for whoever comes next, so there is one for each at least.
-    let places = Arc::new(Semaphore::new(limits.connections.max(listeners.len())));
+    let seats = Seats::new(limits.connections);
     let (stop, stopped) = watch::channel(false);
     let loops = listeners.into_iter().map(|listener| {
         let server = Server {
-            places: Arc::clone(&places),
+            seats: Arc::clone(&seats),
             router: router.clone(),
             limits,
             rules: rules.clone(),
@@ -103,7 +104,7 @@ async fn accept_all(
 
 /// What the accept loop of each listener has.
 struct Server {
-    places: Arc<Semaphore>,
+    seats: Arc<Seats>,
     router: Router,
     limits: Limits,
     rules: watch::Receiver<Arc<Rules>>,
@@ -117,33 +118,33 @@ impl Server {
         let mut pause = Pause::default();
         let mut shutdown = pin!(stopping(self.stopped.clone()));
         loop {
-            // The place first: whom there is no room for stays in the backlog.
-            let accepted = async {
-                let place = Arc::clone(&self.places).acquire_owned().await;
-                (place, listener.accept().await)
-            };
-            tokio::select! {
+            let accepted = tokio::select! {
                 () = &mut shutdown => break,
-                Some(_) = connections.join_next() => {}
-                (place, accepted) = accepted => match accepted {
-                    Ok(accepted) => {
-                        pause = Pause::default();
-                        let connection = self.connection(accepted);
-                        connections.spawn(async move {
-                            let _place = place;
-                            connection.await;
-                        });
-                    }
-                    Err(error) => {
-                        if let Some(time) = pause.after(&error) {
-                            tracing::warn!("cannot accept connections: {error}");
-                            tokio::select! {
-                                () = &mut shutdown => break,
-                                () = tokio::time::sleep(time) => {}
-                            }
+                Some(_) = connections.join_next() => continue,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok(accepted) => {
+                    pause = Pause::default();
+                    let clock = Clock::start(self.limits, self.seats.changed());
+                    // Whoever comes next stays in the backlog for as long.
+                    let seat = tokio::select! {
+                        () = &mut shutdown => break,
+                        seat = self.seats.take(accepted.holder, &clock) => seat,
+                    };
+                    // Of a flood, those that made room for others must not pile up.
+                    while connections.try_join_next().is_some() {}
+                    connections.spawn(seat.hold(self.connection(accepted, clock)));
+                }
+                Err(error) => {
+                    if let Some(time) = pause.after(&error) {
+                        tracing::warn!("cannot accept connections: {error}");
+                        tokio::select! {
+                            () = &mut shutdown => break,
+                            () = tokio::time::sleep(time) => {}
                         }
                     }
-                },
+                }
             }
         }
         drop(listener);
@@ -155,9 +156,9 @@ impl Server {
     }
 
     /// One connection, from its first byte to its end.
-    fn connection(&self, accepted: Accepted) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let Accepted { stream, peer } = accepted;
-        let (router, limits) = (self.router.clone(), self.limits);
+    fn connection(&self, accepted: Accepted, clock: Clock) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let Accepted { stream, peer, .. } = accepted;
+        let router = self.router.clone();
         let (mut changes, stopped) = (self.rules.clone(), self.stopped.clone());
         let tls = changes.borrow_and_update().tls.clone();
         let stop = async move {
@@ -171,24 +172,23 @@ impl Server {
             // What listens on this machine alone has nobody on its way who could read along.
             #[cfg(unix)]
             (Stream::Unix(stream), _) => {
-                Box::pin(async move { connection::drive(stream, peer, router, limits, stop).await })
+                Box::pin(async move { connection::drive(stream, peer, router, clock, stop).await })
             }
             (Stream::Tcp(stream), None) => {
-                Box::pin(async move { connection::drive(stream, peer, router, limits, stop).await })
+                Box::pin(async move { connection::drive(stream, peer, router, clock, stop).await })
             }
             (Stream::Tcp(stream), Some(tls)) => Box::pin(async move {
                 let mut stop = Box::pin(stop);
-                // As long as a header may take: a handshake is what precedes the first one.
-                let handshake =
-                    tokio::time::timeout(limits.header_time, TlsAcceptor::from(tls).accept(stream));
+                clock.handshake_begins();
                 let shaken = tokio::select! {
-                    shaken = handshake => shaken,
+                    shaken = TlsAcceptor::from(tls).accept(stream) => shaken,
+                    doing = clock.overdue() => return tracing::debug!("a connection was cut while {doing}"),
                     () = &mut stop => return,
                 };
+                clock.handshake_done();
                 match shaken {
-                    Ok(Ok(stream)) => connection::drive(stream, peer, router, limits, stop).await,
-                    Ok(Err(error)) => tracing::debug!("a handshake failed: {error}"),
-                    Err(_) => tracing::debug!("a connection was cut during its handshake"),
+                    Ok(stream) => connection::drive(stream, peer, router, clock, stop).await,
+                    Err(error) => tracing::debug!("a handshake failed: {error}"),
                 }
             }),
         }

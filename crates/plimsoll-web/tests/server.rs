@@ -354,21 +354,47 @@ async fn garbage_harms_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_beyond_the_bound_wait_for_a_place() {
-    let server = Server::start(fake(), Limits { connections: 1, ..Limits::default() }).await;
+async fn connections_beyond_the_bound_wait_while_all_others_are_answered() {
+    // More than the sockets' buffers hold, so that it is being answered until it is read.
+    let name = "n".repeat(1000);
+    let containers = (0..20_000).map(|id| container(&name, id)).collect();
+    let backend = Fake { snapshot: Arc::new(Snapshot { containers, ..Snapshot::default() }), ..fake() };
+    let server = Server::start(backend, Limits { connections: 1, ..patient() }).await;
     let mut first = server.connect().await;
-    first.send("GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    assert_eq!(first.reply(false).await.unwrap().code, 200);
+    first.send("GET /metrics?collect[]=memory HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    first.stream.readable().await.unwrap();
     let mut second = server.connect().await;
     second.send("GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    // The first is still served, although the second asked before.
-    first.send("GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    assert_eq!(first.reply(false).await.unwrap().code, 200);
-    let mut byte = [0];
-    let kind = second.stream.try_read(&mut byte).unwrap_err().kind();
-    assert_eq!(kind, std::io::ErrorKind::WouldBlock, "the second has to wait");
-    drop(first);
+    assert_eq!(first.reply(false).await.unwrap().code, 200, "it was answered, and not cut");
     assert_eq!(second.reply(false).await.unwrap().code, 200);
+    // Now that it waits for nothing, its place was the second's.
+    first.is_cut().await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_ask_nothing_keep_nobody_out() {
+    let server = Server::start(fake(), Limits { connections: 32, ..patient() }).await;
+    let mut kept = Vec::new();
+    for index in 0..600 {
+        let mut client = server.connect().await;
+        match index % 3 {
+            0 => {}
+            1 => client.send("GET /metrics HTTP/1.1\r\nHost").await,
+            _ => {
+                client.send("GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n").await;
+                assert_eq!(client.reply(false).await.unwrap().code, 200);
+            }
+        }
+        kept.push(client);
+        if index % 50 == 0 {
+            assert_eq!(server.get("/metrics", "").await.code, 200);
+        }
+    }
+    assert_eq!(server.get("/metrics", "").await.code, 200);
+    // Whoever came first was cut first.
+    kept[0].is_cut().await;
+    kept[1].is_cut().await;
     server.stop().await;
 }
 

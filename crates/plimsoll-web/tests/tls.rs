@@ -124,7 +124,7 @@ async fn renewed_certificates_are_taken_up_and_broken_ones_are_not() {
 async fn handshakes_that_do_not_end_are_cut_and_give_their_places_free() {
     let authority = Authority::new();
     let folder = Folder::with(PAIR, &authority, &authority.server());
-    let limits = Limits { header_time: Duration::from_millis(300), connections: 4, ..patient() };
+    let limits = Limits { handshake_time: Duration::from_millis(300), connections: 4, ..patient() };
     let server = Server::start(folder.open().unwrap(), limits, Vec::new()).await;
     let mut silent = Vec::new();
     for index in 0..40 {

@@ -24,6 +24,7 @@ pub(crate) const SHORT: Duration = Duration::from_millis(50);
 pub(crate) fn patient() -> Limits {
     let never = FAR_TOO_LONG * 60;
     Limits {
+        handshake_time: never,
         header_time: never,
         idle_time: never,
         response_time: never,
