@@ -73,7 +73,7 @@ pub use place::Place;
 use plimsoll_model::{Selection, Snapshot};
 use plimsoll_store::History;
 use serde::Serialize;
-pub use serve::{serve, serve_on, serve_router};
+pub use serve::{serve, serve_on, serve_router, serve_router_on};
 
 /// Where the server takes its numbers from.
 pub trait Backend: Send + Sync + 'static {

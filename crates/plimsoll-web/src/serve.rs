@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::connection::Clock;
 use crate::listener::{Accepted, Stream};
 use crate::seats::Seats;
-use crate::security::{Rules, Security, protect};
+use crate::security::{Login, Rules, Security, protect};
 use crate::{App, Backend, Limits, Listener, connection, routes};
 
 /// Serves `app` on `listener` until `shutdown` is ready; then no connection is accepted any more, and those
@@ -46,7 +46,36 @@ pub async fn serve_on<B: Backend>(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let limits = app.limits;
-    let router = protect(routes::router(app), Arc::clone(&security));
+    let prefix = app.place.prefix().to_owned();
+    let router = protect(routes::router(app), Arc::clone(&security), Login::Server, &prefix);
+    serve_protected(listeners, router, limits, security, shutdown).await
+}
+
+/// Serves any routes as [`serve_on`] does, at several places at once and to whom `security` lets in. Each request carries
+/// its [`crate::Peer`] as an extension.
+///
+/// # Errors
+///
+/// As [`serve_on`].
+pub async fn serve_router_on(
+    listeners: Vec<Listener>,
+    router: Router,
+    limits: Limits,
+    security: Arc<Security>,
+    login: Login,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let router = protect(router, Arc::clone(&security), login, "");
+    serve_protected(listeners, router, limits, security, shutdown).await
+}
+
+async fn serve_protected(
+    listeners: Vec<Listener>,
+    router: Router,
+    limits: Limits,
+    security: Arc<Security>,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
     let rules = security.rules();
     tokio::select! {
         served = accept_all(listeners, router, limits, rules, shutdown) => served,

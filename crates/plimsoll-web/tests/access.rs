@@ -6,8 +6,8 @@
 mod harness;
 mod secure;
 
-use plimsoll_web::Limits;
 use plimsoll_web::security::Security;
+use plimsoll_web::{Limits, Place};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::harness::{FAR_TOO_LONG, SHORT};
@@ -60,9 +60,28 @@ async fn passwords_open_everything_and_health_needs_none() {
     {
         assert_eq!(code(&server.plain(path, "").await), 401, "{path}");
     }
-    for path in ["/health", "/-/healthy", "/-/ready"] {
+    for path in ["/health", "/healthz", "/-/healthy", "/-/ready"] {
         assert_eq!(code(&server.plain(path, "").await), 200, "{path}");
     }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn below_a_prefix_health_needs_no_password_either() {
+    let folder = Folder::new();
+    folder.put("web.yml", &users(&[("ann", "right")]));
+    let place = Place::new("/monitoring", "").unwrap();
+    let server = Server::start_at(folder.open().unwrap(), Limits::default(), Vec::new(), place).await;
+    for (path, expected) in [
+        ("/monitoring/health", 200),
+        ("/monitoring/-/ready", 200),
+        ("/monitoring/metrics", 401),
+        ("/monitoringhealth", 401),
+        ("/monitoring//health", 401),
+    ] {
+        assert_eq!(code(&server.plain(path, "").await), expected, "{path}");
+    }
+    assert_eq!(code(&server.plain("/monitoring/metrics", &basic("ann", "right")).await), 200);
     server.stop().await;
 }
 

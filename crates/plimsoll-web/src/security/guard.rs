@@ -18,18 +18,34 @@ use super::{Rules, Security};
 use crate::Peer;
 
 /// What supervisors ask. It tells nothing but whether the agent works, so nobody needs a password for it.
-const OPEN: [&str; 3] = ["/health", "/-/healthy", "/-/ready"];
+const OPEN: [&str; 4] = ["/health", "/healthz", "/-/healthy", "/-/ready"];
 
-/// Routes behind the rules.
-pub(crate) fn protect(router: Router, security: Arc<Security>) -> Router {
-    router.layer(from_fn(move |request: Request, next: Next| {
-        let security = Arc::clone(&security);
+/// Who asks for passwords and tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// The server, for those of the configuration.
+    Server,
+    /// The routes, which have a token of their own; the rest of the configuration is in force for them, too.
+    Routes,
+}
+
+/// Routes behind the rules. All their paths begin with `prefix`.
+pub(crate) fn protect(router: Router, security: Arc<Security>, login: Login, prefix: &str) -> Router {
+    let prefix: Arc<str> = prefix.into();
+    router.layer(from_fn(move |mut request: Request, next: Next| {
+        let (security, prefix) = (Arc::clone(&security), Arc::clone(&prefix));
         async move {
             let rules = security.rules.borrow().clone();
             // Whoever has no address shares one.
             let nobody = Peer(SocketAddr::from(([0; 4], 0)));
             let peer = request.extensions().get().copied().unwrap_or(nobody);
-            let refused = security.refuse(&rules, request.uri().path(), request.headers(), peer).await;
+            let path = request.uri().path();
+            let path = path.strip_prefix(&*prefix).unwrap_or(path);
+            let refused = security.refuse(&rules, login, path, request.headers(), peer).await;
+            if login == Login::Server && rules.asks() {
+                // It was meant for the server. Routes that ask for something of their own would take it for wrong.
+                request.headers_mut().remove(AUTHORIZATION);
+            }
             let mut response = match refused {
                 Some(response) => response,
                 None => next.run(request).await,
@@ -47,7 +63,14 @@ pub(crate) fn protect(router: Router, security: Arc<Security>) -> Router {
 
 impl Security {
     /// The answer to a request that is not let in.
-    async fn refuse(&self, rules: &Rules, path: &str, headers: &HeaderMap, peer: Peer) -> Option<Response> {
+    async fn refuse(
+        &self,
+        rules: &Rules,
+        login: Login,
+        path: &str,
+        headers: &HeaderMap,
+        peer: Peer,
+    ) -> Option<Response> {
         if OPEN.contains(&path) {
             return None;
         }
@@ -56,7 +79,7 @@ impl Security {
         {
             return Some(later(StatusCode::TOO_MANY_REQUESTS, wait, "Too many requests.\n"));
         }
-        if !rules.asks() {
+        if login == Login::Routes || !rules.asks() {
             return None;
         }
         match credentials(headers) {

@@ -7,6 +7,7 @@
 //!
 //! Passwords, tokens, keys, hashes and the names that clients send reach neither a log nor a message.
 
+mod caller;
 mod document;
 mod error;
 mod files;
@@ -22,10 +23,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
+pub use caller::{Caller, Secured};
 pub use error::SecurityError;
 use files::Files;
+pub use guard::Login;
 pub(crate) use guard::protect;
 use passwords::Passwords;
 pub(crate) use rules::Rules;
@@ -44,8 +47,8 @@ pub struct Security {
     passwords: Passwords,
     requests: Everybody,
     rules: watch::Sender<Arc<Rules>>,
-    /// The files as they were read first, until somebody watches them.
-    files: std::sync::Mutex<Files>,
+    /// The files as they were read last. Whoever watches them holds the lock, so that of several servers one does.
+    files: Arc<Mutex<Files>>,
 }
 
 impl Security {
@@ -66,7 +69,7 @@ impl Security {
             secret,
             requests: Everybody::default(),
             rules: watch::Sender::new(Arc::new(rules)),
-            files: std::sync::Mutex::new(files),
+            files: Arc::new(Mutex::new(files)),
         })
     }
 
@@ -93,7 +96,7 @@ impl Security {
         if self.sources.config.is_none() && self.sources.tokens.is_empty() {
             return std::future::pending().await;
         }
-        let mut files = self.files.lock().map(|mut files| std::mem::take(&mut *files)).unwrap_or_default();
+        let mut files = Arc::clone(&self.files).lock_owned().await;
         // What was told last, so that it is told once.
         let mut trouble = None;
         loop {
@@ -103,7 +106,7 @@ impl Security {
                 if !files.have_changed() {
                     return (files, None);
                 }
-                let mut files = Files::default();
+                *files = Files::default();
                 let read = security.read_again(&mut files);
                 (files, Some(read))
             });
@@ -156,7 +159,7 @@ mod tests {
         let users = |name: &str| format!("basic_auth_users: {{{name}: '{}'}}", bcrypt::hash("x", 4).unwrap());
         put(&users("ann"));
         let security = Security::open(Some(path.clone()), Vec::new()).unwrap();
-        let have_changed = || security.files.lock().unwrap().have_changed();
+        let have_changed = || security.files.try_lock().unwrap().have_changed();
         assert!(!have_changed());
         for (text, refused) in [
             (users("bob"), None),

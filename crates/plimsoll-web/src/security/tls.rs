@@ -30,6 +30,25 @@ pub(super) fn config(tls: &Tls, file: &Path, files: &mut Files) -> Result<Arc<Se
     source.config(tls)
 }
 
+/// What the server shows, for who asks for it.
+pub(super) struct Own {
+    /// The server's own certificate.
+    pub(super) certificate: CertificateDer<'static>,
+    /// Its chain with the key, where clients are asked for certificates, to be shown as a client's.
+    pub(super) pair: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+}
+
+/// Reads the server's certificate, and the key only where it has a use.
+pub(super) fn own(tls: &Tls, file: &Path, files: &mut Files) -> Result<Own, SecurityError> {
+    let mut source = Source { file, files };
+    let (text, place) = source.pem(tls.cert.as_ref(), tls.cert_file.as_ref(), Kept::Open, "cert")?;
+    let chain = certificates(&text, &place)?;
+    let certificate = chain.first().cloned().unwrap_or_else(|| CertificateDer::from(Vec::new()));
+    let asks = Policy::named(tls.client_auth_type.as_deref())? != Policy::None;
+    let pair = if asks { Some((chain, source.key(tls)?)) } else { None };
+    Ok(Own { certificate, pair })
+}
+
 struct Source<'a> {
     file: &'a Path,
     files: &'a mut Files,

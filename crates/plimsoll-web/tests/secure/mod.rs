@@ -141,6 +141,15 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(security: Security, limits: Limits, others: Vec<Listener>) -> Self {
+        Self::start_at(security, limits, others, Place::default()).await
+    }
+
+    pub(crate) async fn start_at(
+        security: Security,
+        limits: Limits,
+        others: Vec<Listener>,
+        place: Place,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -149,7 +158,7 @@ impl Server {
             selection: Selection::default(),
             openmetrics_created: false,
             limits,
-            place: Place::default(),
+            place,
         };
         let mut listeners = vec![listener.into()];
         listeners.extend(others);
