@@ -51,7 +51,7 @@ mod table;
 mod writer;
 
 pub use config::{Config, Rate};
-pub use serve::serve;
+pub use serve::{serve, serve_on};
 
 #[cfg(doc)]
 use plimsoll_store::census::CensusStore;

@@ -98,6 +98,35 @@ fn methods_and_browsers_are_answered() {
 }
 
 #[test]
+fn behind_tokens_everything_but_health_needs_one_and_the_key_has_a_header_of_its_own() {
+    const TOKEN: &str = "0123456789abcdef";
+    let server = Server::behind(with_key(), TOKEN);
+    let bearer = format!("Bearer {TOKEN}");
+    let (token, key) = (("authorization", &*bearer), ("x-api-key", KEY));
+    let as_bearer = format!("Bearer {KEY}");
+    let report = br#"{"installation_id":"secret-id"}"#;
+    for (method, path, headers, status) in [
+        ("GET", "/health", &[][..], 200),
+        ("GET", "/metrics", &[], 401),
+        ("GET", "/metrics", &[token], 200),
+        ("POST", "/api/ingest", &[], 401),
+        ("POST", "/api/ingest", &[token], 201),
+        ("GET", "/api/stats/summary", &[], 401),
+        // The token is not taken for a wrong key.
+        ("GET", "/api/stats/summary", &[token], 200),
+        ("GET", "/api/stats/recent-events", &[token], 401),
+        ("GET", "/api/stats/recent-events", &[token, key], 200),
+        ("GET", "/api/stats/recent-events", &[key], 401),
+        ("GET", "/api/stats/recent-events", &[("authorization", &*as_bearer)], 401),
+    ] {
+        let body: &[u8] = if method == "POST" { report } else { b"" };
+        let answer = server.client().request(method, path, headers, body).unwrap();
+        assert_eq!(answer.status, status, "{method} {path} {headers:?}: {}", answer.text());
+        assert!(status == 200 || !answer.text().contains("secret-id"));
+    }
+}
+
+#[test]
 fn parameters_are_bounded() {
     let server = Server::start(with_key());
     assert_eq!(server.post(br#"{"installation_id":"a"}"#).status, 201);

@@ -3,13 +3,15 @@
 #![allow(dead_code, reason = "no test uses all of it")]
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plimsoll_hub::{Config, serve};
+use plimsoll_hub::{Config, serve, serve_on};
 use plimsoll_model::census::Report;
 use plimsoll_store::census::CensusStore;
 use plimsoll_testkit::client::{Client, Response};
+use plimsoll_web::security::Security;
 use plimsoll_wire::census::encode;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -38,13 +40,42 @@ impl Server {
         server
     }
 
+    /// The same, and whoever asks needs one of these tokens.
+    pub(crate) fn behind(config: Config, tokens: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tokens");
+        std::fs::write(&file, tokens).unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        let security = Arc::new(Security::open(None, vec![file]).unwrap());
+        let runtime = Arc::new(Runtime::new().unwrap());
+        let store = runtime.block_on(CensusStore::open_sqlite(&folder.path().join("census.db"))).unwrap();
+        let mut server = Self::with(runtime, store, |listener, store, shutdown| {
+            serve_on(vec![listener.into()], store, config, security, shutdown)
+        });
+        server.folder = Some(folder);
+        server
+    }
+
     pub(crate) fn on(runtime: Arc<Runtime>, store: CensusStore, config: Config) -> Self {
+        Self::with(runtime, store, |listener, store, shutdown| serve(listener, store, config, shutdown))
+    }
+
+    fn with<Served: Future<Output = std::io::Result<()>> + Send + 'static>(
+        runtime: Arc<Runtime>,
+        store: CensusStore,
+        serving: impl FnOnce(TcpListener, CensusStore, Pin<Box<dyn Future<Output = ()> + Send>>) -> Served,
+    ) -> Self {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        runtime.spawn(serve(listener, store.clone(), config, async {
+        let shutdown = Box::pin(async {
             let _ = stopped.await;
-        }));
+        });
+        runtime.spawn(serving(listener, store.clone(), shutdown));
         Self { address, store, runtime: Some(runtime), stop: Some(stop), folder: None }
     }
 
