@@ -127,6 +127,10 @@ empty "every setting in the files exists" "$(grep -hoE '\bPLIMSOLL_[A-Z_]+\b' de
 mkdir "$out/units"
 sed "s|/usr/local/bin/plimsoll|$binary|" deploy/systemd/plimsoll.service >"$out/units/plimsoll.service"
 empty "systemd takes the unit, and has nothing to say of it" "$(systemd-analyze verify --man=no "$out/units/plimsoll.service" 2>&1)"
+mkdir -p "$out/units-with-socket/plimsoll.service.d"
+cp "$out/units/plimsoll.service" deploy/systemd/plimsoll.socket "$out/units-with-socket"
+cp deploy/systemd/plimsoll-socket.conf "$out/units-with-socket/plimsoll.service.d/socket.conf"
+empty "nor of the one with a socket" "$(systemd-analyze verify --man=no "$out"/units-with-socket/plimsoll.{service,socket} 2>&1)"
 try "and finds little to expose" systemd-analyze security --offline=yes --threshold=25 "$out/units/plimsoll.service"
 
 # === Dashboards: what can be seen from their files

@@ -52,7 +52,7 @@ async fn serve(
     // What cannot be run is told before anything is started.
     collectors::check(settings)?;
     let security = listening::security(settings)?;
-    let listening = Listening::begin(&settings.listen)?;
+    let listening = Listening::of(settings)?;
     let selection = pipeline::selection(settings);
     info!(
         "plimsoll {} measures every {:?}, profile {}",
@@ -73,7 +73,7 @@ async fn serve(
         flusher: delivery.flusher(),
         without_engine,
     });
-    let role = Role::listen(settings, &pipeline.samples, listening::bind)?;
+    let role = Role::listen(settings, &pipeline.samples, &security, listening::bind)?;
     let openmetrics_created = settings.openmetrics_created;
     let flusher = delivery.flusher();
     let (listeners, sockets) = listening.tell(&security, place.prefix());

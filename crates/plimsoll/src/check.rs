@@ -59,7 +59,12 @@ struct Report {
 
 /// Whether each place to listen at is free, and whether whoever asks there is kept to what was asked for.
 fn listening(settings: &Settings) -> Vec<Capability> {
-    let mut found: Vec<_> = settings.listen.iter().map(one_place).collect();
+    let mut found: Vec<_> = if settings.web_systemd_socket {
+        // They are there when systemd starts the agent, and not before.
+        vec![capability("listen", true, "the sockets are systemd's".to_owned(), "")]
+    } else {
+        settings.listen.iter().map(one_place).collect()
+    };
     if settings.web_config_file.is_some() || !settings.web_token_file.is_empty() {
         found.push(match listening::security(settings) {
             Ok(security) => {

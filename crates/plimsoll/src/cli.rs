@@ -341,7 +341,7 @@ fn healthcheck_arguments() -> Vec<Arg> {
             .long("url")
             .value_name("URL")
             .value_hint(ValueHint::Url)
-            .help("What to ask [default: /health at the address of the setting `listen`]"),
+            .help("What to ask [default: /health at the first address of the setting `listen`]"),
         Arg::new("timeout")
             .long("timeout")
             .value_name("DURATION")

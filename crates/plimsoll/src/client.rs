@@ -1,4 +1,5 @@
-//! A small HTTP client for asking an agent: one request over a plain socket, one deadline for everything, a bounded answer.
+//! A small HTTP client for asking an agent: one request, one deadline for everything, a bounded answer. Where the agent's
+//! configuration has TLS, the agent is who has the certificate that stands there.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _};
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use plimsoll_web::security::{Caller, Secured};
 
 use crate::failure::Failure;
 use crate::settings::listen::Listen;
@@ -16,9 +18,10 @@ use crate::text;
 /// The most of an answer's head that is read (bytes).
 const HEAD_MAX: usize = 8 << 10;
 
-/// An `http` address, or a unix socket.
+/// An `http` or `https` address, or a unix socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Url {
+    has_tls: bool,
     /// Name or address, brackets included.
     host: String,
     port: u16,
@@ -29,7 +32,7 @@ pub(crate) struct Url {
 }
 
 impl Url {
-    /// Understands `http://HOST[:PORT][/PATH]`.
+    /// Understands `http://HOST[:PORT][/PATH]`, and the same with `https`.
     pub(crate) fn parse(url: &str) -> Result<Self, Failure> {
         let bad = || {
             Failure::caller(format!("--url: bad value {}", text::quoted(url)))
@@ -38,27 +41,32 @@ impl Url {
         if url.contains(|character: char| character.is_whitespace() || character.is_control()) {
             return Err(bad());
         }
-        let rest = url.strip_prefix("http://").ok_or_else(bad)?;
+        let (has_tls, rest) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
+            (Some(rest), _) => (false, rest),
+            (None, Some(rest)) => (true, rest),
+            (None, None) => return Err(bad()),
+        };
         let (authority, path) = rest.find('/').map_or((rest, "/"), |slash| rest.split_at(slash));
         let (host, port) = match authority.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, port.parse().map_err(|_| bad())?),
-            _ => (authority, 80),
+            _ => (authority, if has_tls { 443 } else { 80 }),
         };
         let bracketed = host.starts_with('[') && host.ends_with(']');
         if host.is_empty() || host.contains(['@', '?', '#']) || (host.contains(':') && !bracketed) {
             return Err(bad());
         }
         let path = path.split('#').next().unwrap_or(path).into();
-        Ok(Self { host: host.into(), port, socket: None, path })
+        Ok(Self { has_tls, host: host.into(), port, socket: None, path })
     }
 
     /// A page of an agent that listens at these places, at the first of them. One that listens everywhere is asked over
-    /// loopback.
-    pub(crate) fn of_agent(listen: &[Listen], path: &str) -> Self {
+    /// loopback. Over unix sockets there is no TLS.
+    pub(crate) fn of_agent(listen: &[Listen], has_tls: bool, path: &str) -> Self {
         let address = match listen.first() {
             Some(Listen::Address(address)) => *address,
             Some(Listen::Unix(socket)) => {
                 return Self {
+                    has_tls: false,
                     host: "localhost".into(),
                     port: 80,
                     socket: Some(socket.clone()),
@@ -73,7 +81,7 @@ impl Url {
             ip => ip,
         };
         let host = if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() };
-        Self { host, port: address.port(), socket: None, path: path.into() }
+        Self { has_tls, host, port: address.port(), socket: None, path: path.into() }
     }
 }
 
@@ -81,7 +89,10 @@ impl std::fmt::Display for Url {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.socket {
             Some(socket) => write!(formatter, "unix:{}:{}", socket.display(), self.path),
-            None => write!(formatter, "http://{}:{}{}", self.host, self.port, self.path),
+            None => {
+                let scheme = if self.has_tls { "https" } else { "http" };
+                write!(formatter, "{scheme}://{}:{}{}", self.host, self.port, self.path)
+            }
         }
     }
 }
@@ -113,11 +124,38 @@ pub(crate) struct Reply {
 pub(crate) fn ask(
     method: Method,
     url: &Url,
+    caller: &Caller,
     token: Option<&str>,
     timeout: Duration,
 ) -> anyhow::Result<Reply> {
+    if url.has_tls && !caller.has_tls() {
+        return Err(Failure::caller("there is no certificate to tell the agent by")
+            .remedy("name the agent's own configuration with --web.config.file")
+            .into());
+    }
     let deadline = Instant::now() + timeout;
-    let mut stream = connect(url, deadline)?;
+    let stream = connect(url, deadline)?;
+    stream.set_timeout(remaining(deadline)?)?;
+    let stream = if url.has_tls { stream.secured(caller)? } else { stream };
+    over(stream, method, url, token, deadline).map_err(|error| {
+        let remedy = error.downcast_ref().and_then(|error| caller.remedy(error));
+        match remedy {
+            Some(remedy) => Failure::world("nobody there is the agent of this configuration")
+                .remedy(remedy)
+                .because(error)
+                .into(),
+            None => error,
+        }
+    })
+}
+
+fn over(
+    mut stream: Stream,
+    method: Method,
+    url: &Url,
+    token: Option<&str>,
+    deadline: Instant,
+) -> anyhow::Result<Reply> {
     let word = match method {
         Method::Get => "GET",
         Method::Post { .. } => "POST",
@@ -131,7 +169,6 @@ pub(crate) fn ask(
         url.port,
         env!("CARGO_PKG_VERSION"),
     );
-    stream.set_write_timeout(remaining(deadline)?)?;
     stream.write_all(request.as_bytes()).map_err(told)?;
 
     let (most, is_enough): (usize, fn(&[u8]) -> bool) = match method {
@@ -141,10 +178,13 @@ pub(crate) fn ask(
     let mut answer = Vec::new();
     let mut chunk = [0; 1024];
     while !is_enough(&answer) {
-        stream.set_read_timeout(remaining(deadline)?)?;
-        match stream.read(&mut chunk).map_err(told)? {
-            0 => break,
-            read => answer.extend_from_slice(&chunk[..read]),
+        stream.set_timeout(remaining(deadline)?)?;
+        match stream.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(read) => answer.extend_from_slice(&chunk[..read]),
+            // TLS that ends without a word; whether the answer is whole is seen below.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
+            Err(error) => return Err(told(error).into()),
         }
         if answer.len() > most {
             anyhow::ensure!(method == Method::Get, "the answer is longer than any of an agent");
@@ -163,25 +203,33 @@ pub(crate) fn ask(
 /// A connection to an agent.
 enum Stream {
     Tcp(TcpStream),
+    Secured(Box<Secured<TcpStream>>),
     #[cfg(unix)]
     Unix(UnixStream),
 }
 
 impl Stream {
-    fn set_read_timeout(&self, time: Duration) -> io::Result<()> {
+    /// The same under TLS.
+    fn secured(self, caller: &Caller) -> io::Result<Self> {
         match self {
-            Self::Tcp(stream) => stream.set_read_timeout(Some(time)),
-            #[cfg(unix)]
-            Self::Unix(stream) => stream.set_read_timeout(Some(time)),
+            Self::Tcp(stream) => Ok(Self::Secured(Box::new(caller.secure(stream)?))),
+            other => Ok(other),
         }
     }
 
-    fn set_write_timeout(&self, time: Duration) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.set_write_timeout(Some(time)),
+    /// How long a single read or write may take.
+    fn set_timeout(&self, time: Duration) -> io::Result<()> {
+        let tcp = match self {
+            Self::Tcp(stream) => stream,
+            Self::Secured(stream) => stream.get_ref(),
             #[cfg(unix)]
-            Self::Unix(stream) => stream.set_write_timeout(Some(time)),
-        }
+            Self::Unix(stream) => {
+                stream.set_read_timeout(Some(time))?;
+                return stream.set_write_timeout(Some(time));
+            }
+        };
+        tcp.set_read_timeout(Some(time))?;
+        tcp.set_write_timeout(Some(time))
     }
 }
 
@@ -189,6 +237,7 @@ impl io::Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.read(buffer),
+            Self::Secured(stream) => stream.read(buffer),
             #[cfg(unix)]
             Self::Unix(stream) => stream.read(buffer),
         }
@@ -199,6 +248,7 @@ impl io::Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.write(bytes),
+            Self::Secured(stream) => stream.write(bytes),
             #[cfg(unix)]
             Self::Unix(stream) => stream.write(bytes),
         }
@@ -207,6 +257,7 @@ impl io::Write for Stream {
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.flush(),
+            Self::Secured(stream) => stream.flush(),
             #[cfg(unix)]
             Self::Unix(stream) => stream.flush(),
         }
@@ -270,7 +321,9 @@ mod tests {
             ("http://localhost", Some("http://localhost:80/")),
             ("http://[::1]:8003/-/ready?x=1#y", Some("http://[::1]:8003/-/ready?x=1")),
             ("http://[::1]", Some("http://[::1]:80/")),
-            ("https://localhost/", None),
+            ("https://localhost/", Some("https://localhost:443/")),
+            ("https://[::1]:8003/x", Some("https://[::1]:8003/x")),
+            ("ftp://localhost/", None),
             ("localhost:8003", None),
             ("http://", None),
             ("http://:80/", None),
@@ -289,10 +342,10 @@ mod tests {
             ("192.0.2.1:1", "http://192.0.2.1:1/health"),
         ] {
             let listen = [Listen::Address(listen.parse().unwrap())];
-            assert_eq!(Url::of_agent(&listen, "/health").to_string(), expected);
+            assert_eq!(Url::of_agent(&listen, false, "/health").to_string(), expected);
         }
         let socket = [Listen::Unix("/run/p.sock".into()), Listen::default()];
-        assert_eq!(Url::of_agent(&socket, "/health").to_string(), "unix:/run/p.sock:/health");
+        assert_eq!(Url::of_agent(&socket, true, "/health").to_string(), "unix:/run/p.sock:/health");
     }
 
     #[test]
@@ -315,7 +368,7 @@ mod tests {
     /// Answers one request with bytes, and asks it.
     fn ask_one(method: Method, answer: &'static [u8]) -> Result<(u16, String), String> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = Url::of_agent(&[Listen::Address(listener.local_addr().unwrap())], "/health");
+        let url = Url::of_agent(&[Listen::Address(listener.local_addr().unwrap())], false, "/health");
         let server = thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             let mut request = Vec::new();
@@ -327,7 +380,7 @@ mod tests {
             stream.write_all(answer).unwrap();
             String::from_utf8(request).unwrap()
         });
-        let asked = ask(method, &url, None, Duration::from_secs(10));
+        let asked = ask(method, &url, &Caller::default(), None, Duration::from_secs(10));
         let request = server.join().unwrap();
         let word = if method == Method::Get { "GET" } else { "POST" };
         assert!(request.starts_with(&format!("{word} /health HTTP/1.1\r\nHost: 127.0.0.1:")), "{request}");
@@ -358,10 +411,10 @@ mod tests {
     #[test]
     fn silence_ends_at_the_deadline() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = Url::of_agent(&[Listen::Address(listener.local_addr().unwrap())], "/health");
-        let error = ask(Method::Get, &url, None, Duration::from_millis(50)).unwrap_err();
+        let url = Url::of_agent(&[Listen::Address(listener.local_addr().unwrap())], false, "/health");
+        let error = ask(Method::Get, &url, &Caller::default(), None, Duration::from_millis(50)).unwrap_err();
         assert_eq!(error.to_string(), "no answer in time");
         drop(listener);
-        assert!(ask(Method::Get, &url, None, Duration::from_secs(10)).is_err());
+        assert!(ask(Method::Get, &url, &Caller::default(), None, Duration::from_secs(10)).is_err());
     }
 }

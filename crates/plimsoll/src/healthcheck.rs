@@ -1,7 +1,8 @@
 //! `plimsoll healthcheck`: asks a running agent whether it is well.
 //!
-//! One `GET` over a plain socket, with one deadline for everything, so that a container's health check needs neither a
-//! shell nor `curl`. Whoever runs it reads one line that says why.
+//! One `GET`, with one deadline for everything, so that a container's health check needs neither a shell nor `curl`.
+//! The agent's own settings are enough: no password is asked for at that path, and under TLS the agent is known by its
+//! certificate. Whoever runs it reads one line that says why.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use anyhow::Context as _;
 use crate::client::{Method, Url, ask};
 use crate::failure::Failure;
 use crate::settings::Settings;
-use crate::{output, text};
+use crate::{listening, output, text};
 
 /// What the command line of `plimsoll healthcheck` asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,9 +25,11 @@ pub(crate) struct Options {
 
 /// Asks, prints one line, and succeeds if the answer is 200.
 pub(crate) fn run(settings: &Settings, options: &Options) -> anyhow::Result<ExitCode> {
-    let url = options.url.clone().unwrap_or_else(|| Url::of_agent(&settings.listen, "/health"));
-    let status =
-        ask(Method::Get, &url, None, options.timeout).with_context(|| format!("{url} does not answer"))?;
+    let caller = listening::caller(settings)?;
+    let url =
+        options.url.clone().unwrap_or_else(|| Url::of_agent(&settings.listen, caller.has_tls(), "/health"));
+    let status = ask(Method::Get, &url, &caller, None, options.timeout)
+        .with_context(|| format!("{url} does not answer"))?;
     if status.code == 200 {
         output::print(&format!("{url} answers 200\n"))?;
         return Ok(ExitCode::SUCCESS);

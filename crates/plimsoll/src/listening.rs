@@ -1,11 +1,13 @@
 //! The places where the agent listens, and who may ask there.
 
+mod systemd;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use plimsoll_web::Listener;
-use plimsoll_web::security::Security;
+use plimsoll_web::security::{Caller, Security, SecurityError};
 use tracing::{info, warn};
 
 use crate::failure::Failure;
@@ -16,10 +18,18 @@ use crate::settings::listen::Listen;
 pub(crate) fn security(settings: &Settings) -> Result<Arc<Security>, Failure> {
     let tokens = settings.web_token_file.iter().map(Into::into).collect();
     let opened = Security::open(settings.web_config_file.clone(), tokens);
-    opened.map(Arc::new).map_err(|error| {
-        let remedy = error.remedy().to_owned();
-        Failure::world("cannot serve as it was asked for").remedy(remedy).because(error)
-    })
+    opened.map(Arc::new).map_err(|error| broken("cannot serve as it was asked for", error))
+}
+
+/// How to ask an agent with the same settings.
+pub(crate) fn caller(settings: &Settings) -> Result<Caller, Failure> {
+    Caller::read(settings.web_config_file.as_deref())
+        .map_err(|error| broken("cannot tell how to ask the agent", error))
+}
+
+fn broken(what: &str, error: SecurityError) -> Failure {
+    let remedy = error.remedy().to_owned();
+    Failure::world(what).remedy(remedy).because(error)
 }
 
 /// The first of the tokens, to show to an agent with the same settings.
@@ -45,8 +55,54 @@ pub(crate) struct Listening {
 }
 
 impl Listening {
+    /// Listens where the settings say.
+    pub(crate) fn of(settings: &Settings) -> Result<Self, Failure> {
+        if settings.web_systemd_socket {
+            return Self::of_systemd(&settings.listen);
+        }
+        if systemd::are_there() {
+            warn!(
+                "systemd hands sockets over, and nobody serves them: set web_systemd_socket, or stop the socket unit"
+            );
+        }
+        Self::begin(&settings.listen)
+    }
+
+    /// Takes the sockets that systemd hands over. `places` are where they are said to be.
+    fn of_systemd(places: &[Listen]) -> Result<Self, Failure> {
+        let handed = systemd::sockets()?;
+        let is_there = |place: &Listen| {
+            handed.iter().any(|handed| match (place, handed.address) {
+                (Listen::Address(place), Some(address)) => {
+                    address == *place || (address.port() == place.port() && address.ip().is_unspecified())
+                }
+                _ => place.to_string() == handed.name,
+            })
+        };
+        if let Some(first) = places.first()
+            && !is_there(first)
+            && let Some(found) = handed.first()
+        {
+            warn!(
+                "`plimsoll healthcheck` and `plimsoll flush` ask at {first}, and systemd's sockets are elsewhere: \
+                 set `listen` to {}",
+                found.name
+            );
+        }
+        let mut listening = Self { listeners: Vec::new(), sockets: Sockets::default() };
+        for systemd::Handed { listener, address, name } in handed {
+            let place = address.map_or_else(String::new, |address| address.to_string());
+            if place.is_empty() {
+                info!("serving {name}, a socket of systemd's");
+            }
+            let is_local = address.is_none_or(|address| address.ip().is_loopback());
+            listening.listeners.push((listener, place, is_local));
+        }
+        Ok(listening)
+    }
+
     /// Listens at every place.
-    pub(crate) fn begin(places: &[Listen]) -> Result<Self, Failure> {
+    fn begin(places: &[Listen]) -> Result<Self, Failure> {
         let mut listening = Self { listeners: Vec::new(), sockets: Sockets::default() };
         for place in places {
             match place {
@@ -76,23 +132,30 @@ impl Listening {
             }
             let base = format!("{scheme}://{address}{prefix}");
             info!("serving {base}/ (metrics at {base}/metrics)");
-            match (is_local, security.asks(), security.has_tls()) {
-                (false, false, _) => {
-                    warn!(
-                        "{address} can be reached from other machines, and nobody is asked for a password; \
-                         --web.config.file sets some"
-                    );
-                }
-                (false, true, false) => {
-                    warn!(
-                        "{address} can be reached from other machines, and passwords travel there in the clear; \
-                         tls_server_config of --web.config.file has them encrypted"
-                    );
-                }
-                _ => {}
+            if !is_local {
+                warn_of(address, security);
             }
         }
         (self.listeners.into_iter().map(|(listener, ..)| listener).collect(), self.sockets)
+    }
+}
+
+/// Says what is open to whom at an address that other machines can reach.
+pub(crate) fn warn_of(address: &str, security: &Security) {
+    match (security.asks(), security.has_tls()) {
+        (false, _) => {
+            warn!(
+                "{address} can be reached from other machines, and nobody is asked for a password; \
+                 --web.config.file sets some"
+            );
+        }
+        (true, false) => {
+            warn!(
+                "{address} can be reached from other machines, and passwords travel there in the clear; \
+                 tls_server_config of --web.config.file has them encrypted"
+            );
+        }
+        (true, true) => {}
     }
 }
 

@@ -7,7 +7,8 @@ use plimsoll_collect::Samples;
 use plimsoll_engine::{ImageSummary, Mount, Port, Resident};
 use plimsoll_model::State;
 use plimsoll_model::agent::Engine;
-use plimsoll_web::{CensusAgent, CensusQuestion, Limits, MAX_TOKEN, census_agent_router, serve_router};
+use plimsoll_web::security::{Login, Security};
+use plimsoll_web::{CensusAgent, CensusQuestion, Limits, MAX_TOKEN, census_agent_router, serve_router_on};
 use plimsoll_wire::census::agent as wire;
 use plimsoll_wire::census::agent::{Container, Health, Image, ImageCount, Info, Telemetry, encode, sizes};
 use tokio::net::TcpListener;
@@ -30,16 +31,19 @@ pub(crate) struct Role {
     listener: TcpListener,
     agent: Agent,
     token: String,
+    security: Arc<Security>,
 }
 
 impl Role {
-    /// Begins to listen, if the settings want that.
+    /// Begins to listen, if the settings want that. Of `security`, everything but passwords and tokens is in force: who scans
+    /// has the token of this port, and no way to show another.
     ///
     /// # Errors
     /// If it cannot listen, or there is no token.
     pub(crate) fn listen(
         settings: &Settings,
         samples: &Samples,
+        security: &Arc<Security>,
         bind: impl Fn(std::net::SocketAddr) -> Result<TcpListener, Failure>,
     ) -> Result<Option<Self>, Failure> {
         let Some(address) = settings.census.agent_listen else { return Ok(None) };
@@ -51,8 +55,12 @@ impl Role {
         }
         let listener = bind(address)?;
         let address = listener.local_addr().unwrap_or(address);
-        info!("answering scans by Census servers at http://{address}/, with the token in {}", file.display());
-        if !address.ip().is_loopback() {
+        let scheme = if security.has_tls() { "https" } else { "http" };
+        info!(
+            "answering scans by Census servers at {scheme}://{address}/, with the token in {}",
+            file.display()
+        );
+        if !address.ip().is_loopback() && !security.has_tls() {
             warn!("{address} can be reached from other machines, and tokens travel there in the clear");
         }
         let agent = Agent {
@@ -61,16 +69,17 @@ impl Role {
             started_ms: now_ms(),
             one_at_a_time: Arc::default(),
         };
-        Ok(Some(Self { listener, agent, token }))
+        Ok(Some(Self { listener, agent, token, security: Arc::clone(security) }))
     }
 
     /// Answers for as long as it is let; where it is not to answer, it waits for ever.
     pub(crate) async fn serve(role: Option<Self>) {
-        if let Some(Self { listener, agent, token }) = role {
+        if let Some(Self { listener, agent, token, security }) = role {
             let router = census_agent_router(agent, token);
-            if let Err(error) =
-                serve_router(listener, router, Limits::default(), std::future::pending()).await
-            {
+            let (listeners, never) = (vec![listener.into()], std::future::pending());
+            let served =
+                serve_router_on(listeners, router, Limits::default(), security, Login::Routes, never).await;
+            if let Err(error) = served {
                 warn!("scans by Census servers are not answered any more: {error}");
             }
         }

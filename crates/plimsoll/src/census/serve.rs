@@ -31,6 +31,9 @@ Examples:
   plimsoll census serve --keep 400 --min-installations 20
       Forget reports after 400 days; show nothing of fewer than twenty installations.
 
+  plimsoll census serve --listen :8081 --web.config.file /etc/plimsoll/census-web.yml
+      Under TLS, to those who have a certificate or a password, as the file says.
+
 Without the key no number is shown that stands for fewer installations than that, and no installation's identifier.
 Signals: SIGTERM and Ctrl-C end the server, once what was taken is kept.";
 
@@ -94,11 +97,19 @@ pub(super) fn run(settings: &Settings, matches: &ArgMatches) -> anyhow::Result<E
     let outcome = runtime.block_on(async {
         let ended = std::pin::pin!(signals::ended());
         let store = database::open(settings, matches).await?;
+        let security = listening::security(settings)?;
         let listener = listening::bind(address)?;
         let address = listener.local_addr().unwrap_or(address);
-        info!("plimsoll {} counts installations at http://{address}/", BUILD.version);
-        if !address.ip().is_loopback() {
-            warn!("{address} can be reached from other machines, without TLS: put a proxy in front of it");
+        let scheme = if security.has_tls() { "https" } else { "http" };
+        info!("plimsoll {} counts installations at {scheme}://{address}/", BUILD.version);
+        if !address.ip().is_loopback() && !security.has_tls() {
+            warn!(
+                "{address} can be reached from other machines, and reports and keys travel there in the clear; \
+                 tls_server_config of --web.config.file has them encrypted"
+            );
+        }
+        if security.asks() {
+            info!("reports and questions need a password, a token or a certificate, as the web configuration says");
         }
         match config.min_installations {
             0 | 1 => warn!("numbers of single installations are shown to everybody"),
@@ -110,7 +121,7 @@ pub(super) fn run(settings: &Settings, matches: &ArgMatches) -> anyhow::Result<E
             Err(error) if error.is_unavailable() => warn!("{:#}", anyhow::Error::new(error)),
             Err(error) => return Err(error.into()),
         }
-        plimsoll_hub::serve(listener, store, config, ended)
+        plimsoll_hub::serve_on(vec![listener.into()], store, config, security, ended)
             .await
             .with_context(|| format!("cannot serve {address}"))?;
         info!("ended");

@@ -30,7 +30,7 @@ Examples:
   plimsoll flush --target tsdb --timeout 1m
       One target, with patience.
 
-The agent is asked at the address of the setting `listen`.
+The agent is asked at the first address of the setting `listen`, with the first token of `web_token_file`.
 Exit code 0 if everything was delivered, 1 if something still waits or was refused.";
 
 /// What the command line of `plimsoll flush` asks for.
@@ -75,6 +75,7 @@ pub(crate) fn run(settings: &Settings, options: &Options) -> anyhow::Result<Exit
         names => names.iter().map(|name| Some(name.as_str())).collect(),
     };
     let token = listening::token(settings)?;
+    let caller = listening::caller(settings)?;
     let mut told = String::new();
     let mut is_done = true;
     for name in each {
@@ -86,14 +87,29 @@ pub(crate) fn run(settings: &Settings, options: &Options) -> anyhow::Result<Exit
         }
         let path =
             name.map_or_else(|| "/api/v1/flush".to_owned(), |name| format!("/api/v1/flush?target={name}"));
-        let url = Url::of_agent(&settings.listen, &path);
+        let url = Url::of_agent(&settings.listen, caller.has_tls(), &path);
         let left = deadline.saturating_duration_since(Instant::now());
-        let reply =
-            ask(Method::Post { most: ANSWER_MAX }, &url, token.as_deref(), left).map_err(|error| {
-                Failure::world(format!("{url} does not answer"))
+        let reply = ask(Method::Post { most: ANSWER_MAX }, &url, &caller, token.as_deref(), left).map_err(
+            |error| {
+                let what = format!("{url} does not answer");
+                // Whoever knows better has said so.
+                if error.is::<Failure>() {
+                    return error.context(what);
+                }
+                Failure::world(what)
                     .remedy("is the agent running, and is `listen` the same there and here?")
                     .because(error)
-            })?;
+                    .into()
+            },
+        )?;
+        if reply.code == 401 {
+            return Err(Failure::world(format!("{url} asks for a password or a token"))
+                .remedy(
+                    "give the agent a token with web_token_file, which is shown from here; or send it SIGUSR1, which \
+                     needs none",
+                )
+                .into());
+        }
         let answer: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
         if reply.code != 200 {
             let message = answer["error"]["message"].as_str().unwrap_or(&reply.line);

@@ -23,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) web_config_file: Option<PathBuf>,
     /// Files with bearer tokens.
     pub(crate) web_token_file: Vec<String>,
+    /// Whether systemd hands the sockets over.
+    pub(crate) web_systemd_socket: bool,
     /// Also `_created` samples in OpenMetrics.
     pub(crate) openmetrics_created: bool,
     /// [`value::AUTO`](crate::settings::value::AUTO) or [`value::NONE`](crate::settings::value::NONE) alone, or addresses
@@ -100,6 +102,7 @@ impl Default for Settings {
             listen: vec![Listen::default()],
             web_config_file: None,
             web_token_file: Vec::new(),
+            web_systemd_socket: false,
             openmetrics_created: false,
             engine: vec![AUTO.into()],
             source: SourceChoice::default(),

@@ -199,9 +199,10 @@ pub(crate) static SETTINGS: &[Setting] = &[
         value_name: "FILE",
         help: "The server's TLS, client certificates and passwords; `off` for none",
         long: "The YAML file of Prometheus' exporters, unchanged: tls_server_config, http_server_config, basic_auth_users, \
-               rate_limit. A running agent takes changes over by itself, and keeps what was good where they are not.",
+               rate_limit. A running agent takes changes over by itself, and keeps what was good where they are not. \
+               `flush` and `healthcheck` know the agent by its certificate there.",
         group: SERVING,
-        on: &[Sub::Agent, Sub::Check],
+        on: &[Sub::Agent, Sub::Flush, Sub::Check, Sub::Healthcheck, Sub::CensusServe],
         apply: |settings, raw| listen::file(raw).map(|file| settings.web_config_file = file),
         show: |settings| listen::show_file(settings.web_config_file.as_ref()),
     },
@@ -216,9 +217,24 @@ pub(crate) static SETTINGS: &[Setting] = &[
         long: "One token a line, of 16 characters or more; each of them is as good as a password. They are read again when \
                they change. `flush` shows the first of them.",
         group: SERVING,
-        on: &[Sub::Agent, Sub::Flush, Sub::Check],
+        on: &[Sub::Agent, Sub::Flush, Sub::Check, Sub::CensusServe],
         apply: |settings, raw| listen::files(raw).map(|files| settings.web_token_file = files),
         show: |settings| settings.web_token_file.clone().into(),
+    },
+    Setting {
+        key: "web_systemd_socket",
+        flag: "web.systemd-socket",
+        env: "PLIMSOLL_WEB_SYSTEMD_SOCKET",
+        aliases: &[],
+        kind: Kind::Bool,
+        value_name: "BOOL",
+        help: "Serve the sockets that systemd hands over, and open none",
+        long: "All of them: addresses and unix sockets, of a socket unit's ListenStream. `listen` then says where they are, for \
+               `flush` and `healthcheck`.",
+        group: SERVING,
+        on: &[Sub::Agent, Sub::Check],
+        apply: |settings, raw| value::bool(raw).map(|on| settings.web_systemd_socket = on),
+        show: |settings| settings.web_systemd_socket.into(),
     },
     Setting {
         key: "openmetrics_created",
@@ -851,6 +867,7 @@ mod tests {
                 // As Prometheus' exporters have them.
                 "web_config_file" => assert_eq!(setting.flag, "web.config.file"),
                 "web_token_file" => assert_eq!(setting.flag, "web.token-file"),
+                "web_systemd_socket" => assert_eq!(setting.flag, "web.systemd-socket"),
                 key => assert_eq!(setting.flag, key.replace('_', "-")),
             }
             for name in
@@ -868,6 +885,7 @@ mod tests {
     fn defaults_are_those_of_the_product() {
         let expected = [
             ("listen", "127.0.0.1:8003"),
+            ("web_systemd_socket", "false"),
             ("openmetrics_created", "false"),
             ("engine", "auto"),
             ("source", "auto"),

@@ -260,7 +260,7 @@ fn what_is_wrong_is_named_with_its_place() {
             Some("zzz = 1\nabc = 2"),
             &[],
             &[],
-            "/etc/plimsoll/plimsoll.toml:1: unknown key `zzz` | known are listen, web_config_file, web_token_file, openmetrics_created, engine, source, \
+            "/etc/plimsoll/plimsoll.toml:1: unknown key `zzz` | known are listen, web_config_file, web_token_file, web_systemd_socket, openmetrics_created, engine, source, \
              procfs, sysfs, cgroup_root, interval, profile, collectors, disk_interval, disk_budget, disk_deadline, labels, include_name, exclude_name, include_image, \
              exclude_image, include_label, exclude_label, history, history_size, history_keep, \
              collection_interval, collection_timeout, collection_retries, collection_log_level, spool, drain_timeout, \

@@ -1,5 +1,5 @@
-//! Steadiness under abuse: engines that talk too much, too slowly or without end, and containers that come and go many
-//! times a second. The agent keeps its pace, stays small and gets over it.
+//! Steadiness under abuse: engines that talk too much, too slowly or without end, containers that come and go many
+//! times a second, and clients that open thousands of connections and ask nothing. The agent keeps its pace, stays small and gets over it.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is a test's purpose")]
@@ -19,6 +19,7 @@ mod machine;
 mod process;
 
 mod churn;
+mod crowd;
 mod noise;
 
 /// The most memory that the agent may ever have had beside its own program, in bytes. That takes 11 MiB of an optimised one,

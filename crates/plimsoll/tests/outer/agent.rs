@@ -71,9 +71,10 @@ impl Agent {
         wait_until(SOON, "the agent listens", || {
             let ended = process.0.try_wait().unwrap();
             assert!(ended.is_none(), "the agent ended with {ended:?}:\n{}", log.all());
-            let serving = log.with("serving http://").pop();
+            let serving = log.with("serving http").pop();
             address = serving.and_then(|line| {
-                line.split_once("serving http://")?.1.split('/').next()?.parse::<SocketAddr>().ok()
+                let whole = line.split_once("serving http")?.1.split_once("://")?.1;
+                whole.split('/').next()?.parse::<SocketAddr>().ok()
             });
             address.is_some()
         });

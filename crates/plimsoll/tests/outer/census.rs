@@ -34,7 +34,7 @@ fn keys(of: &Value) -> BTreeSet<&str> {
 }
 
 /// A command of the census on a captured machine.
-fn census(machine: &Machine, arguments: &[&str]) -> Vec<String> {
+pub(crate) fn census(machine: &Machine, arguments: &[&str]) -> Vec<String> {
     let mut whole = machine.on(arguments);
     whole.insert(0, "census".to_owned());
     whole

@@ -19,6 +19,7 @@ mod faults;
 mod generated;
 mod history;
 mod machine;
+mod network;
 mod process;
 mod recording;
 mod settings;
