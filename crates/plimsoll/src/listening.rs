@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use plimsoll_web::Listener;
 use plimsoll_web::security::{Caller, Security, SecurityError};
+use tokio::net::TcpSocket;
 use tracing::{info, warn};
 
 use crate::failure::Failure;
@@ -159,12 +160,20 @@ pub(crate) fn warn_of(address: &str, security: &Security) {
     }
 }
 
+/// How many connections may wait to be accepted. Where more come at once, the kernel has them wait a second and longer.
+const BACKLOG: u32 = 1024;
+
 /// Listens at an address.
 pub(crate) fn bind(address: SocketAddr) -> Result<tokio::net::TcpListener, Failure> {
-    let bound = std::net::TcpListener::bind(address)
-        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-        .and_then(tokio::net::TcpListener::from_std);
-    bound.map_err(|error| {
+    let bound = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // Connections of an agent that has just ended must not stand in the way. On Windows it means something else.
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    bound().map_err(|error| {
         let remedy = match error.kind() {
             io::ErrorKind::AddrInUse => {
                 "another program listens there, maybe another agent: end it, or choose another port with --listen"

@@ -2,8 +2,9 @@
 
 use crate::process::run;
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "agent",
+    "cadvisor",
     "stats",
     "history",
     "export",
