@@ -15,8 +15,9 @@ use plimsoll_model::agent::{Agent, Build, Engine, EngineFacts, EngineState, Mach
 use plimsoll_model::catalog::{CATALOG, HostField, Shape};
 use plimsoll_model::container::LabelChoice;
 use plimsoll_model::{
-    Collector, Container, ContainerRow, DeviceRow, DeviceSlot, Family, Host, HostParts, HostRow,
-    InterfaceRow, InterfaceSlot, Naming, Profile, Selection, Slot, Snapshot, State, Values,
+    Collector, Container, ContainerRow, DetailField, DetailRow, DeviceRow, DeviceSlot, Family, Host,
+    HostParts, HostRow, InterfaceRow, InterfaceSlot, Naming, Profile, Selection, Slot, Snapshot, State,
+    Values,
 };
 use plimsoll_wire::prometheus::protobuf::MetricFamily;
 use plimsoll_wire::prometheus::{Format, encode};
@@ -204,6 +205,32 @@ fn containers_carry_what_cadvisor_tells_of_them() {
     let of = |name: &str| family(name).samples.iter().map(|sample| sample.label("id")).collect::<Vec<_>>();
     assert_eq!(of("container_fs_io_time_seconds_total"), ["/"]);
     assert_eq!(of("container_fs_reads_total").len(), 2);
+}
+
+#[test]
+fn processor_time_is_by_processor_where_it_is_read_so() {
+    let mut snapshot = everything();
+    let labels = |cpu: &str| [Box::from(cpu)].into();
+    let detail = |cpu, value| DetailRow { field: DetailField::CpuUsage, labels: labels(cpu), value };
+    snapshot.containers[0].add_details(&[detail("cpu00", 1_000), detail("cpu03", 2_000)]);
+    let mut by_processor = selection();
+    by_processor.switch(Collector::Percpu, true);
+    let series = |selection: &Selection| {
+        let text = String::from_utf8(render(Format::Text, &snapshot, selection)).unwrap();
+        let lines = text.lines().filter(|line| line.starts_with("container_cpu_usage_seconds_total{"));
+        let told = lines.map(|line| {
+            let label = |name: &str| line.split_once(&format!("{name}=\"")).map_or("", |(_, rest)| rest);
+            let first = |text: &str| text.split('"').next().unwrap().to_owned();
+            (first(label("{name")), first(label("cpu")))
+        });
+        told.collect::<Vec<_>>()
+    };
+    let pair = |name: &str, cpu: &str| (name.to_owned(), cpu.to_owned());
+    let rest = [pair("remote", "total"), pair("", "total")];
+    assert_eq!(series(&selection())[0], pair("web", "total"));
+    assert_eq!(series(&selection())[1..], rest, "who does not ask for it gets sums");
+    assert_eq!(series(&by_processor)[..2], [pair("web", "cpu00"), pair("web", "cpu03")]);
+    assert_eq!(series(&by_processor)[2..], rest, "what is not known by processor is still there");
 }
 
 #[test]

@@ -42,12 +42,41 @@ pub fn v2_stat(bytes: &[u8], out: &mut Numbers) {
     });
 }
 
-/// `cpuacct.usage_percpu` of v1: nanoseconds for each processor, those that could come included, in one line.
+/// `cpuacct.usage_percpu` of v1: nanoseconds for each processor, in one line. Those that could be plugged in are among them, so
+/// a processor that was never used is left out.
 pub fn v1_by_cpu(bytes: &[u8], pass: &mut DetailPass<'_>) {
     for (cpu, nanos) in words(bytes).map(number).enumerate() {
-        if let Some(nanos) = nanos {
-            pass.set(DetailField::CpuUsage, &[&format!("cpu{cpu:02}")], nanos);
+        if let Some(nanos) = nanos.filter(|nanos| *nanos > 0) {
+            pass.set(DetailField::CpuUsage, &[CpuName::new(cpu).as_str()], nanos);
         }
+    }
+}
+
+/// `cpu00`, as cAdvisor writes it, put together without an allocation: it is compared with what is known in each pass.
+struct CpuName {
+    bytes: [u8; Self::LENGTH],
+    start: usize,
+}
+
+impl CpuName {
+    const PREFIX: &[u8] = b"cpu";
+    /// With as many digits as a number can have.
+    const LENGTH: usize = Self::PREFIX.len() + 20;
+
+    fn new(mut cpu: usize) -> Self {
+        let (mut bytes, mut start) = ([b'0'; Self::LENGTH], Self::LENGTH);
+        while cpu > 0 || start > Self::LENGTH - 2 {
+            start -= 1;
+            bytes[start] = b'0' + (cpu % 10) as u8;
+            cpu /= 10;
+        }
+        start -= Self::PREFIX.len();
+        bytes[start..start + Self::PREFIX.len()].copy_from_slice(Self::PREFIX);
+        Self { bytes, start }
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[self.start..]).unwrap_or_default()
     }
 }
 
@@ -89,6 +118,7 @@ pub fn v2_max(bytes: &[u8]) -> Option<Bandwidth> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use plimsoll_model::Details;
 
     #[test]
     fn v1() {
@@ -115,6 +145,28 @@ mod tests {
         assert_eq!(out.get(Slot::CpuUsage), Some(390_000_000));
         assert_eq!(out.get(Slot::CfsThrottledTime), Some(9000));
         assert_eq!(out.get(Slot::CfsPeriods), None, "this kernel did not say");
+    }
+
+    #[test]
+    fn by_processor() {
+        let mut details = Details::default();
+        for (text, expected) in [
+            ("12 7 \n", &[("cpu00", 12), ("cpu01", 7)][..]),
+            ("13 0 9 0 0 \n", &[("cpu00", 13), ("cpu02", 9)]),
+            ("0 x 5\n", &[("cpu02", 5)]),
+            ("", &[]),
+        ] {
+            v1_by_cpu(text.as_bytes(), &mut details.refill());
+            let got: Vec<_> = details.rows().iter().map(|row| (&*row.labels[0], row.value)).collect();
+            assert_eq!(got, expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn names_of_processors() {
+        for cpu in [0, 1, 9, 10, 99, 100, 4095, usize::MAX] {
+            assert_eq!(CpuName::new(cpu).as_str(), format!("cpu{cpu:02}"));
+        }
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub(crate) enum CadvisorSource {
     Row,
     /// They follow from others of a row.
     Derived(fn(&ContainerRow) -> Option<u64>),
+    /// Processor time: by processor where it was read so, else the sum, as `total`.
+    Processors,
     /// In the rows of devices: each operation with its number.
     Operations(&'static [(&'static str, DeviceSlot)]),
     /// A reading of the machine's disks, under this name in the catalog; divided by the number.
@@ -163,8 +165,8 @@ impl CadvisorFamily {
     const fn renamed(self, name: &'static str) -> Self {
         self.of(Family { name, ..self.family })
     }
-    const fn cells(self, cells: &'static [Cell]) -> Self {
-        self.of(Family { shape: Shape::Container(cells), ..self.family })
+    const fn found(self, source: CadvisorSource) -> Self {
+        Self { source, ..self }
     }
 }
 
@@ -202,7 +204,7 @@ const fn one(slot: Slot) -> Cell {
     Cell { slot, values: &[] }
 }
 
-use CadvisorSource::{ContainerError, Disk, MachineError, Operations, Version};
+use CadvisorSource::{ContainerError, Disk, MachineError, Operations, Processors, Version};
 use Collector::{Agent, Container, Cpu, Io, Memory};
 use Kind::Counter;
 
@@ -218,7 +220,7 @@ pub static CADVISOR: &[CadvisorFamily] = &[
     derived("container_health_state", Container, "Whether the last health check passed: 1 yes, 0 no or not yet; absent where there is none.", health),
     about_all("container_scrape_error", Container, "Whether something could not be read of containers in the last pass: 1 yes, 0 no.", ContainerError),
     // Processor.
-    same("container_cpu_usage_seconds_total").by(&["cpu"]).cells(&[Cell { slot: Slot::CpuUsage, values: &["total"] }]),
+    same("container_cpu_usage_seconds_total").by(&["cpu"]).found(Processors),
     same("container_cpu_user_seconds_total"),
     same("container_cpu_system_seconds_total"),
     same("container_cpu_cfs_periods_total"),

@@ -3,7 +3,7 @@
 use super::{Sink, Walk, machine};
 use crate::agent::CollectorReport;
 use crate::catalog::cadvisor::{CADVISOR, CadvisorSource, MachineNumber};
-use crate::catalog::{AgentFamily, CATALOG, Collector, Family, Shape};
+use crate::catalog::{AgentFamily, CATALOG, Collector, DetailField, Family, Shape, Slot};
 use crate::selection::Selection;
 use crate::snapshot::{ContainerRow, Snapshot};
 
@@ -30,7 +30,7 @@ impl Snapshot {
             running.chain(machine.iter().map(|row| (self.containers.len(), row))).collect();
         for entry in CADVISOR.iter().filter(|entry| selection.has(&entry.family)) {
             walk.open = false;
-            walk.cadvisor(&entry.family, entry.source, &rows, machine.is_some());
+            walk.cadvisor(&entry.family, entry.source, &rows, machine.is_some(), selection);
         }
         for family in CATALOG.iter().filter(|family| selection.has(family)) {
             let Shape::Agent(which) = family.shape else { continue };
@@ -54,6 +54,7 @@ impl<S: Sink> Walk<'_, S> {
         source: CadvisorSource,
         rows: &[(usize, &ContainerRow)],
         has_machine: bool,
+        selection: &Selection,
     ) {
         let snapshot = self.snapshot;
         let root = snapshot.containers.len();
@@ -63,6 +64,18 @@ impl<S: Sink> Walk<'_, S> {
                 for (index, row) in rows {
                     if let Some(value) = get(row) {
                         self.of_row(family, &[], (*index, row), value);
+                    }
+                }
+            }
+            CadvisorSource::Processors => {
+                let wanted = selection.has_collector(Collector::Percpu);
+                for (index, row) in rows {
+                    let by_processor = if wanted { row.details_of(DetailField::CpuUsage) } else { &[] };
+                    for detail in by_processor {
+                        self.detail(family, (*index, row), detail);
+                    }
+                    if let Some(value) = row.values.get(Slot::CpuUsage).filter(|_| by_processor.is_empty()) {
+                        self.of_row(family, &["total"], (*index, row), value);
                     }
                 }
             }
