@@ -150,7 +150,7 @@ impl Numbers {
             let sum = InterfaceStats { rx_bytes: Some(received), tx_bytes: Some(sent), ..Default::default() };
             numbers.interfaces.push(interface(ALL, &sum));
         }
-        let mut device = DeviceRow { name: ALL.into(), values: Values::default() };
+        let mut device = DeviceRow { name: ALL.into(), number: None, values: Values::default() };
         device.values.set_option(DeviceSlot::ReadBytes, stats.block_read);
         device.values.set_option(DeviceSlot::WriteBytes, stats.block_written);
         if !device.values.is_empty() {
@@ -171,7 +171,8 @@ impl Numbers {
             let name = format!("{major}:{minor}");
             let position = self.devices.iter().position(|device| *device.name == *name);
             let position = position.unwrap_or_else(|| {
-                self.devices.push(DeviceRow { name: name.into(), values: Values::default() });
+                let number = u32::try_from(major).ok().zip(u32::try_from(minor).ok());
+                self.devices.push(DeviceRow { name: name.into(), number, values: Values::default() });
                 self.devices.len() - 1
             });
             self.devices[position].values.set(slot(operation), value);

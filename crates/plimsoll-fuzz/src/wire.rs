@@ -96,7 +96,7 @@ fn snapshot(bytes: &[u8]) -> Snapshot {
         interfaces.push(InterfaceRow { name: (*name).into(), network: (*network).into(), values: numbers });
         let mut numbers = Values::default();
         numbers.set(DeviceSlot::Reads, 1);
-        devices.push(DeviceRow { name: (*name).into(), values: numbers });
+        devices.push(DeviceRow { name: (*name).into(), number: None, values: numbers });
         labels.insert(name, network);
     }
     container.set_labels(labels, &LabelChoice { all: true, keys: Vec::new() });

@@ -41,6 +41,7 @@ impl Budget {
             Keep::Always => self.limit / 10 * 9,
             Keep::IfPlenty => self.limit / 10 * 4,
             Keep::IfAbundant => self.limit / 10 * 3,
+            Keep::Never => return false,
         };
         let fits = self.used < allowed;
         self.used += u64::from(fits);
@@ -80,6 +81,9 @@ mod tests {
             assert_eq!((0..20).filter(|_| budget.take(keep)).count(), fits, "{keep:?}");
         }
         assert!(!budget.was_enough());
+        let mut budget = Budget::new(10);
+        assert!(!budget.take(Keep::Never) && budget.was_enough(), "what is not to be kept is not missed");
+        assert!((0..10).all(|_| budget.take(Keep::First)));
         budget.give_back(10);
         assert!(budget.take(Keep::IfAbundant));
     }

@@ -26,7 +26,7 @@ impl DeviceNames {
     }
 
     /// `/dev/NAME`, or `MAJOR:MINOR` where the machine does not tell.
-    fn of(&mut self, major: u32, minor: u32) -> Arc<str> {
+    pub(crate) fn of(&mut self, major: u32, minor: u32) -> Arc<str> {
         if let Some((_, name)) = self.known.iter().find(|(number, _)| *number == (major, minor)) {
             return Arc::clone(name);
         }
@@ -64,7 +64,7 @@ impl Devices<'_> {
         } else if self.rows.len() < MAX_DEVICES {
             let mut values = Values::default();
             values.set(slot, value);
-            self.rows.push(DeviceRow { name, values });
+            self.rows.push(DeviceRow { name, number: Some((major, minor)), values });
         } else {
             *self.dropped += 1;
         }

@@ -2,18 +2,24 @@
 //!
 //! One table a layout.
 
-use plimsoll_model::{Collector, DetailPass, DeviceSlot, Profile, Selection, Slot};
+use std::borrow::Cow;
 
-use crate::devices::Devices;
+use plimsoll_model::{Collector, DetailField, DetailPass, DeviceSlot, Profile, Selection, Slot};
+
+use crate::devices::{DeviceNames, Devices};
 use crate::layout::{Controller, Version};
+use crate::pages::{self, PageSize};
 use crate::parse::pressure::Resource;
-use crate::parse::{Numbers, block, cpu, lines, memory, net, pressure, proc};
+use crate::parse::{Numbers, block, cpu, hugetlb_failures, lines, memory, net, numa, pressure, proc, single};
 
 /// A file that is read in each pass.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct File {
     pub(crate) place: Place,
+    /// Below its place, with the word [`SIZE`] for the size of huge pages.
     pub(crate) name: &'static str,
+    /// Of which huge pages it tells, if it tells of some.
+    pub(crate) pages: Option<PageSize>,
     pub(crate) collector: Collector,
     pub(crate) keep: Keep,
     /// The smallest profile that has a use for it.
@@ -21,6 +27,9 @@ pub(crate) struct File {
     pub(crate) when: When,
     pub(crate) parse: Parse,
 }
+
+/// Stands in the name of a file for the size of huge pages, of which a machine has some and another has others.
+const SIZE: &str = "SIZE";
 
 /// The list of a cgroup's processes.
 pub(crate) const CGROUP_PROCS: &str = "cgroup.procs";
@@ -37,6 +46,8 @@ pub(crate) enum When {
     Always,
     /// While the container is active: only its own tasks can change it.
     Active,
+    /// After limits were read again: nobody changes it but who sets the container's limits.
+    Limit,
     /// While it is active, and for as long as it changes itself: a task that stalls does not run, and the
     /// stall goes on.
     Stalling(&'static [Slot]),
@@ -61,6 +72,8 @@ pub(crate) enum Keep {
     Always,
     IfPlenty,
     IfAbundant,
+    /// It is seldom read.
+    Never,
 }
 
 /// What to do with the bytes.
@@ -76,6 +89,10 @@ pub(crate) enum Parse {
     Devices(fn(&[u8], &mut Devices<'_>)),
     /// A function that tells numbers with labels of their own. They stay as they are until the file is read again.
     Details(fn(&[u8], &mut DetailPass<'_>)),
+    /// The same with names of block devices among the labels.
+    DeviceDetails(fn(&[u8], &mut DeviceNames, &mut DetailPass<'_>)),
+    /// One number about huge pages of the file's size.
+    OfPages(DetailField, fn(&[u8]) -> Option<u64>),
     /// `net/dev`.
     Interfaces,
 }
@@ -84,6 +101,7 @@ const fn cgroup(controller: Controller, name: &'static str, collector: Collector
     File {
         place: Place::Cgroup(controller),
         name,
+        pages: None,
         collector,
         keep: Keep::IfPlenty,
         profile: Profile::Minimal,
@@ -96,7 +114,21 @@ const fn process(name: &'static str, collector: Collector, parse: Parse) -> File
     File { place: Place::Process, ..cgroup(Controller::Unified, name, collector, parse) }
 }
 
+impl Parse {
+    /// Whether it tells numbers with labels of their own.
+    pub(crate) const fn is_of_details(self) -> bool {
+        matches!(self, Self::Details(_) | Self::DeviceDetails(_) | Self::OfPages(..))
+    }
+}
+
 impl File {
+    /// Where it is below its place.
+    pub(crate) fn path(&self) -> Cow<'static, str> {
+        match self.pages {
+            Some(pages) => self.name.replace(SIZE, pages.as_str()).into(),
+            None => self.name.into(),
+        }
+    }
     const fn always(self) -> Self {
         Self { keep: Keep::Always, ..self }
     }
@@ -112,14 +144,17 @@ impl File {
     const fn active(self) -> Self {
         Self { when: When::Active, ..self }
     }
+    const fn limit(self) -> Self {
+        Self { keep: Keep::Never, when: When::Limit, ..self }
+    }
     const fn stalling(self, slots: &'static [Slot]) -> Self {
         Self { when: When::Stalling(slots), ..self }
     }
 }
 
 use Collector as C;
-use Controller::{Blkio, Cpu, CpuAcct, CpuSet, Memory, Pids, Unified};
-use Parse::{Numbers as N, Single};
+use Controller::{Blkio, Cpu, CpuAcct, CpuSet, HugeTlb, Memory, Pids, Unified};
+use Parse::{DeviceDetails, Numbers as N, OfPages, Single};
 use Profile::{Default as D, Full};
 
 /// The pulse comes first, so that it is known when the rest is due.
@@ -132,7 +167,8 @@ static V1: &[File] = &[
     cgroup(CpuAcct, "cpuacct.stat", C::Cpu, Parse::Ticks(cpu::v1_acct_stat)).active(),
     cgroup(Cpu, "cpu.stat", C::Cpu, N(cpu::v1_stat)).active(),
     cgroup(CpuAcct, "cpuacct.usage_percpu", C::Percpu, Parse::Details(cpu::v1_by_cpu)).seldom_kept().active(),
-    cgroup(CpuSet, "cpuset.effective_cpus", C::Cpu, N(cpuset)).from(Full).seldom_kept(),
+    cgroup(CpuSet, "cpuset.effective_cpus", C::Cpuset, N(cpuset)).seldom_kept(),
+    cgroup(CpuSet, "cpuset.memory_migrate", C::Cpuset, Single(Slot::MemoryMigrate)).limit(),
     cgroup(Memory, "memory.stat", C::Memory, N(memory::v1_stat)).always(),
     cgroup(Memory, "memory.kmem.usage_in_bytes", C::Memory, Single(Slot::MemoryKernel))
         .from(D)
@@ -144,10 +180,37 @@ static V1: &[File] = &[
         .active(),
     cgroup(Memory, "memory.failcnt", C::Memory, Single(Slot::MemoryEventMax)).from(D).seldom_kept().active(),
     cgroup(Memory, "memory.oom_control", C::Memory, N(memory::v1_oom_control)).active(),
+    // Reclaim changes it too, and with it the memory's use, which is part of the pulse.
+    cgroup(Memory, "memory.numa_stat", C::Numa, Parse::Details(numa::v1)).seldom_kept().active(),
     cgroup(Blkio, "blkio.throttle.io_service_bytes_recursive", C::Io, Parse::Devices(v1_bytes)).active(),
     cgroup(Blkio, "blkio.throttle.io_serviced_recursive", C::Io, Parse::Devices(v1_operations))
         .from(D)
         .active(),
+    // A kernel has the files of one of the two schedulers, and BFQ's only with CONFIG_BFQ_CGROUP_DEBUG.
+    cgroup(Blkio, "blkio.bfq.io_service_time_recursive", C::Blkio, Parse::Devices(v1_service_time))
+        .seldom_kept()
+        .active(),
+    cgroup(Blkio, "blkio.bfq.io_wait_time_recursive", C::Blkio, Parse::Devices(v1_wait_time))
+        .seldom_kept()
+        .active(),
+    cgroup(Blkio, "blkio.bfq.io_merged_recursive", C::Blkio, Parse::Devices(v1_merged))
+        .seldom_kept()
+        .active(),
+    cgroup(Blkio, "blkio.bfq.io_queued_recursive", C::Blkio, Parse::Devices(v1_queued))
+        .seldom_kept()
+        .active(),
+    cgroup(Blkio, "blkio.io_service_time_recursive", C::Blkio, Parse::Devices(v1_service_time))
+        .seldom_kept()
+        .active(),
+    cgroup(Blkio, "blkio.io_wait_time_recursive", C::Blkio, Parse::Devices(v1_wait_time))
+        .seldom_kept()
+        .active(),
+    cgroup(Blkio, "blkio.io_merged_recursive", C::Blkio, Parse::Devices(v1_merged)).seldom_kept().active(),
+    cgroup(Blkio, "blkio.io_queued_recursive", C::Blkio, Parse::Devices(v1_queued)).seldom_kept().active(),
+    cgroup(Blkio, "blkio.throttle.read_bps_device", C::Blkio, DeviceDetails(v1_read_bytes)).limit(),
+    cgroup(Blkio, "blkio.throttle.write_bps_device", C::Blkio, DeviceDetails(v1_write_bytes)).limit(),
+    cgroup(Blkio, "blkio.throttle.read_iops_device", C::Blkio, DeviceDetails(v1_read_operations)).limit(),
+    cgroup(Blkio, "blkio.throttle.write_iops_device", C::Blkio, DeviceDetails(v1_write_operations)).limit(),
     cgroup(Pids, CGROUP_PROCS, C::Processes, N(processes)).from(D).seldom_kept().active(),
     cgroup(Pids, "pids.peak", C::Processes, Single(Slot::ThreadsPeak)).from(D).seldom_kept().active(),
     cgroup(Pids, "pids.events", C::Processes, N(pids_events)).from(D).seldom_kept().active(),
@@ -159,17 +222,54 @@ static V2: &[File] = &[
         .always()
         .pulse(&[Slot::MemoryUsage]),
     cgroup(Unified, "pids.current", C::Processes, Single(Slot::Threads)).always().pulse(&[Slot::Threads]),
-    cgroup(Unified, "cpuset.cpus.effective", C::Cpu, N(cpuset)).from(Full).seldom_kept(),
+    cgroup(Unified, "cpuset.cpus.effective", C::Cpuset, N(cpuset)).seldom_kept(),
     cgroup(Unified, "memory.stat", C::Memory, N(memory::v2_stat)).always(),
     cgroup(Unified, "memory.swap.current", C::Memory, Single(Slot::MemorySwap)).from(D).always(),
     cgroup(Unified, "memory.peak", C::Memory, Single(Slot::MemoryMaxUsage)).from(D).seldom_kept().active(),
     cgroup(Unified, "memory.events", C::Memory, N(memory::v2_events)).always(),
+    cgroup(Unified, "memory.numa_stat", C::Numa, Parse::Details(v2_numa)).seldom_kept().active(),
     cgroup(Unified, "memory.swap.events", C::Memory, N(memory::v2_swap_events)).from(D).always(),
     cgroup(Unified, "io.stat", C::Io, Parse::Devices(v2_io)).always(),
+    cgroup(Unified, "io.max", C::Blkio, DeviceDetails(v2_limits)).limit(),
     cgroup(Unified, CGROUP_PROCS, C::Processes, N(processes)).from(D).seldom_kept().active(),
     cgroup(Unified, "cgroup.stat", C::Processes, N(descendants)).from(Full).seldom_kept(),
     cgroup(Unified, "pids.peak", C::Processes, Single(Slot::ThreadsPeak)).from(D).seldom_kept().active(),
     cgroup(Unified, "pids.events", C::Processes, N(pids_events)).from(D).seldom_kept().active(),
+];
+
+/// For each size of huge pages that the machine has.
+static V1_PAGES: &[File] = &[
+    cgroup(HugeTlb, "hugetlb.SIZE.usage_in_bytes", C::Hugetlb, OfPages(DetailField::HugetlbUsage, single))
+        .seldom_kept()
+        .active(),
+    cgroup(
+        HugeTlb,
+        "hugetlb.SIZE.max_usage_in_bytes",
+        C::Hugetlb,
+        OfPages(DetailField::HugetlbMaxUsage, single),
+    )
+    .seldom_kept()
+    .active(),
+    cgroup(HugeTlb, "hugetlb.SIZE.failcnt", C::Hugetlb, OfPages(DetailField::HugetlbFailures, single))
+        .seldom_kept()
+        .active(),
+    cgroup(HugeTlb, "hugetlb.SIZE.limit_in_bytes", C::Hugetlb, OfPages(DetailField::HugetlbLimit, single))
+        .limit(),
+];
+
+static V2_PAGES: &[File] = &[
+    cgroup(Unified, "hugetlb.SIZE.current", C::Hugetlb, OfPages(DetailField::HugetlbUsage, single))
+        .seldom_kept()
+        .active(),
+    cgroup(
+        Unified,
+        "hugetlb.SIZE.events",
+        C::Hugetlb,
+        OfPages(DetailField::HugetlbFailures, hugetlb_failures),
+    )
+    .seldom_kept()
+    .active(),
+    cgroup(Unified, "hugetlb.SIZE.max", C::Hugetlb, OfPages(DetailField::HugetlbLimit, single)).limit(),
 ];
 
 const CPU_STALLS: &[Slot] = &[Slot::PressureCpuWaiting, Slot::PressureCpuStalled];
@@ -201,20 +301,26 @@ static NETWORK: &[File] = &[
 /// The files of a layout that a selection asks for, in the order in which they are read: the pulse first,
 /// and cgroup files before those of the network namespace, so that a cgroup that is gone is noticed before
 /// its namespace is looked at.
-pub(crate) fn of(version: Version, selection: &Selection) -> Vec<File> {
-    let tables: &[&[File]] = match version {
-        Version::V1 => &[V1, NETWORK],
-        Version::Hybrid => &[V1, PRESSURE, NETWORK],
-        Version::V2 => &[V2, PRESSURE, NETWORK],
+pub(crate) fn of(version: Version, selection: &Selection, sizes: &[PageSize]) -> Vec<File> {
+    let (tables, pages): (&[&[File]], _) = match version {
+        Version::V1 => (&[V1], V1_PAGES),
+        Version::Hybrid => (&[V1, PRESSURE], V1_PAGES),
+        Version::V2 => (&[V2, PRESSURE], V2_PAGES),
     };
     let mut files = tables.concat();
+    for size in sizes {
+        files.extend(pages.iter().map(|file| File { pages: Some(*size), ..*file }));
+    }
+    files.extend_from_slice(NETWORK);
     files.retain(|file| selection.shows(file.collector, file.profile));
     // Without a processor time there is no telling whether anything ran. The averages of pressure fall
     // while nothing happens, so who wants them has to read them.
     let has_pulse =
         files.iter().any(|file| matches!(file.when, When::Pulse(slots) if slots.contains(&Slot::CpuUsage)));
     for file in &mut files {
-        if !has_pulse || (file.collector == C::Pressure && selection.shows(C::Pressure, Full)) {
+        if (!has_pulse && file.when != When::Limit)
+            || (file.collector == C::Pressure && selection.shows(C::Pressure, Full))
+        {
             file.when = When::Always;
         }
     }
@@ -245,25 +351,109 @@ fn pids_events(bytes: &[u8], out: &mut Numbers) {
 }
 
 fn v1_bytes(bytes: &[u8], devices: &mut Devices<'_>) {
-    block::v1(bytes, |major, minor, operation, value| {
-        let slot = match operation {
-            block::Operation::Read => DeviceSlot::ReadBytes,
-            block::Operation::Write => DeviceSlot::WriteBytes,
-            block::Operation::Discard => DeviceSlot::DiscardBytes,
-        };
-        devices.set(major, minor, slot, value);
+    use DeviceSlot::{DiscardBytes, ReadBytes, WriteBytes};
+    throttled(bytes, devices, |operation| match operation {
+        block::Operation::Read => Some(ReadBytes),
+        block::Operation::Write => Some(WriteBytes),
+        block::Operation::Discard => Some(DiscardBytes),
+        block::Operation::Total => None,
     });
 }
 
 fn v1_operations(bytes: &[u8], devices: &mut Devices<'_>) {
-    block::v1(bytes, |major, minor, operation, value| {
-        let slot = match operation {
-            block::Operation::Read => DeviceSlot::Reads,
-            block::Operation::Write => DeviceSlot::Writes,
-            block::Operation::Discard => DeviceSlot::Discards,
-        };
-        devices.set(major, minor, slot, value);
+    throttled(bytes, devices, |operation| match operation {
+        block::Operation::Read => Some(DeviceSlot::Reads),
+        block::Operation::Write => Some(DeviceSlot::Writes),
+        block::Operation::Discard => Some(DeviceSlot::Discards),
+        block::Operation::Total => None,
     });
+}
+
+/// What the throttling counts. A zero is left out: these kernels count only while the device's throttling is in use, some of
+/// them only in the direction that has a rule, and write 0 for what they do not count.
+fn throttled(bytes: &[u8], devices: &mut Devices<'_>, slot: fn(block::Operation) -> Option<DeviceSlot>) {
+    block::v1(bytes, |major, minor, operation, value| {
+        if let Some(slot) = slot(operation).filter(|_| value > 0) {
+            devices.set(major, minor, slot, value);
+        }
+    });
+}
+
+/// What a scheduler counts for the devices that it is used for.
+fn scheduled(bytes: &[u8], devices: &mut Devices<'_>, slots: &[(block::Operation, DeviceSlot)]) {
+    block::v1(bytes, |major, minor, operation, value| {
+        if let Some((_, slot)) = slots.iter().find(|(of, _)| *of == operation) {
+            devices.set(major, minor, *slot, value);
+        }
+    });
+}
+
+fn v1_service_time(bytes: &[u8], devices: &mut Devices<'_>) {
+    use block::Operation::{Read, Total, Write};
+    let slots = [(Read, DeviceSlot::ReadTime), (Write, DeviceSlot::WriteTime), (Total, DeviceSlot::IoTime)];
+    scheduled(bytes, devices, &slots);
+}
+
+fn v1_wait_time(bytes: &[u8], devices: &mut Devices<'_>) {
+    scheduled(bytes, devices, &[(block::Operation::Total, DeviceSlot::IoWait)]);
+}
+
+fn v1_merged(bytes: &[u8], devices: &mut Devices<'_>) {
+    use block::Operation::{Read, Write};
+    scheduled(bytes, devices, &[(Read, DeviceSlot::ReadsMerged), (Write, DeviceSlot::WritesMerged)]);
+}
+
+fn v1_queued(bytes: &[u8], devices: &mut Devices<'_>) {
+    scheduled(bytes, devices, &[(block::Operation::Total, DeviceSlot::IoCurrent)]);
+}
+
+fn v1_read_bytes(bytes: &[u8], names: &mut DeviceNames, pass: &mut DetailPass<'_>) {
+    v1_limits(bytes, names, pass, DetailField::IoLimitBytes, READ);
+}
+
+fn v1_write_bytes(bytes: &[u8], names: &mut DeviceNames, pass: &mut DetailPass<'_>) {
+    v1_limits(bytes, names, pass, DetailField::IoLimitBytes, WRITE);
+}
+
+fn v1_read_operations(bytes: &[u8], names: &mut DeviceNames, pass: &mut DetailPass<'_>) {
+    v1_limits(bytes, names, pass, DetailField::IoLimitOperations, READ);
+}
+
+fn v1_write_operations(bytes: &[u8], names: &mut DeviceNames, pass: &mut DetailPass<'_>) {
+    v1_limits(bytes, names, pass, DetailField::IoLimitOperations, WRITE);
+}
+
+fn v1_limits(
+    bytes: &[u8],
+    names: &mut DeviceNames,
+    pass: &mut DetailPass<'_>,
+    field: DetailField,
+    direction: &str,
+) {
+    block::v1_limits(bytes, |major, minor, limit| {
+        pass.set(field, &[&names.of(major, minor), direction], limit);
+    });
+}
+
+const READ: &str = "read";
+const WRITE: &str = "write";
+
+fn v2_limits(bytes: &[u8], names: &mut DeviceNames, pass: &mut DetailPass<'_>) {
+    block::v2_limits(bytes, |(major, minor), bounded, direction, limit| {
+        let field = match bounded {
+            block::Bounded::Bytes => DetailField::IoLimitBytes,
+            block::Bounded::Operations => DetailField::IoLimitOperations,
+        };
+        let direction = match direction {
+            block::Direction::Read => READ,
+            block::Direction::Write => WRITE,
+        };
+        pass.set(field, &[&names.of(major, minor), direction], limit);
+    });
+}
+
+fn v2_numa(bytes: &[u8], pass: &mut DetailPass<'_>) {
+    numa::v2(bytes, pages::ordinary(), pass);
 }
 
 fn v2_io(bytes: &[u8], devices: &mut Devices<'_>) {
@@ -277,7 +467,7 @@ mod tests {
     #[test]
     fn the_pulse_is_felt_before_anything_depends_on_it() {
         for version in [Version::V1, Version::Hybrid, Version::V2] {
-            let files = of(version, &Selection::default());
+            let files = of(version, &Selection::default(), &[]);
             let is_pulse = |file: &File| matches!(file.when, When::Pulse(_));
             let pulse = files.iter().take_while(|file| is_pulse(file)).count();
             assert_eq!(pulse, files.iter().filter(|file| is_pulse(file)).count(), "{version}");
@@ -288,12 +478,12 @@ mod tests {
     fn without_a_pulse_everything_is_read_each_time() {
         let mut selection = Selection::default();
         selection.switch(Collector::Cpu, false);
-        assert!(of(Version::V2, &selection).iter().all(|file| file.when == When::Always));
+        assert!(of(Version::V2, &selection, &[]).iter().all(|file| file.when == When::Always));
     }
 
     #[test]
     fn averages_of_pressure_are_never_old() {
-        let files = of(Version::V2, &Selection::of_profile(Profile::Full));
+        let files = of(Version::V2, &Selection::of_profile(Profile::Full), &[]);
         assert!(files.iter().filter(|f| f.collector == C::Pressure).all(|f| f.when == When::Always));
     }
 }

@@ -33,13 +33,14 @@ pub enum Controller {
     Memory,
     Blkio,
     Pids,
+    HugeTlb,
     /// The v2 hierarchy: all there is on v2, pressure alone on hybrid.
     Unified,
 }
 
 impl Controller {
     /// How many there are.
-    pub const COUNT: usize = 7;
+    pub const COUNT: usize = 8;
 
     /// The v1 controllers with their names.
     pub const V1: &'static [(Self, &'static str)] = &[
@@ -49,6 +50,7 @@ impl Controller {
         (Self::Memory, "memory"),
         (Self::Blkio, "blkio"),
         (Self::Pids, "pids"),
+        (Self::HugeTlb, "hugetlb"),
     ];
 }
 

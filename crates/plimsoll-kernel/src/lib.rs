@@ -37,6 +37,7 @@ mod layout;
 mod limits;
 mod locate;
 mod machine;
+mod pages;
 pub mod parse;
 mod proc_file;
 mod reader;
@@ -94,7 +95,7 @@ impl Kernel {
     /// If there is no cgroup hierarchy under the root.
     pub fn probe(roots: Roots, selection: &Selection) -> Result<Self, Error> {
         let layout = Layout::probe(&roots.cgroup)?;
-        let files = files::of(layout.version, selection);
+        let files = files::of(layout.version, selection, &pages::huge(&roots.sysfs));
         let boot_time = std::fs::read(roots.procfs.join("stat")).ok();
         Ok(Self {
             budget: descriptors::Budget::raise(),

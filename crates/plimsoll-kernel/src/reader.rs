@@ -72,6 +72,8 @@ struct Lasting {
     active_at: u64,
     /// Whether it was active in the last pass, however long ago that was.
     was_active: bool,
+    /// Whether limits are to be read in the next pass.
+    limits_are_due: bool,
 }
 
 #[derive(Debug)]
@@ -154,7 +156,7 @@ impl Reader {
     fn path_of(&self, file: &File, procfs: &Path) -> Option<PathBuf> {
         match file.place {
             Place::Cgroup(controller) => {
-                Some(self.directories[controller as usize].as_ref()?.join(file.name))
+                Some(self.directories[controller as usize].as_ref()?.join(&*file.path()))
             }
             Place::Process => Some(procfs.join(self.pid?.to_string()).join(file.name)),
         }
@@ -166,6 +168,7 @@ impl Lasting {
     fn is_due(&self, file: &File, now: u64) -> bool {
         match file.when {
             When::Pulse(_) | When::Always => true,
+            When::Limit => self.limits_are_due,
             When::Active => self.was_active || now.saturating_sub(self.active_at) < WAKEFUL,
             When::Stalling(_) => self.was_active || now.saturating_sub(self.active_at) < STALLING,
         }
@@ -186,7 +189,7 @@ impl Lasting {
             When::Pulse(slots) | When::Stalling(slots) => {
                 [0, 1].map(|at| slots.get(at).and_then(|slot| self.numbers.get(*slot)))
             }
-            When::Always | When::Active => [None; 2],
+            When::Always | When::Active | When::Limit => [None; 2],
         }
     }
 }
@@ -210,6 +213,7 @@ impl Kernel {
                 devices: Vec::new(),
                 active_at: crate::monotonic(),
                 was_active: true,
+                limits_are_due: true,
             },
             namespace: None,
             interfaces: Vec::new(),
@@ -240,7 +244,7 @@ impl Kernel {
             } else {
                 self.open(&file, &reader, found.process.as_ref())
             };
-            if matches!(file.parse, Parse::Details(_)) && !matches!(open, Open::Absent) {
+            if file.parse.is_of_details() && !matches!(open, Open::Absent) {
                 reader.details.push((position, Details::default()));
             }
             reader.files.push(open);
@@ -314,6 +318,7 @@ impl Kernel {
     /// reads every file.
     pub fn refresh(&mut self, reader: &mut Reader) {
         reader.lasting.was_active = true;
+        reader.lasting.limits_are_due = true;
         self.limits.read(&self.layout, &reader.directories, &mut reader.limits);
         let own = reader.directories[Controller::Unified as usize].as_ref();
         let own = reader.directories[Controller::Pids as usize].as_ref().or(own);
@@ -362,6 +367,7 @@ impl Kernel {
             spent.nanos[last as usize] += crate::monotonic() - since;
         }
         reader.lasting.was_active = reader.lasting.active_at >= began;
+        reader.lasting.limits_are_due = false;
         row.values.merge(&reader.lasting.numbers);
         row.devices.extend_from_slice(&reader.lasting.devices);
         reader.details.iter().for_each(|(_, details)| row.add_details(details.rows()));
@@ -409,10 +415,21 @@ impl Kernel {
         let nested =
             if file.name == CGROUP_PROCS && reader.nested { self.count_nested(&file, reader) } else { 0 };
         let bytes = &self.buffer[..length];
-        if let Parse::Details(parse) = file.parse {
+        if file.parse.is_of_details() {
             if let Some(details) = reader.details_of(position) {
                 let left_out = details.left_out();
-                parse(bytes, &mut details.refill());
+                let mut pass = details.refill();
+                match file.parse {
+                    Parse::Details(parse) => parse(bytes, &mut pass),
+                    Parse::DeviceDetails(parse) => parse(bytes, &mut self.devices, &mut pass),
+                    Parse::OfPages(field, parse) => {
+                        if let (Some(pages), Some(value)) = (file.pages, parse(bytes)) {
+                            pass.set(field, &[pages.as_str()], value);
+                        }
+                    }
+                    _ => {}
+                }
+                drop(pass);
                 self.rows_dropped += details.left_out() - left_out;
             }
             return;
@@ -434,7 +451,8 @@ impl Kernel {
                 let (names, dropped) = (&mut self.devices, &mut self.rows_dropped);
                 parse(bytes, &mut Devices { names, rows, said: &mut said.1, dropped });
             }
-            Parse::Details(_) => {}
+            // They were told above.
+            Parse::Details(_) | Parse::DeviceDetails(_) | Parse::OfPages(..) => {}
             Parse::Interfaces => {
                 self.rows_dropped += interfaces(bytes, reader, row);
                 return;

@@ -200,6 +200,7 @@ const IRQ_PRESSURE: &[Slot] =
 
 const NO_V1: &[Slot] = &[
     Slot::CpuWeight,
+    Slot::MemoryMigrate,
     Slot::MemoryKernelStack,
     Slot::MemoryPageTables,
     Slot::MemorySock,
@@ -223,7 +224,8 @@ const NO_V1: &[Slot] = &[
 ];
 
 /// v2 has no shares, this kernel no cpuset, and nobody set the other two limits.
-const NO_V2: &[Slot] = &[Slot::CpuShares, Slot::CpusetCpus, Slot::MemoryHigh, Slot::MemorySwapLimit];
+const NO_V2: &[Slot] =
+    &[Slot::CpuShares, Slot::CpusetCpus, Slot::MemoryMigrate, Slot::MemoryHigh, Slot::MemorySwapLimit];
 
 struct Capture {
     file: &'static str,
@@ -442,7 +444,11 @@ fn field(path: &Path, key: &str) -> Option<u64> {
 }
 
 fn full() -> Selection {
-    Selection::of_profile(Profile::Full)
+    let mut selection = Selection::of_profile(Profile::Full);
+    for collector in Collector::ALL.iter().filter(|collector| collector.is_opt_in()) {
+        selection.switch(*collector, true);
+    }
+    selection
 }
 
 fn by_pid(container: &Captured) -> Target<'_> {

@@ -70,6 +70,8 @@ pub struct InterfaceRow {
 pub struct DeviceRow {
     /// Its name, such as `/dev/vda`, or `MAJOR:MINOR` where the machine does not tell.
     pub name: Arc<str>,
+    /// Its major and minor number, where they are known.
+    pub number: Option<(u32, u32)>,
     /// Its numbers.
     pub values: Values<DeviceSlot, { DeviceSlot::COUNT }>,
 }
@@ -94,6 +96,12 @@ impl ContainerRow {
 
     /// Sets the numbers that follow from others of the same reading.
     pub fn derive(&mut self) {
+        for device in &mut self.devices {
+            let (service, wait) =
+                (device.values.get(DeviceSlot::IoTime), device.values.get(DeviceSlot::IoWait));
+            let both = service.zip(wait).and_then(|(service, wait)| service.checked_add(wait));
+            device.values.set_option(DeviceSlot::IoTimeWeighted, both);
+        }
         let values = &mut self.values;
         let (usage, inactive) = (values.get(Slot::MemoryUsage), values.get(Slot::MemoryInactiveFile));
         let (Some(usage), Some(inactive)) = (usage, inactive) else { return };

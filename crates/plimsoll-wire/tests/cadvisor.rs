@@ -64,7 +64,7 @@ fn everything() -> Snapshot {
         vec![InterfaceRow { name: "eth0".into(), network: "shop_default".into(), values: interface }];
     let mut device = Values::default();
     (1..).zip(DeviceSlot::ALL).for_each(|(value, slot)| device.set(*slot, value));
-    web.devices = vec![DeviceRow { name: "/dev/vda".into(), values: device }];
+    web.devices = vec![DeviceRow { name: "/dev/vda".into(), number: Some((254, 0)), values: device }];
     let mut remote = container("remote", State::Running, None);
     remote.values.set(Slot::CpuUsage, 5);
     let mut ended = container("ended", State::Exited, None);

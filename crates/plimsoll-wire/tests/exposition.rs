@@ -255,7 +255,7 @@ proptest! {
                 row.interfaces.push(InterfaceRow { name: (**interface).into(), network: (**network).into(), values });
                 let mut values = Values::default();
                 values.set(DeviceSlot::Reads, 1);
-                row.devices.push(DeviceRow { name: (**interface).into(), values });
+                row.devices.push(DeviceRow { name: (**interface).into(), number: None, values });
             }
             snapshot.containers.push(row);
         }

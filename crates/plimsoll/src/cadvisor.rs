@@ -52,24 +52,25 @@ const PORT: u16 = 8080;
 /// Where cAdvisor's image has the machine's `/proc` in its usual set of mounts.
 const ROOTFS_PROC: &str = "/rootfs/proc";
 
-/// cAdvisor's kinds of metrics, with the collector that has them. Of the others nothing is shown, or, with `oom_event`, it
-/// goes with the memory.
-const METRICS: [(&str, Option<Collector>); 23] = [
+/// cAdvisor's kinds of metrics, with the collector that has them, or one after the other. Of the others nothing is shown, or,
+/// with `oom_event`, it goes with the memory.
+const METRICS: &[(&str, Option<Collector>)] = &[
     ("accelerator", None),
     ("advtcp", None),
     ("app", None),
     ("cpu", Some(Collector::Cpu)),
     ("cpuLoad", None),
     ("cpu_topology", None),
-    ("cpuset", None),
+    ("cpuset", Some(Collector::Cpuset)),
     ("disk", Some(Collector::Filesystem)),
     ("diskIO", Some(Collector::Io)),
-    ("hugetlb", None),
+    ("diskIO", Some(Collector::Blkio)),
+    ("hugetlb", Some(Collector::Hugetlb)),
     ("memory", Some(Collector::Memory)),
-    ("memory_numa", None),
+    ("memory_numa", Some(Collector::Numa)),
     ("network", Some(Collector::Network)),
     ("oom_event", None),
-    ("percpu", None),
+    ("percpu", Some(Collector::Percpu)),
     ("perf_event", None),
     ("pressure", Some(Collector::Pressure)),
     ("process", Some(Collector::Processes)),
@@ -245,24 +246,24 @@ pub(crate) fn read(flags: &BTreeMap<String, Option<String>>) -> Result<Meaning, 
         }
         (None, _) => {}
     }
-    // What is enabled makes cAdvisor forget what is disabled.
-    let off: Vec<Collector> = match (&enabled, &disabled) {
-        (Some(on), _) if !on.is_empty() => METRICS
-            .iter()
-            .filter_map(|(_, collector)| *collector)
-            .filter(|one| !on.contains(&Some(*one)))
-            .collect(),
-        (_, Some(off)) => off.iter().flatten().copied().collect(),
-        _ => Vec::new(),
-    };
+    // What is enabled makes cAdvisor forget what is disabled; and what is disabled takes the place of what it disables by itself,
+    // so that everything else is on.
+    let enabled = enabled.filter(|on| !on.is_empty());
     let flag = if enabled.is_some() { "enable_metrics" } else { "disable_metrics" };
-    for collector in off {
-        if collector == Collector::Filesystem {
+    for collector in METRICS.iter().filter_map(|(_, collector)| *collector) {
+        let on = match (&enabled, &disabled) {
+            (Some(on), _) => on.contains(&collector),
+            (None, Some(off)) => !off.contains(&collector),
+            (None, None) => continue,
+        };
+        if !on && collector == Collector::Filesystem {
             // What containers take goes with it.
             meaning.settings.push(("collectors", Raw::Collector(Collector::Disk.name(), false), flag));
         }
-        if let Some(name) = COLLECTORS.into_iter().find(|name| *name == collector.name()) {
-            meaning.settings.push(("collectors", Raw::Collector(name, false), flag));
+        // What is on as it is needs no word, so that a configuration file can still switch it off.
+        let name = COLLECTORS.into_iter().find(|name| *name == collector.name());
+        if let Some(name) = name.filter(|_| !on || collector.is_opt_in()) {
+            meaning.settings.push(("collectors", Raw::Collector(name, on), flag));
         }
     }
     meaning.place = place(prefix, endpoint)?;
@@ -301,15 +302,18 @@ fn list(value: &str) -> Vec<String> {
 }
 
 /// The collectors of these kinds of metrics.
-fn kinds(flag: &str, value: &str) -> Result<Vec<Option<Collector>>, Failure> {
-    let kind = |name: &String| {
-        let found = METRICS.iter().find(|(known, _)| known == name).map(|(_, collector)| *collector);
-        found.ok_or_else(|| {
-            let known: Vec<&str> = METRICS.iter().map(|(known, _)| *known).collect();
-            wrong(flag, name, &format!("some of {}", known.join(",")))
-        })
-    };
-    list(value).iter().map(kind).collect()
+fn kinds(flag: &str, value: &str) -> Result<Vec<Collector>, Failure> {
+    let mut collectors = Vec::new();
+    for name in list(value) {
+        if !METRICS.iter().any(|(known, _)| *known == name) {
+            let mut known: Vec<&str> = METRICS.iter().map(|(known, _)| *known).collect();
+            known.dedup();
+            return Err(wrong(flag, &name, &format!("some of {}", known.join(","))));
+        }
+        let of_kind = METRICS.iter().filter(|(known, _)| *known == name);
+        collectors.extend(of_kind.filter_map(|(_, collector)| *collector));
+    }
+    Ok(collectors)
 }
 
 #[cfg(test)]

@@ -14,13 +14,12 @@ pub enum Operation {
     Read,
     Write,
     Discard,
+    /// All of them.
+    Total,
 }
 
 /// `blkio.*_recursive` of v1: lines of `MAJOR:MINOR OPERATION VALUE`. `Sync`, `Async` and `Total` repeat
 /// what `Read`, `Write` and `Discard` say.
-///
-/// A zero is left out: these kernels count only while the device's throttling is in use, some of them only
-/// in the direction that has a rule, and write 0 for what they do not count.
 pub fn v1(bytes: &[u8], mut each: impl FnMut(u32, u32, Operation, u64)) {
     for line in bytes.split(|byte| *byte == b'\n') {
         let mut words = words(line);
@@ -31,9 +30,10 @@ pub fn v1(bytes: &[u8], mut each: impl FnMut(u32, u32, Operation, u64)) {
             b"Read" => Operation::Read,
             b"Write" => Operation::Write,
             b"Discard" => Operation::Discard,
+            b"Total" => Operation::Total,
             _ => continue,
         };
-        let value = number(value).filter(|value| *value > 0);
+        let value = number(value);
         if let (Some((major, minor)), Some(value)) = (device_number(device), value) {
             each(major, minor, operation, value);
         }
@@ -69,6 +69,54 @@ pub fn v2(bytes: &[u8], mut each: impl FnMut(u32, u32, DeviceSlot, u64)) {
     }
 }
 
+/// Which way a limit holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "reads and writes")]
+pub enum Direction {
+    Read,
+    Write,
+}
+
+/// What a limit bounds in a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "bytes and operations")]
+pub enum Bounded {
+    Bytes,
+    Operations,
+}
+
+/// `blkio.throttle.*_device` of v1: lines of `MAJOR:MINOR LIMIT`, for devices that have one.
+pub fn v1_limits(bytes: &[u8], mut each: impl FnMut(u32, u32, u64)) {
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let mut words = words(line);
+        let (device, limit) = (words.next().and_then(device_number), words.next().and_then(number));
+        if let (Some((major, minor)), Some(limit)) = (device, limit) {
+            each(major, minor, limit);
+        }
+    }
+}
+
+/// `io.max` of v2: `MAJOR:MINOR rbps=LIMIT wbps=max riops=max wiops=LIMIT` for devices that have a limit.
+pub fn v2_limits(bytes: &[u8], mut each: impl FnMut((u32, u32), Bounded, Direction, u64)) {
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let mut words = words(line);
+        let Some(device) = words.next().and_then(device_number) else { continue };
+        for word in words {
+            let Some(equals) = word.iter().position(|byte| *byte == b'=') else { continue };
+            let (bounded, direction) = match &word[..equals] {
+                b"rbps" => (Bounded::Bytes, Direction::Read),
+                b"wbps" => (Bounded::Bytes, Direction::Write),
+                b"riops" => (Bounded::Operations, Direction::Read),
+                b"wiops" => (Bounded::Operations, Direction::Write),
+                _ => continue,
+            };
+            if let Some(limit) = number(&word[equals + 1..]) {
+                each(device, bounded, direction, limit);
+            }
+        }
+    }
+}
+
 fn device_number(word: &[u8]) -> Option<(u32, u32)> {
     let colon = word.iter().position(|byte| *byte == b':')?;
     let part = |digits| number(digits).and_then(|value| u32::try_from(value).ok());
@@ -88,8 +136,39 @@ mod tests {
         );
         assert_eq!(
             seen,
-            [(254, 0, Operation::Read, 4096), (254, 0, Operation::Write, 8192)],
-            "a zero of v1 may be no count at all"
+            [
+                (254, 0, Operation::Read, 4096),
+                (254, 0, Operation::Write, 8192),
+                (254, 0, Operation::Discard, 0),
+                (254, 0, Operation::Total, 12288)
+            ]
+        );
+    }
+
+    #[test]
+    fn limits_of_v1() {
+        let mut seen = vec![];
+        v1_limits(b"254:0 2000\n8:16 18446744073709551615\n8:0\n8:x 1\n\n7:7 -1\n", |major, minor, limit| {
+            seen.push((major, minor, limit));
+        });
+        assert_eq!(seen, [(254, 0, 2000), (8, 16, u64::MAX)]);
+    }
+
+    #[test]
+    fn limits_of_v2() {
+        let mut seen = vec![];
+        v2_limits(
+            b"8:16 rbps=2097152 wbps=max riops=max wiops=120\n8:0 rbps=max wbps=7 riops=8 new=9\nx rbps=1\n",
+            |device, bounded, direction, limit| seen.push((device, bounded, direction, limit)),
+        );
+        assert_eq!(
+            seen,
+            [
+                ((8, 16), Bounded::Bytes, Direction::Read, 2_097_152),
+                ((8, 16), Bounded::Operations, Direction::Write, 120),
+                ((8, 0), Bounded::Bytes, Direction::Write, 7),
+                ((8, 0), Bounded::Operations, Direction::Read, 8),
+            ]
         );
     }
 

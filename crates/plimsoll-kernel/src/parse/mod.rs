@@ -10,6 +10,7 @@ pub mod host;
 pub mod memory;
 pub mod mounts;
 pub mod net;
+pub mod numa;
 pub mod pressure;
 pub mod proc;
 
@@ -56,6 +57,18 @@ pub fn single(bytes: &[u8]) -> Option<u64> {
     number(bytes.trim_ascii()).filter(|value| *value < UNLIMITED)
 }
 
+/// `hugetlb.SIZE.events` of v2: how often the limit was hit.
+#[must_use]
+pub fn hugetlb_failures(bytes: &[u8]) -> Option<u64> {
+    let mut found = None;
+    pairs(bytes, |key, value| {
+        if key == b"max" {
+            found = Some(value);
+        }
+    });
+    found
+}
+
 /// Lines of `key value`, as in `memory.stat` and `cpu.stat`.
 #[inline]
 pub fn pairs(bytes: &[u8], mut each: impl FnMut(&[u8], u64)) {
@@ -82,6 +95,7 @@ pub fn lines(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use plimsoll_model::Details;
     use proptest::prelude::*;
 
     #[test]
@@ -116,6 +130,13 @@ mod tests {
         for resource in pressure::Resource::ALL {
             pressure::pressure(bytes, *resource, &mut numbers);
         }
+        let mut details = Details::default();
+        cpu::v1_by_cpu(bytes, &mut details.refill());
+        numa::v1(bytes, &mut details.refill());
+        numa::v2(bytes, 4096, &mut details.refill());
+        let _ = hugetlb_failures(bytes);
+        block::v1_limits(bytes, |_, _, _| {});
+        block::v2_limits(bytes, |_, _, _, _| {});
         block::v1(bytes, |_, _, _, _| {});
         block::v2(bytes, |_, _, _, _| {});
         net::dev(bytes, |_, _| {});
@@ -145,7 +166,7 @@ mod tests {
         #[test]
         fn no_line_of_likely_words_makes_a_parser_panic(words in prop::collection::vec(prop_oneof![
             Just("some"), Just("full"), Just("avg10="), Just("total=99999999999999999999"), Just("eth0:"), Just("\n"),
-            Just("8:0"), Just("Read"), Just("rbytes=1"), Just("cpu"), Just("cpu0"), Just("0::/a"), Just("1:cpu,cpuacct:/"),
+            Just("8:0"), Just("Read"), Just("anon=1"), Just("N0=2"), Just("rbps=max"), Just("wiops=7"), Just("rbytes=1"), Just("cpu"), Just("cpu0"), Just("0::/a"), Just("1:cpu,cpuacct:/"),
             Just("TCP:"), Just("inuse"), Just("-"), Just("/\\040"), Just("MemFree:"), Just("0.52"), Just("\ncpu1"), Just("\nsda"), Just("-1"), Just("18446744073709551615"), Just("nr_periods"), Just("(("), Just(")"),
         ], 0..60)) {
             all(words.join(" ").as_bytes());

@@ -4,6 +4,7 @@
 //! the catalog's numbers under another name, or follow from them. What belongs to the machine is shown under `id="/"`, as
 //! cAdvisor does.
 
+use super::details::DETAILS;
 use super::families::{CONTAINERS, family};
 use super::{AgentFamily, Cell, Collector, DetailField, DeviceSlot, Family, Kind, Shape, Slot};
 use crate::agent::MachineFacts;
@@ -31,6 +32,8 @@ pub(crate) enum CadvisorSource {
     Operations(&'static [(&'static str, DeviceSlot)]),
     /// A reading of the machine's disks, under this name in the catalog; divided by the number.
     Disk(&'static str, u64),
+    /// In the rows of devices where the collector `blkio` is on; and a reading of the machine's disks, under this name.
+    Scheduled(&'static str),
     /// A detail of containers, and of the machine a reading of its file systems, under this name; less the one under the
     /// other, if there is one.
     Mount(DetailField, &'static str, Option<&'static str>),
@@ -68,6 +71,19 @@ const fn find(name: &str) -> Family {
     panic!("the catalog has no such family")
 }
 
+/// The same among those whose labels come from the kernel.
+#[expect(clippy::panic, reason = "it is computed by the compiler, which stops there")]
+const fn find_detail(name: &str) -> Family {
+    let mut at = 0;
+    while at < DETAILS.len() {
+        if is_same(DETAILS[at].name.as_bytes(), name.as_bytes()) {
+            return DETAILS[at];
+        }
+        at += 1;
+    }
+    panic!("the catalog has no such family")
+}
+
 const fn is_same(one: &[u8], other: &[u8]) -> bool {
     let mut at = 0;
     while at < one.len() && at < other.len() && one[at] == other[at] {
@@ -79,6 +95,11 @@ const fn is_same(one: &[u8], other: &[u8]) -> bool {
 /// A family that is the catalog's own.
 const fn same(name: &'static str) -> CadvisorFamily {
     CadvisorFamily { family: find(name), source: CadvisorSource::Row }
+}
+
+/// A family with labels of its own that is the catalog's own.
+const fn same_detail(name: &'static str) -> CadvisorFamily {
+    CadvisorFamily { family: find_detail(name), source: CadvisorSource::Row }
 }
 
 /// A number of containers that has another name in the catalog, or none.
@@ -118,6 +139,17 @@ const fn by_device(
 
 const fn disk(name: &'static str, of: &'static str, divisor: u64, help: &'static str) -> CadvisorFamily {
     by_device(name, Kind::Counter, Collector::Io, help, CadvisorSource::Disk(of, divisor))
+}
+
+/// What the machine tells of disks, and some I/O schedulers of containers.
+const fn scheduled(
+    name: &'static str,
+    of: &'static str,
+    slot: DeviceSlot,
+    help: &'static str,
+) -> CadvisorFamily {
+    let found = by_device(name, Kind::Counter, Collector::Io, help, CadvisorSource::Scheduled(of));
+    found.of(Family { shape: Shape::Device(slot), ..found.family })
 }
 
 const fn mount(
@@ -162,6 +194,9 @@ impl CadvisorFamily {
     const fn seconds(self) -> Self {
         self.of(self.family.seconds())
     }
+    const fn gauge(self) -> Self {
+        self.of(self.family.of_kind(Kind::Gauge))
+    }
     const fn renamed(self, name: &'static str) -> Self {
         self.of(Family { name, ..self.family })
     }
@@ -204,7 +239,7 @@ const fn one(slot: Slot) -> Cell {
     Cell { slot, values: &[] }
 }
 
-use CadvisorSource::{ContainerError, Disk, MachineError, Operations, Processors, Version};
+use CadvisorSource::{ContainerError, MachineError, Operations, Processors, Version};
 use Collector::{Agent, Container, Cpu, Io, Memory};
 use Kind::Counter;
 
@@ -263,6 +298,11 @@ pub static CADVISOR: &[CadvisorFamily] = &[
     derived("container_spec_memory_limit_bytes", Memory, "Effective memory limit, the least over the container and all its ancestors; 0 is none.", memory_limit).bytes(),
     derived("container_spec_memory_reservation_limit_bytes", Memory, "Memory that is protected from reclaim as long as others have some to spare; 0 is none.", memory_reservation).bytes(),
     derived("container_spec_memory_swap_limit_bytes", Memory, "Effective limit of memory and swap together on cgroup v1, of swap alone on v2; 0 is none.", swap_limit).bytes(),
+    same("container_memory_migrate"),
+    same_detail("container_memory_numa_pages"),
+    same_detail("container_hugetlb_failcnt"),
+    same_detail("container_hugetlb_usage_bytes"),
+    same_detail("container_hugetlb_max_usage_bytes"),
     // Block I/O.
     same("container_fs_reads_bytes_total"),
     same("container_fs_writes_bytes_total"),
@@ -273,17 +313,17 @@ pub static CADVISOR: &[CadvisorFamily] = &[
     same("container_fs_io_cost_indebt_seconds_total"),
     same("container_fs_io_cost_indelay_seconds_total"),
     by_device("container_blkio_device_usage_total", Counter, Io, "Bytes read from and written to the device, by operation.", Operations(&[("Read", DeviceSlot::ReadBytes), ("Write", DeviceSlot::WriteBytes), ("Discard", DeviceSlot::DiscardBytes)]))
-        .by(&["device", "operation"])
+        .by(&["device", "major", "minor", "operation"])
         .bytes(),
     disk("container_fs_sector_reads_total", "node_disk_read_bytes_total", 512, "Sectors of 512 bytes read from the device."),
     disk("container_fs_sector_writes_total", "node_disk_written_bytes_total", 512, "Sectors of 512 bytes written to the device."),
-    disk("container_fs_reads_merged_total", "node_disk_reads_merged_total", 1, "Reads that were merged with a neighbour."),
-    disk("container_fs_writes_merged_total", "node_disk_writes_merged_total", 1, "Writes that were merged with a neighbour."),
-    disk("container_fs_read_seconds_total", "node_disk_read_time_seconds_total", 1, "Time that all reads took together.").seconds(),
-    disk("container_fs_write_seconds_total", "node_disk_write_time_seconds_total", 1, "Time that all writes took together.").seconds(),
-    by_device("container_fs_io_current", Kind::Gauge, Io, "Operations in progress.", Disk("node_disk_io_now", 1)),
-    disk("container_fs_io_time_seconds_total", "node_disk_io_time_seconds_total", 1, "Time in which the device had something to do.").seconds(),
-    disk("container_fs_io_time_weighted_seconds_total", "node_disk_io_time_weighted_seconds_total", 1, "Time in which the device had something to do, times the operations in progress.").seconds(),
+    scheduled("container_fs_reads_merged_total", "node_disk_reads_merged_total", DeviceSlot::ReadsMerged, "Reads that were merged with a neighbour."),
+    scheduled("container_fs_writes_merged_total", "node_disk_writes_merged_total", DeviceSlot::WritesMerged, "Writes that were merged with a neighbour."),
+    scheduled("container_fs_read_seconds_total", "node_disk_read_time_seconds_total", DeviceSlot::ReadTime, "Time that all reads took together.").seconds(),
+    scheduled("container_fs_write_seconds_total", "node_disk_write_time_seconds_total", DeviceSlot::WriteTime, "Time that all writes took together.").seconds(),
+    scheduled("container_fs_io_current", "node_disk_io_now", DeviceSlot::IoCurrent, "Operations in progress.").gauge(),
+    scheduled("container_fs_io_time_seconds_total", "node_disk_io_time_seconds_total", DeviceSlot::IoTime, "Time in which the device had something to do.").seconds(),
+    scheduled("container_fs_io_time_weighted_seconds_total", "node_disk_io_time_weighted_seconds_total", DeviceSlot::IoTimeWeighted, "Time in which the device had something to do, times the operations in progress.").seconds(),
     mount("container_fs_limit_bytes", DetailField::DiskLimit, "node_filesystem_size_bytes", None, "Size of the file system, or of the quota on the container's layer.").bytes(),
     mount("container_fs_usage_bytes", DetailField::DiskUsage, "node_filesystem_size_bytes", Some("node_filesystem_free_bytes"), "Space that the container's layer takes; of the machine, space of the file system that is in use.").bytes(),
     mount("container_fs_inodes_total", DetailField::DiskInodes, "node_filesystem_files", None, "Inodes of the file system."),
@@ -329,7 +369,9 @@ mod tests {
             assert!(begins, "{name}");
             // Its counters without the suffix, and its gauges with it.
             match name {
-                "container_memory_failcnt" => assert_eq!(family.kind, Kind::Counter),
+                "container_memory_failcnt" | "container_hugetlb_failcnt" => {
+                    assert_eq!(family.kind, Kind::Counter)
+                }
                 "container_fs_inodes_total" => assert_eq!(family.kind, Kind::Gauge),
                 _ => assert_eq!(name.ends_with("_total"), family.kind == Kind::Counter, "{name}"),
             }
@@ -348,7 +390,7 @@ mod tests {
     fn readings_of_the_machine_are_in_the_catalog() {
         for CadvisorFamily { family, source } in CADVISOR {
             let names = match *source {
-                CadvisorSource::Disk(name, _) => vec![name],
+                CadvisorSource::Disk(name, _) | CadvisorSource::Scheduled(name) => vec![name],
                 CadvisorSource::Mount(_, name, less) => [Some(name), less].into_iter().flatten().collect(),
                 _ => continue,
             };

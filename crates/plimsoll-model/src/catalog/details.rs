@@ -17,6 +17,13 @@ pub enum DetailField {
     DiskRootfs,
     DiskVolume,
     Mount,
+    NumaPages,
+    HugetlbUsage,
+    HugetlbMaxUsage,
+    HugetlbFailures,
+    HugetlbLimit,
+    IoLimitBytes,
+    IoLimitOperations,
 }
 
 /// The most labels that one of these families has.
@@ -79,4 +86,27 @@ pub(super) const DETAILS: &[Family] = &[
         .any("a walk of the volume"),
     detail("container_mount_info", Info, Mounts, &["source", "destination", "type", "rw"], "What is mounted into the container.", F::Mount)
         .any("engine: inspect Mounts"),
+    detail("container_memory_numa_pages", Gauge, Collector::Numa, &["type", "scope", "node"], "Pages of memory by kind and NUMA node: of the container's own cgroup (scope container; cgroup v1 only), and with those below it (hierarchy).", F::NumaPages)
+        .v1("memory.numa_stat")
+        .v2("memory.numa_stat / page size"),
+    detail("container_hugetlb_usage_bytes", Gauge, Collector::Hugetlb, &["pagesize"], "Memory in huge pages of this size.", F::HugetlbUsage)
+        .bytes()
+        .v1("hugetlb.SIZE.usage_in_bytes")
+        .v2("hugetlb.SIZE.current"),
+    detail("container_hugetlb_max_usage_bytes", Gauge, Collector::Hugetlb, &["pagesize"], "The most memory in huge pages of this size so far.", F::HugetlbMaxUsage)
+        .bytes()
+        .v1("hugetlb.SIZE.max_usage_in_bytes"),
+    detail("container_hugetlb_failcnt", Counter, Collector::Hugetlb, &["pagesize"], "How often a huge page of this size was refused because of the limit.", F::HugetlbFailures)
+        .v1("hugetlb.SIZE.failcnt")
+        .v2("hugetlb.SIZE.events max"),
+    detail("container_hugetlb_limit_bytes", Gauge, Collector::Hugetlb, &["pagesize"], "The container's own limit of memory in huge pages of this size; absent without one.", F::HugetlbLimit)
+        .bytes()
+        .v1("hugetlb.SIZE.limit_in_bytes")
+        .v2("hugetlb.SIZE.max"),
+    detail("container_io_limit_bytes_per_second", Gauge, Collector::Blkio, &["device", "op"], "The container's own limit of bytes read from and written to the device in a second; absent without one.", F::IoLimitBytes)
+        .v1("blkio.throttle.{read,write}_bps_device")
+        .v2("io.max rbps, wbps"),
+    detail("container_io_limit_iops", Gauge, Collector::Blkio, &["device", "op"], "The container's own limit of operations on the device in a second; absent without one.", F::IoLimitOperations)
+        .v1("blkio.throttle.{read,write}_iops_device")
+        .v2("io.max riops, wiops"),
 ];

@@ -210,6 +210,10 @@ impl Family {
     pub(super) const fn by(self, labels: &'static [&'static str]) -> Self {
         Self { labels, ..self }
     }
+    /// What only some of the kernel's I/O schedulers tell.
+    const fn scheduled(self) -> Self {
+        Self { collector: Collector::Blkio, ..self }
+    }
     pub(super) const fn since(self, start: Start) -> Self {
         Self { start, ..self }
     }
@@ -224,7 +228,9 @@ impl Family {
     }
 }
 
-use Collector::{Agent, Container, Cpu, Engine, Machine, Memory, Pressure, Process, Processes, Sockets};
+use Collector::{
+    Agent, Container, Cpu, Cpuset, Engine, Machine, Memory, Pressure, Process, Processes, Sockets,
+};
 use Kind::{Counter, Gauge, Info};
 
 /// The families of containers, engines and the hardware, in the order in which they are shown.
@@ -427,10 +433,11 @@ pub(super) const CONTAINERS: &[Family] = &[
         .percent()
         .minimal()
         .any("rate of container_cpu_usage_seconds_total over the agent's own ticks"),
-    gauge("container_cpuset_cpus", Cpu, "Processors that the container may run on.", &[one(Slot::CpusetCpus)])
-        .full()
+    gauge("container_cpuset_cpus", Cpuset, "Processors that the container may run on.", &[one(Slot::CpusetCpus)])
         .v1("cpuset.effective_cpus")
         .v2("cpuset.cpus.effective"),
+    gauge("container_memory_migrate", Cpuset, "Whether memory follows when the container may run on other NUMA nodes: 1 yes, 0 no (cgroup v1).", &[one(Slot::MemoryMigrate)])
+        .v1("cpuset.memory_migrate"),
     // Pressure.
     counter("container_pressure_cpu_waiting_seconds_total", Pressure, "Time in which some task waited for a processor.", &[one(Slot::PressureCpuWaiting)])
         .seconds()
@@ -697,6 +704,36 @@ pub(super) const CONTAINERS: &[Family] = &[
     block("container_fs_io_cost_indelay_seconds_total", "Time for which tasks were delayed to pay a debt to io.cost.", DeviceSlot::CostIndelay)
         .seconds()
         .v2("io.stat cost.indelay"),
+    block("container_fs_read_seconds_total", "Time that all reads took together, from the device's queue to their end.", DeviceSlot::ReadTime)
+        .scheduled()
+        .seconds()
+        .v1("blkio.bfq.io_service_time_recursive Read"),
+    block("container_fs_write_seconds_total", "Time that all writes took together, from the device's queue to their end.", DeviceSlot::WriteTime)
+        .scheduled()
+        .seconds()
+        .v1("blkio.bfq.io_service_time_recursive Write"),
+    block("container_fs_io_time_seconds_total", "Time that all operations took together, from the device's queue to their end.", DeviceSlot::IoTime)
+        .scheduled()
+        .seconds()
+        .v1("blkio.bfq.io_service_time_recursive Total"),
+    block("container_fs_io_wait_seconds_total", "Time for which all operations together waited in the scheduler's queue.", DeviceSlot::IoWait)
+        .scheduled()
+        .seconds()
+        .v1("blkio.bfq.io_wait_time_recursive Total"),
+    block("container_fs_io_time_weighted_seconds_total", "Time with operations in progress, times their number: waiting and service together.", DeviceSlot::IoTimeWeighted)
+        .scheduled()
+        .seconds()
+        .v1("container_fs_io_time_seconds_total + container_fs_io_wait_seconds_total"),
+    block("container_fs_reads_merged_total", "Reads that were merged with a neighbour.", DeviceSlot::ReadsMerged)
+        .scheduled()
+        .v1("blkio.bfq.io_merged_recursive Read"),
+    block("container_fs_writes_merged_total", "Writes that were merged with a neighbour.", DeviceSlot::WritesMerged)
+        .scheduled()
+        .v1("blkio.bfq.io_merged_recursive Write"),
+    block("container_fs_io_current", "Operations in progress.", DeviceSlot::IoCurrent)
+        .scheduled()
+        .of_kind(Gauge)
+        .v1("blkio.bfq.io_queued_recursive Total"),
     // Network.
     network("container_network_receive_bytes_total", "Bytes received.", InterfaceSlot::RxBytes).bytes().minimal(),
     network("container_network_receive_packets_total", "Packets received.", InterfaceSlot::RxPackets),

@@ -191,6 +191,10 @@ collectors! {
     Volumes "volumes" "Space that containers' volumes take. Off unless switched on.",
     Mounts "mounts" "What is mounted into containers. Off unless switched on.",
     Images "images" "Images, build cache and volumes of the engines, and their space. Off unless switched on.",
+    Cpuset "cpuset" "Processors that containers may run on. Off unless switched on.",
+    Numa "numa" "Pages of memory by NUMA node. Off unless switched on.",
+    Hugetlb "hugetlb" "Memory in huge pages, by their size, and limits. Off unless switched on.",
+    Blkio "blkio" "Limits of block I/O, and what the schedulers BFQ and CFQ of cgroup v1 count: times, queues, merges. Off unless switched on.",
     Engine "engine" "The container engines: reachable, version, containers by state.",
     Machine "machine" "Cores, memory and swap of the machine.",
     Host "host" "The machine under node_exporter's names: processors, load, memory, pressure, disks, network devices.",
@@ -211,7 +215,8 @@ impl Collector {
     /// rest.
     #[must_use]
     pub const fn is_opt_in(self) -> bool {
-        matches!(self, Self::Percpu | Self::Rootfs | Self::Volumes | Self::Mounts | Self::Images)
+        use Collector::{Blkio, Cpuset, Hugetlb, Images, Mounts, Numa, Percpu, Rootfs, Volumes};
+        matches!(self, Percpu | Cpuset | Numa | Hugetlb | Blkio | Rootfs | Volumes | Mounts | Images)
     }
 
     /// Whether a setting can switch it off. The agent's account of itself stays.
@@ -362,9 +367,10 @@ mod tests {
             let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
             assert!(name.bytes().all(|b| is_plain(b) || (capitals && b.is_ascii_uppercase())), "{name}");
             assert_eq!(name.starts_with("node_"), matches!(family.shape, Shape::Host(_)), "{name}");
-            // cAdvisor's name of a gauge.
+            // cAdvisor's names of a gauge and of a counter.
             let is_total = name.ends_with("_total") && name != "container_fs_inodes_total";
-            assert_eq!(is_total, family.kind == Kind::Counter, "{name}: _total is for counters");
+            let is_counter = family.kind == Kind::Counter && name != "container_hugetlb_failcnt";
+            assert_eq!(is_total, is_counter, "{name}: _total is for counters");
             assert_eq!(name.ends_with("_info"), family.kind == Kind::Info, "{name}: _info is for infos");
             assert!(family.help.ends_with('.') && family.help.is_ascii(), "{name}: {}", family.help);
             assert!(!family.source.v1.is_empty() || !family.source.v2.is_empty(), "{name} has no source");

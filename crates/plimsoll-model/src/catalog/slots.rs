@@ -62,6 +62,8 @@ slots! {
         SocketsTcp, SocketsTcpTimeWait, SocketsUdp, SocketsRaw, SocketsTcp6, SocketsUdp6, SocketsRaw6,
 
         Processes, Threads, ThreadsMax, ThreadsPeak, PidsLimitEvents, CgroupsLive, CgroupsDying,
+
+        MemoryMigrate,
     }
 }
 
@@ -77,5 +79,6 @@ slots! {
     DeviceSlot {
         ReadBytes, WriteBytes, DiscardBytes, Reads, Writes, Discards,
         CostUsage, CostWait, CostIndebt, CostIndelay,
+        ReadTime, WriteTime, IoTime, IoWait, IoTimeWeighted, ReadsMerged, WritesMerged, IoCurrent,
     }
 }

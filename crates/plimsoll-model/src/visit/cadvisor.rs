@@ -82,20 +82,28 @@ impl<S: Sink> Walk<'_, S> {
             CadvisorSource::Operations(operations) => {
                 for (index, row) in rows {
                     for device in &row.devices {
+                        let part = |part: u32| part.to_string();
+                        let number = device.number.map(|(major, minor)| (part(major), part(minor)));
+                        let (major, minor) =
+                            number.as_ref().map_or(("", ""), |(major, minor)| (major, minor));
                         for (operation, slot) in operations {
                             if let Some(value) = device.values.get(*slot) {
-                                self.of_row(family, &[&device.name, operation], (*index, row), value);
+                                let labels = [&*device.name, major, minor, operation];
+                                self.of_row(family, &labels, (*index, row), value);
                             }
                         }
                     }
                 }
             }
-            CadvisorSource::Disk(name, divisor) if has_machine => {
-                for disk in machine::rows(snapshot, name) {
-                    let device = machine::device(disk.labels.first().map_or("", |label| label));
-                    self.of_machine(family, &device, root, disk.value / divisor);
+            CadvisorSource::Scheduled(name) => {
+                if selection.has_collector(Collector::Blkio) {
+                    self.of_rows(family, rows);
+                }
+                if has_machine {
+                    self.of_disks(family, name, 1);
                 }
             }
+            CadvisorSource::Disk(name, divisor) if has_machine => self.of_disks(family, name, divisor),
             CadvisorSource::Mount(field, name, less) => {
                 for (index, row) in rows {
                     let details = row.details_of(field).iter();
@@ -215,6 +223,14 @@ impl<S: Sink> Walk<'_, S> {
         self.sink.labels(family.labels, values);
         self.series += 1;
         self.sink.sample(Some(index), value, row.since(family.start, self.snapshot.agent.started));
+    }
+
+    /// A reading of the machine's disks.
+    fn of_disks(&mut self, family: &'static Family, name: &str, divisor: u64) {
+        for disk in machine::rows(self.snapshot, name) {
+            let device = machine::device(disk.labels.first().map_or("", |label| label));
+            self.of_machine(family, &device, self.snapshot.containers.len(), disk.value / divisor);
+        }
     }
 
     /// A sample of one of the machine's devices, which count since the boot.

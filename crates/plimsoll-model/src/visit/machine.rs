@@ -100,7 +100,7 @@ pub(super) fn row(snapshot: &Snapshot) -> Option<ContainerRow> {
         .map(|(name, values)| InterfaceRow { name: name.into(), network: "".into(), values })
         .collect();
     row.devices = by_device(snapshot, &DEVICE)
-        .map(|(name, values)| DeviceRow { name: device(name).into(), values })
+        .map(|(name, values)| DeviceRow { name: device(name).into(), number: None, values })
         .collect();
     Some(row)
 }

@@ -87,7 +87,7 @@ impl Reader {
             for _ in 0..read_number(from)? {
                 let (name, mut values) = (read_text(from)?.into(), Values::default());
                 read_values(from, DeviceSlot::ALL, &mut values)?;
-                row.devices.push(DeviceRow { name, values });
+                row.devices.push(DeviceRow { name, number: None, values });
             }
             snapshot.containers.push(row);
         }

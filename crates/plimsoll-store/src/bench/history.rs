@@ -105,6 +105,6 @@ fn row(container: u32, at: Millis) -> ContainerRow {
     for slot in &DeviceSlot::ALL[..6] {
         values.set(*slot, second / 10 * 4_096);
     }
-    row.devices.push(DeviceRow { name: "/dev/vda".into(), values });
+    row.devices.push(DeviceRow { name: "/dev/vda".into(), number: None, values });
     row
 }

@@ -232,7 +232,11 @@ fn row(moment: &Moment, places: &Places, record: &ContainerRecord, name: &str) -
             }
             Some((Place::Device(slot, name), _)) => {
                 let index = devices.iter().position(|row| row.name == *name).unwrap_or_else(|| {
-                    devices.push(DeviceRow { name: Arc::clone(name), values: Values::default() });
+                    devices.push(DeviceRow {
+                        name: Arc::clone(name),
+                        number: None,
+                        values: Values::default(),
+                    });
                     devices.len() - 1
                 });
                 devices[index].values.set(*slot, *value);

@@ -91,7 +91,7 @@ impl Fleet {
         for slot in InterfaceSlot::ALL {
             row.interfaces[0].values.set(*slot, 1000);
         }
-        row.devices.push(DeviceRow { name: "/dev/vda".into(), values: Values::default() });
+        row.devices.push(DeviceRow { name: "/dev/vda".into(), number: None, values: Values::default() });
         for slot in DeviceSlot::ALL.iter().take(6) {
             row.devices[0].values.set(*slot, 1000);
         }

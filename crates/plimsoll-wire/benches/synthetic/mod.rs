@@ -105,7 +105,7 @@ fn row(container: Container, dice: &mut Dice) -> ContainerRow {
     }
     row.values.set(Slot::State, 1);
     row.interfaces = vec![interface("lo", "", lo), interface("eth0", &network, inner)];
-    row.devices = vec![DeviceRow { name: "/dev/nvme0n1".into(), values: disk }];
+    row.devices = vec![DeviceRow { name: "/dev/nvme0n1".into(), number: Some((259, 0)), values: disk }];
     row.cgroup = Some(cgroup.into());
     row.started = Some(NOW - dice.below(100_000 * NANO));
     row.created = row.started;

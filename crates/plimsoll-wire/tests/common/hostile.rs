@@ -219,7 +219,7 @@ fn device(name: &str, value: u64) -> DeviceRow {
     let mut values = Values::default();
     values.set(DeviceSlot::ReadBytes, value);
     values.set(DeviceSlot::CostWait, value);
-    DeviceRow { name: name.into(), values }
+    DeviceRow { name: name.into(), number: None, values }
 }
 
 fn agent() -> Agent {

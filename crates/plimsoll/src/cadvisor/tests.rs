@@ -37,6 +37,18 @@ fn flags_may_be_written_as_go_takes_them() {
         let off = settings.collectors.iter().filter(|(_, on)| !**on).map(|(name, _)| *name);
         off.collect::<Vec<_>>().join(",")
     };
+    // Of those that are on by themselves.
+    let usual_off: Check = |settings| {
+        let is_usual = |name: &str| Collector::by_name(name).is_some_and(|found| !found.is_opt_in());
+        let off = settings.collectors.iter().filter(|(name, on)| !**on && is_usual(name));
+        off.map(|(name, _)| *name).collect::<Vec<_>>().join(",")
+    };
+    // Of those that are off by themselves and whose numbers are in files of cgroups.
+    let on: Check = |settings| {
+        let is_of_cgroups = |name: &str| ["blkio", "cpuset", "hugetlb", "numa", "percpu"].contains(&name);
+        let on = settings.collectors.iter().filter(|(name, on)| **on && is_of_cgroups(name));
+        on.map(|(name, _)| *name).collect::<Vec<_>>().join(",")
+    };
     for (line, check, expected) in [
         ("", listen, "0.0.0.0:8080"),
         ("--port=9090", listen, "0.0.0.0:9090"),
@@ -59,14 +71,20 @@ fn flags_may_be_written_as_go_takes_them() {
         ("--whitelisted_container_labels a.b,c -store_container_labels=false", shown, "a.b,c"),
         ("--whitelisted_container_labels=a.b", shown, "*"),
         ("--label a.b --label c", shown, "a.b,c"),
-        ("--disable_metrics=diskIO,network,percpu", off, "io,network"),
+        ("--disable_metrics=diskIO,network", usual_off, "io,network"),
         ("--disable_metrics=", off, ""),
-        ("--enable_metrics=cpu,memory", off, "disk,filesystem,io,network,pressure,processes"),
+        ("--enable_metrics=cpu,memory", usual_off, "disk,filesystem,io,network,pressure,processes"),
         (
             "--enable_metrics=cpu,memory --disable_metrics=cpu",
-            off,
+            usual_off,
             "disk,filesystem,io,network,pressure,processes",
         ),
+        ("", on, ""),
+        ("--disable_metrics=tcp,udp", on, "blkio,cpuset,hugetlb,numa,percpu"),
+        ("--disable_metrics=diskIO,percpu,hugetlb,tcp", on, "cpuset,numa"),
+        ("--enable_metrics= --disable_metrics=percpu", on, "blkio,cpuset,hugetlb,numa"),
+        ("--enable_metrics=cpu,memory", on, ""),
+        ("--enable_metrics=percpu,diskIO,memory_numa", on, "blkio,numa,percpu"),
         ("--docker_only=true --no-collector.cpu", off, "cpu"),
         ("-docker_only -no-collector.cpu", off, "cpu"),
     ] {

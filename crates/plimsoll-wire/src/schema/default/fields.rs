@@ -18,6 +18,7 @@ pub(super) const CPU: &[(&str, Slot)] = &[
     ("shares", Slot::CpuShares),
     ("weight", Slot::CpuWeight),
     ("cpuset_cpus", Slot::CpusetCpus),
+    ("memory_migrate", Slot::MemoryMigrate),
 ];
 
 pub(super) const MEMORY: &[(&str, Slot)] = &[
@@ -86,6 +87,14 @@ pub(super) const BLOCKIO: &[(&str, DeviceSlot)] = &[
     ("cost_wait_seconds", DeviceSlot::CostWait),
     ("cost_indebt_seconds", DeviceSlot::CostIndebt),
     ("cost_indelay_seconds", DeviceSlot::CostIndelay),
+    ("read_seconds", DeviceSlot::ReadTime),
+    ("write_seconds", DeviceSlot::WriteTime),
+    ("io_seconds", DeviceSlot::IoTime),
+    ("io_wait_seconds", DeviceSlot::IoWait),
+    ("io_weighted_seconds", DeviceSlot::IoTimeWeighted),
+    ("reads_merged", DeviceSlot::ReadsMerged),
+    ("writes_merged", DeviceSlot::WritesMerged),
+    ("io_current", DeviceSlot::IoCurrent),
 ];
 
 pub(super) const PRESSURE: &[(&str, Slot)] = &[

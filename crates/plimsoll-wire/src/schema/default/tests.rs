@@ -51,7 +51,7 @@ fn the_four_measurements_are_as_they_are_promised() {
     for slot in [DeviceSlot::ReadBytes, DeviceSlot::WriteBytes, DeviceSlot::Reads, DeviceSlot::Writes] {
         values.set(slot, 9);
     }
-    web.devices = vec![DeviceRow { name: "/dev/vda".into(), values }];
+    web.devices = vec![DeviceRow { name: "/dev/vda".into(), number: None, values }];
     let mut schema = DefaultSchema::default();
     let cpu = |web: &mut ContainerRow, usage, user, system| {
         web.values.set(Slot::CpuUsage, usage);

@@ -45,7 +45,7 @@ fn snapshot(at: u64, usage: u64) -> Snapshot {
     let mut values = Values::default();
     values.set(DeviceSlot::ReadBytes, 8);
     values.set(DeviceSlot::WriteBytes, 9);
-    row.devices = vec![DeviceRow { name: "8:0".into(), values }];
+    row.devices = vec![DeviceRow { name: "8:0".into(), number: Some((8, 0)), values }];
     let mut snapshot = Snapshot { at, containers: vec![row], ..Snapshot::default() };
     let facts = EngineFacts { version: "29.0.1".to_owned(), ..EngineFacts::default() };
     let engine =
