@@ -8,7 +8,7 @@ use plimsoll_engine::{Action, Details, Event, Image, Kind, PodMembership, Summar
 use plimsoll_model::container::{ImageFacts, LabelChoice, LabelLoss, Network};
 use plimsoll_model::lifecycle::{Inspection, Past};
 use plimsoll_model::text::{MAX_TEXT, bounded};
-use plimsoll_model::{Container, Health, Lifecycle, State};
+use plimsoll_model::{Collector, Container, Health, Lifecycle, State};
 
 use crate::Options;
 use crate::disk::Storage;
@@ -36,6 +36,8 @@ pub(crate) struct Known {
     images: HashMap<String, Arc<ImageFacts>>,
     /// Since when events are heard, in Unix nanoseconds.
     heard_since: u64,
+    /// Whether events are counted, so that each of them has to be told on.
+    counts_events: bool,
     pub(crate) loss: LabelLoss,
 }
 
@@ -100,6 +102,7 @@ impl Known {
             containers: HashMap::new(),
             images: HashMap::new(),
             heard_since: 0,
+            counts_events: options.selection.has_collector(Collector::Events),
             loss: LabelLoss::default(),
         }
     }
@@ -283,13 +286,13 @@ impl Known {
     pub(crate) fn event(&mut self, event: &Event, now: u64) -> (Option<Change>, bool) {
         let Some(id) = event.container.as_deref() else { return (None, false) };
         if event.kind == Kind::Network {
-            return (None, self.containers.get(id).is_some_and(|entry| entry.shown));
+            return (self.count(id, &event.action), self.containers.get(id).is_some_and(|entry| entry.shown));
         }
         if event.action == Action::Destroy {
             return (self.removed(id), false);
         }
         if matches!(event.action, Action::Kill | Action::Stop | Action::Other(_)) {
-            return (None, false);
+            return (self.count(id, &event.action), false);
         }
         if !self.containers.contains_key(id) {
             if self.containers.len() >= MAX_CONTAINERS {
@@ -305,6 +308,7 @@ impl Known {
         }
         let Some(entry) = self.containers.get_mut(id) else { return (None, false) };
         let at = event.time_nano.unwrap_or(now);
+        entry.life.heard(event.action.word());
         let Entry { container, life, whereabouts, .. } = entry;
         match &event.action {
             Action::Create => container.state = State::Created,
@@ -327,6 +331,14 @@ impl Known {
         }
         let change = entry.change(&self.filter, &self.origin, event.action == Action::Update);
         (change, entry.is_wanted(&self.filter))
+    }
+
+    /// Counts an event that changes nothing else. Returns the change, if events are shown.
+    fn count(&mut self, id: &str, action: &Action) -> Option<Change> {
+        let entry = self.containers.get_mut(id)?;
+        entry.life.heard(action.word());
+        // Whether it is shown was decided before.
+        if self.counts_events && entry.shown { entry.change(&self.filter, &self.origin, false) } else { None }
     }
 
     /// The container is gone.

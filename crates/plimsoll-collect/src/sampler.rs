@@ -245,6 +245,7 @@ impl Sampler {
             for (tracked, row) in self.tracked.iter().zip(&mut snapshot.containers) {
                 if !tracked.shows_network {
                     row.interfaces.clear();
+                    row.details.retain(|detail| !detail.field.is_of_network());
                 }
             }
         }
@@ -257,7 +258,7 @@ impl Sampler {
             if self.options.selection.has_collector(*collector) && spent.nanos[index] > 0 {
                 let success = spent.failures[index] == 0;
                 let duration = Some(spent.nanos[index]);
-                self.agent.collectors[index] =
+                self.agent.collectors[*collector] =
                     CollectorReport { duration, success: Some(success), timeouts: None };
             }
         }
@@ -298,7 +299,7 @@ impl Sampler {
         {
             if self.options.selection.has_collector(collector) {
                 let (duration, success) = (Some(nanos), Some(true));
-                self.agent.collectors[collector as usize] =
+                self.agent.collectors[collector] =
                     CollectorReport { duration, success, timeouts: None };
             }
         }
@@ -391,7 +392,7 @@ impl Sampler {
     }
 
     fn disk_worked(&mut self, work: DiskWork) {
-        self.agent.collectors[Collector::Disk as usize] = work.report;
+        self.agent.collectors[Collector::Disk] = work.report;
         let is_news = self.disk.as_ref().is_none_or(|known| known.seen != work.seen);
         self.disk = Some(work);
         if is_news {
@@ -416,7 +417,7 @@ impl Sampler {
         for listened in &self.engines {
             self.agent.label_loss += listened.label_loss;
         }
-        self.agent.collectors[Collector::Engine as usize] = listened::report(&self.engines);
+        self.agent.collectors[Collector::Engine] = listened::report(&self.engines);
         self.set_capabilities();
     }
 
@@ -482,8 +483,8 @@ impl Sampler {
         } else if another_process || container.network_mode != tracked.container.network_mode {
             // Now that the engine names the process, or says whose network it uses (Podman's listing does not),
             // the same cgroup is found with the right network. Nothing is counted anew.
-            if let (Some(reader), Some(kernel)) = (tracked.reader.take(), &mut self.kernel) {
-                kernel.detach(reader);
+            if let (Some(_), Some(kernel)) = (&tracked.reader, &mut self.kernel) {
+                tracked.close(kernel);
                 self.namespaces_changed = true;
             }
             tracked.searched = 0;
@@ -503,6 +504,9 @@ impl Sampler {
         tracked.container = container;
         tracked.life = life;
         tracked.whereabouts = whereabouts;
+        if self.options.selection.has_collector(Collector::Events) {
+            tracked.list_events();
+        }
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use plimsoll_kernel::{Kernel, Reader, Target};
+use plimsoll_kernel::{Kept, Kernel, Reader, Target};
 use plimsoll_model::lifecycle::Saved;
 use plimsoll_model::oom::OomLedger;
 use plimsoll_model::rate::Rate;
-use plimsoll_model::{Container, ContainerRow, Lifecycle, Slot};
+use plimsoll_model::{Container, ContainerRow, DetailField, Details, Lifecycle, Slot};
 
 use crate::disk::DiskNumbers;
 use crate::inbox::Whereabouts;
@@ -36,6 +36,10 @@ pub(crate) struct Tracked {
     /// It is gone, and is taken out of the list when all changes were taken in.
     pub(crate) removed: bool,
     pub(crate) reader: Option<Reader>,
+    /// What the reader before this one counted, while the files of the same cgroup are opened anew.
+    pub(crate) kept: Kept,
+    /// What the engine told, if that is shown.
+    events: Option<Details>,
     /// When the reader was made, in Unix nanoseconds.
     pub(crate) attached: u64,
     /// The life in which the kernel removed the container's cgroup, if it did so before the engine told.
@@ -66,6 +70,8 @@ impl Tracked {
             whereabouts,
             removed: false,
             reader: None,
+            kept: Kept::default(),
+            events: None,
             attached: 0,
             ended_life: None,
             searched: 0,
@@ -160,6 +166,7 @@ impl Tracked {
     pub(crate) fn open(&mut self, kernel: &mut Kernel) {
         if let Ok(mut reader) = kernel.attach(&self.target()) {
             kernel.set_networks(&mut reader, &self.container.networks);
+            reader.resume(std::mem::take(&mut self.kept));
             self.reader = Some(reader);
             self.attached = crate::unix_now();
             self.searched = 0;
@@ -171,6 +178,7 @@ impl Tracked {
         if let (Some(reader), Some(kernel)) = (self.reader.take(), kernel) {
             kernel.detach(reader);
         }
+        self.kept = Kept::default();
         self.told = None;
         self.oom.cgroup_gone();
         self.cpu.reset();
@@ -190,10 +198,28 @@ impl Tracked {
         }
     }
 
+    /// Takes the reader away; the same cgroup's files will be opened anew.
+    pub(crate) fn close(&mut self, kernel: &mut Kernel) {
+        if let Some(reader) = self.reader.take() {
+            self.kept = kernel.detach(reader);
+        }
+    }
+
+    /// Lists what the engine told, to be shown in each row.
+    pub(crate) fn list_events(&mut self) {
+        let mut pass = self.events.get_or_insert_default().refill();
+        for (action, count) in self.life.told().iter() {
+            pass.set(DetailField::Events, &[action], count);
+        }
+    }
+
     /// Completes a row with what does not come from the reading itself. `mono` is when the pass began.
     pub(crate) fn complete(&mut self, row: &mut ContainerRow, mono: u64) {
         if let Some(disk) = &mut self.disk {
             row.add_details(disk.rows_at(mono));
+        }
+        if let Some(events) = &self.events {
+            row.add_details(events.rows());
         }
         row.values.set(Slot::OomEvents, self.oom.total());
         row.life = Some(Saved::new(&self.life, &self.oom));

@@ -114,6 +114,29 @@ pub enum Action {
 }
 
 impl Action {
+    /// Docker's word for it; of something else the engine's own, which may go on with a colon and arguments.
+    #[must_use]
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Create => "create",
+            Self::Start => "start",
+            Self::Die => "die",
+            Self::Oom => "oom",
+            Self::Kill => "kill",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+            Self::Pause => "pause",
+            Self::Unpause => "unpause",
+            Self::Rename => "rename",
+            Self::Update => "update",
+            Self::Destroy => "destroy",
+            Self::Health(_) => "health_status",
+            Self::Connect => "connect",
+            Self::Disconnect => "disconnect",
+            Self::Other(word) => word,
+        }
+    }
+
     fn from_word(word: &str) -> Self {
         match word {
             "create" => Self::Create,

@@ -3,7 +3,9 @@
 use std::fmt::Debug;
 
 use plimsoll_kernel::parse::pressure::Resource;
-use plimsoll_kernel::parse::{Numbers, block, cpu, host, lines, memory, mounts, net, pressure, proc, single};
+use plimsoll_kernel::parse::{
+    Numbers, block, cpu, host, lines, memory, mounts, net, pressure, proc, process, single, sockets,
+};
 use plimsoll_kernel::recognise;
 use plimsoll_model::Slot;
 
@@ -70,6 +72,7 @@ pub fn proc(bytes: &[u8]) {
     check_slots(bytes, net::sockstat);
     check_machine(bytes);
     check_mounts(bytes);
+    check_processes(bytes);
 
     let line_count = bytes.split(|byte| *byte == b'\n').count();
     let interfaces = steady(bytes, |bytes| {
@@ -142,6 +145,37 @@ fn check_machine(bytes: &[u8]) {
     steady(bytes, host::pressure);
     let load = same_twice(bytes, host::load);
     assert!(load.iter().flatten().all(|load| load % 10_000_000 == 0), "{load:?} has more than two decimals");
+}
+
+/// What is read of processes and sockets: `limits`, `schedstat`, the state in `stat`, tables and counters of the network.
+fn check_processes(bytes: &[u8]) {
+    let line_count = bytes.split(|byte| *byte == b'\n').count() as u64;
+    let limits = steady(bytes, |bytes| {
+        let mut found = Vec::new();
+        process::limits(bytes, |name, soft| found.push((name.to_owned(), soft)));
+        found
+    });
+    assert!(limits.iter().all(|(name, _)| !name.contains([' ', '\n'])), "{limits:?}");
+    steady(bytes, process::schedstat);
+    assert!(steady(bytes, process::task_state).is_none_or(|state| state < process::TASK_STATES.len()));
+    let connections = steady(bytes, |bytes| {
+        let mut found = sockets::Connections::default();
+        bytes.split(|byte| *byte == b'\n').for_each(|line| found.add(line));
+        found
+    });
+    assert!(connections.states.iter().sum::<u64>() <= line_count, "{connections:?}");
+    let datagrams = steady(bytes, |bytes| {
+        let mut found = sockets::Datagrams::default();
+        bytes.split(|byte| *byte == b'\n').for_each(|line| found.add(line));
+        found
+    });
+    assert!(datagrams.sockets <= line_count, "{datagrams:?}");
+    let counters = steady(bytes, |bytes| {
+        let mut found = Vec::new();
+        sockets::counters(bytes, b"Tcp", |name, value| found.push((name.to_vec(), value)));
+        found
+    });
+    assert!(counters.iter().all(|(name, _)| !name.is_empty()), "{counters:?}");
 }
 
 /// `mountinfo`.

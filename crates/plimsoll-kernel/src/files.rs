@@ -4,13 +4,18 @@
 
 use std::borrow::Cow;
 
-use plimsoll_model::{Collector, DetailField, DetailPass, DeviceSlot, Profile, Selection, Slot};
+use plimsoll_model::{Collector, DetailField, DetailPass, DeviceSlot, Naming, Profile, Selection, Slot};
 
 use crate::devices::{DeviceNames, Devices};
 use crate::layout::{Controller, Version};
 use crate::pages::{self, PageSize};
 use crate::parse::pressure::Resource;
-use crate::parse::{Numbers, block, cpu, hugetlb_failures, lines, memory, net, numa, pressure, proc, single};
+use crate::parse::{
+    Numbers, block, cpu, hugetlb_failures, lines, memory, net, numa, pressure, proc, process as processes_of,
+    single, sockets,
+};
+use crate::tables::Protocol;
+use crate::walks::Sight;
 
 /// A file that is read in each pass.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +30,8 @@ pub(crate) struct File {
     /// The smallest profile that has a use for it.
     pub(crate) profile: Profile,
     pub(crate) when: When,
+    /// The only names that it is for, if it is not for all.
+    pub(crate) naming: Option<Naming>,
     pub(crate) parse: Parse,
 }
 
@@ -33,6 +40,10 @@ const SIZE: &str = "SIZE";
 
 /// The list of a cgroup's processes.
 pub(crate) const CGROUP_PROCS: &str = "cgroup.procs";
+
+/// The lists of its tasks, threads included, on v1 and v2.
+const V1_TASKS: &str = "tasks";
+const V2_TASKS: &str = "cgroup.threads";
 
 /// In which passes a file has to be read.
 ///
@@ -51,15 +62,25 @@ pub(crate) enum When {
     /// While it is active, and for as long as it changes itself: a task that stalls does not run, and the
     /// stall goes on.
     Stalling(&'static [Slot]),
+    /// Every ten seconds ([`PACE`]): it costs more than the rest.
+    Paced,
+    /// The same, if the container was active since.
+    PacedActive,
 }
+
+/// The time between two readings of what costs more than the rest, in nanoseconds. Each container has its own moment, so that
+/// no pass has to read them all.
+pub(crate) const PACE: u64 = 10_000_000_000;
 
 /// Where a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// In the container's cgroup of this controller's hierarchy.
     Cgroup(Controller),
-    /// In the `/proc` directory of the container's first process.
+    /// In the `/proc` directory of the container's first process, about that process.
     Process,
+    /// There, too, but about the network namespace that it is in: not read where that is the host's.
+    Network,
 }
 
 /// How much it is worth to keep the file open. When descriptors get scarce, the least valuable files are
@@ -72,7 +93,7 @@ pub(crate) enum Keep {
     Always,
     IfPlenty,
     IfAbundant,
-    /// It is seldom read.
+    /// Not at all: it is seldom read.
     Never,
 }
 
@@ -95,6 +116,10 @@ pub(crate) enum Parse {
     OfPages(DetailField, fn(&[u8]) -> Option<u64>),
     /// `net/dev`.
     Interfaces,
+    /// The tables of a protocol's sockets, of which the file is the first.
+    Table(Protocol),
+    /// A list of processes or tasks, which are visited.
+    Walk(Sight),
 }
 
 const fn cgroup(controller: Controller, name: &'static str, collector: Collector, parse: Parse) -> File {
@@ -106,12 +131,17 @@ const fn cgroup(controller: Controller, name: &'static str, collector: Collector
         keep: Keep::IfPlenty,
         profile: Profile::Minimal,
         when: When::Always,
+        naming: None,
         parse,
     }
 }
 
 const fn process(name: &'static str, collector: Collector, parse: Parse) -> File {
     File { place: Place::Process, ..cgroup(Controller::Unified, name, collector, parse) }
+}
+
+const fn network(name: &'static str, collector: Collector, parse: Parse) -> File {
+    File { place: Place::Network, ..cgroup(Controller::Unified, name, collector, parse) }
 }
 
 impl Parse {
@@ -146,6 +176,15 @@ impl File {
     }
     const fn limit(self) -> Self {
         Self { keep: Keep::Never, when: When::Limit, ..self }
+    }
+    const fn paced(self) -> Self {
+        Self { when: When::Paced, keep: Keep::Never, ..self }
+    }
+    const fn paced_active(self) -> Self {
+        Self { when: When::PacedActive, keep: Keep::Never, ..self }
+    }
+    const fn naming(self, naming: Naming) -> Self {
+        Self { naming: Some(naming), ..self }
     }
     const fn stalling(self, slots: &'static [Slot]) -> Self {
         Self { when: When::Stalling(slots), ..self }
@@ -292,32 +331,58 @@ static PRESSURE: &[File] = &[
         .active(),
 ];
 
+/// In the order of the fields that they fill, as are the next two tables.
+static V1_WALKS: &[File] = &[
+    cgroup(Pids, V1_TASKS, C::Schedstat, Parse::Walk(Sight::Schedstat)).paced_active(),
+    cgroup(Pids, V1_TASKS, C::Tasks, Parse::Walk(Sight::States)).paced_active(),
+    cgroup(Pids, CGROUP_PROCS, C::Descriptors, Parse::Walk(Sight::Descriptors)).paced_active(),
+];
+
+static V2_WALKS: &[File] = &[
+    cgroup(Unified, V2_TASKS, C::Schedstat, Parse::Walk(Sight::Schedstat)).paced_active(),
+    cgroup(Unified, V2_TASKS, C::Tasks, Parse::Walk(Sight::States)).paced_active(),
+    cgroup(Unified, CGROUP_PROCS, C::Descriptors, Parse::Walk(Sight::Descriptors)).paced_active(),
+];
+
 static NETWORK: &[File] = &[
-    process("net/dev", C::Network, Parse::Interfaces).always(),
-    process("net/sockstat", C::Sockets, N(net::sockstat)).from(D).always(),
-    process("net/sockstat6", C::Sockets, N(net::sockstat)).from(D).always(),
+    network("net/dev", C::Network, Parse::Interfaces).always(),
+    network("net/sockstat", C::Sockets, N(net::sockstat)).from(D).always(),
+    network("net/sockstat6", C::Sockets, N(net::sockstat)).from(D).always(),
+    process("limits", C::Ulimits, Parse::Details(ulimits)).paced(),
+    network("net/tcp", C::Tcp, Parse::Table(Protocol::Tcp)).paced(),
+    network("net/snmp", C::TcpStats, Parse::Details(snmp)).paced().naming(Naming::Catalog),
+    network("net/netstat", C::TcpStats, Parse::Details(netstat)).paced().naming(Naming::Catalog),
+    network("net/snmp", C::TcpStats, Parse::Details(snmp_all)).paced().naming(Naming::Cadvisor),
+    network("net/netstat", C::TcpStats, Parse::Details(netstat_all)).paced().naming(Naming::Cadvisor),
+    network("net/udp", C::Udp, Parse::Table(Protocol::Udp)).paced(),
 ];
 
 /// The files of a layout that a selection asks for, in the order in which they are read: the pulse first,
 /// and cgroup files before those of the network namespace, so that a cgroup that is gone is noticed before
 /// its namespace is looked at.
 pub(crate) fn of(version: Version, selection: &Selection, sizes: &[PageSize]) -> Vec<File> {
-    let (tables, pages): (&[&[File]], _) = match version {
-        Version::V1 => (&[V1], V1_PAGES),
-        Version::Hybrid => (&[V1, PRESSURE], V1_PAGES),
-        Version::V2 => (&[V2, PRESSURE], V2_PAGES),
+    let (tables, pages, walks): (&[&[File]], _, _) = match version {
+        Version::V1 => (&[V1], V1_PAGES, V1_WALKS),
+        Version::Hybrid => (&[V1, PRESSURE], V1_PAGES, V1_WALKS),
+        Version::V2 => (&[V2, PRESSURE], V2_PAGES, V2_WALKS),
     };
     let mut files = tables.concat();
     for size in sizes {
         files.extend(pages.iter().map(|file| File { pages: Some(*size), ..*file }));
     }
+    files.extend_from_slice(walks);
     files.extend_from_slice(NETWORK);
     files.retain(|file| selection.shows(file.collector, file.profile));
+    files.retain(|file| file.naming.is_none_or(|naming| naming == selection.naming()));
     // Without a processor time there is no telling whether anything ran. The averages of pressure fall
     // while nothing happens, so who wants them has to read them.
     let has_pulse =
         files.iter().any(|file| matches!(file.when, When::Pulse(slots) if slots.contains(&Slot::CpuUsage)));
     for file in &mut files {
+        if matches!(file.when, When::Paced | When::PacedActive) {
+            file.when = if has_pulse { file.when } else { When::Paced };
+            continue;
+        }
         if (!has_pulse && file.when != When::Limit)
             || (file.collector == C::Pressure && selection.shows(C::Pressure, Full))
         {
@@ -348,6 +413,57 @@ fn pids_events(bytes: &[u8], out: &mut Numbers) {
             out.set(Slot::PidsLimitEvents, value);
         }
     });
+}
+
+fn ulimits(bytes: &[u8], pass: &mut DetailPass<'_>) {
+    processes_of::limits(bytes, |name, soft| pass.set(DetailField::Ulimit, &[name], soft));
+}
+
+/// What is shown of the groups `Tcp` and `TcpExt` under a name of its own, in the order of the fields.
+const TCP: &[(&[u8], DetailField)] = &[
+    (b"RetransSegs", DetailField::TcpRetransmits),
+    (b"ActiveOpens", DetailField::TcpActiveOpens),
+    (b"PassiveOpens", DetailField::TcpPassiveOpens),
+    (b"EstabResets", DetailField::TcpResets),
+];
+const TCP_EXT: &[(&[u8], DetailField)] = &[(b"ListenDrops", DetailField::ListenDrops)];
+
+fn named(bytes: &[u8], group: &[u8], fields: &[(&[u8], DetailField)], pass: &mut DetailPass<'_>) {
+    for (name, field) in fields {
+        sockets::counters(bytes, group, |known, value| {
+            if known == *name {
+                pass.set(*field, &[], value);
+            }
+        });
+    }
+}
+
+fn snmp(bytes: &[u8], pass: &mut DetailPass<'_>) {
+    named(bytes, b"Tcp", TCP, pass);
+}
+
+fn netstat(bytes: &[u8], pass: &mut DetailPass<'_>) {
+    named(bytes, b"TcpExt", TCP_EXT, pass);
+}
+
+/// All of a group, under the kernel's words in small letters.
+fn all(bytes: &[u8], group: &[u8], field: DetailField, pass: &mut DetailPass<'_>) {
+    let mut word = String::new();
+    sockets::counters(bytes, group, |name, value| {
+        word.clear();
+        word.extend(name.iter().map(|byte| char::from(byte.to_ascii_lowercase())));
+        pass.set(field, &[&word], value);
+    });
+}
+
+fn snmp_all(bytes: &[u8], pass: &mut DetailPass<'_>) {
+    snmp(bytes, pass);
+    all(bytes, b"Tcp", DetailField::TcpCounter, pass);
+}
+
+fn netstat_all(bytes: &[u8], pass: &mut DetailPass<'_>) {
+    netstat(bytes, pass);
+    all(bytes, b"TcpExt", DetailField::TcpExtCounter, pass);
 }
 
 fn v1_bytes(bytes: &[u8], devices: &mut Devices<'_>) {

@@ -43,6 +43,8 @@ mod proc_file;
 mod reader;
 mod recognise;
 mod scan;
+mod tables;
+mod walks;
 
 use std::sync::Arc;
 
@@ -56,7 +58,7 @@ pub use host::{OwnProcess, monotonic, release};
 pub use host_reader::{HostReader, MAX_HOST_DISKS, MAX_HOST_INTERFACES, MAX_PROCESSORS};
 pub use layout::{Controller, Layout, Roots, Version};
 pub use locate::Target;
-pub use reader::{MAX_INTERFACES, Reader, Reading, Spent};
+pub use reader::{Kept, MAX_INTERFACES, Reader, Reading, Spent};
 pub use recognise::{Recognised, Runtime, recognise};
 pub use scan::{Scan, scan};
 
@@ -72,6 +74,10 @@ pub struct Kernel {
     budget: descriptors::Budget,
     devices: devices::DeviceNames,
     host_namespace: Option<u64>,
+    /// Whether the kernel tells at once how many descriptors a process has.
+    has_counts: bool,
+    /// How many containers were attached, so that each has its own moment for what is read less often.
+    attached: u64,
     /// Clock ticks a second, in which v1 and `/proc` count time.
     ticks: u64,
     /// When the machine was booted, in Unix nanoseconds.
@@ -101,6 +107,8 @@ impl Kernel {
             budget: descriptors::Budget::raise(),
             devices: devices::DeviceNames::new(&roots.sysfs),
             host_namespace: locate::host_namespace(&roots.procfs),
+            has_counts: walks::has_counts(&roots.procfs),
+            attached: 0,
             ticks: rustix::param::clock_ticks_per_second(),
             boot_time: boot_time.and_then(|bytes| host::boot_time(parse::proc::stat(&bytes).boot_time?)),
             buffer: vec![0; 16 * 1024],
@@ -128,7 +136,7 @@ impl Kernel {
         &self.read_errors
     }
 
-    /// Interfaces and devices that were left out because a container had too many.
+    /// Interfaces, devices, tasks and the like that were left out because a container had too many.
     #[must_use]
     pub fn rows_dropped(&self) -> u64 {
         self.rows_dropped

@@ -1,5 +1,6 @@
 //! One container's open files, and what one pass over them reads.
 
+use std::hash::{Hash as _, Hasher as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,12 +13,14 @@ use rustix::io::Errno;
 use crate::Kernel;
 use crate::devices::Devices;
 use crate::error::Error;
-use crate::files::{CGROUP_PROCS, File, Keep, Parse, Place, When};
+use crate::files::{CGROUP_PROCS, File, Keep, PACE, Parse, Place, When};
 use crate::layout::Controller;
 use crate::locate::{self, Target};
 use crate::parse::block::DeviceNumbers;
 use crate::parse::net::{Route, routes};
-use crate::parse::{Numbers, net, single};
+use crate::parse::{Numbers, net, single, sockets};
+use crate::tables::{Protocol, Table};
+use crate::walks::{self, Ledger, Walk};
 
 /// The most interfaces of one container that are shown: whoever may add interfaces inside could add any
 /// number.
@@ -59,6 +62,9 @@ pub struct Reader {
     networks: Vec<Network>,
     /// Numbers with labels of their own, by the position of their file.
     details: Vec<(usize, Details)>,
+    /// What is read over several passes, by the position of its file.
+    works: Vec<(usize, Work)>,
+    pace: Pace,
     /// Whether there are cgroups below, whose processes count too.
     nested: bool,
 }
@@ -75,6 +81,41 @@ struct Lasting {
     /// Whether limits are to be read in the next pass.
     limits_are_due: bool,
 }
+
+/// What is read over several passes.
+#[derive(Debug)]
+enum Work {
+    Table(Box<Table>),
+    Walk(Box<Walk>),
+}
+
+impl Work {
+    fn is_going(&self) -> bool {
+        match self {
+            Self::Table(table) => table.is_going(),
+            Self::Walk(walk) => walk.is_going(),
+        }
+    }
+}
+
+/// When what costs more than the rest is read.
+#[derive(Debug)]
+struct Pace {
+    /// The container's own moment, in nanoseconds.
+    phase: u64,
+    /// Which turn the last pass was in; none before the first.
+    turn: Option<u64>,
+    /// Whether the pass is the first of a turn, …
+    is_due: bool,
+    /// … and if so, whether the container was active since the first of the turn before.
+    was_active: bool,
+    /// When the last turn began, in monotonic nanoseconds.
+    began: u64,
+}
+
+/// What has to be kept of a container's readings while its files are closed and opened anew: sums that must not fall.
+#[derive(Debug, Default)]
+pub struct Kept(Option<Box<Ledger>>);
 
 #[derive(Debug)]
 struct Interface {
@@ -106,12 +147,18 @@ pub enum Reading {
 }
 
 /// Time spent by each collector, in nanoseconds, and whether it could read everything.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Spent {
     /// By [`Collector`].
     pub nanos: [u64; Collector::COUNT],
     /// By [`Collector`]: reads that failed.
     pub failures: [u64; Collector::COUNT],
+}
+
+impl Default for Spent {
+    fn default() -> Self {
+        Self { nanos: [0; Collector::COUNT], failures: [0; Collector::COUNT] }
+    }
 }
 
 impl Reader {
@@ -145,12 +192,27 @@ impl Reader {
     #[must_use]
     pub fn has_network(&self, kernel: &Kernel) -> bool {
         let is_open =
-            |(file, open): (&File, &Open)| file.place == Place::Process && !matches!(open, Open::Absent);
+            |(file, open): (&File, &Open)| file.place == Place::Network && !matches!(open, Open::Absent);
         kernel.files.iter().zip(&self.files).any(is_open)
     }
 
+    /// Goes on from sums that were kept ([`Kernel::detach`]) when the same cgroup's files were closed.
+    pub fn resume(&mut self, kept: Kept) {
+        let mut kept = kept.0;
+        for (_, work) in &mut self.works {
+            if let Work::Walk(walk) = work {
+                kept = kept.and_then(|kept| walk.resume(kept));
+            }
+        }
+    }
+
     fn details_of(&mut self, position: usize) -> Option<&mut Details> {
-        self.details.iter_mut().find(|(of, _)| *of == position).map(|(_, details)| details)
+        of(&mut self.details, position)
+    }
+
+    /// Whether what the file begins has not been read to its end.
+    fn is_at_work(&self, position: usize) -> bool {
+        self.works.iter().any(|(of, work)| *of == position && work.is_going())
     }
 
     fn path_of(&self, file: &File, procfs: &Path) -> Option<PathBuf> {
@@ -158,15 +220,17 @@ impl Reader {
             Place::Cgroup(controller) => {
                 Some(self.directories[controller as usize].as_ref()?.join(&*file.path()))
             }
-            Place::Process => Some(procfs.join(self.pid?.to_string()).join(file.name)),
+            Place::Process | Place::Network => Some(procfs.join(self.pid?.to_string()).join(file.name)),
         }
     }
 }
 
 impl Lasting {
     /// Whether a file may have changed since it was read.
-    fn is_due(&self, file: &File, now: u64) -> bool {
+    fn is_due(&self, file: &File, pace: &Pace, now: u64) -> bool {
         match file.when {
+            When::Paced => pace.is_due,
+            When::PacedActive => pace.is_due && pace.was_active,
             When::Pulse(_) | When::Always => true,
             When::Limit => self.limits_are_due,
             When::Active => self.was_active || now.saturating_sub(self.active_at) < WAKEFUL,
@@ -189,7 +253,20 @@ impl Lasting {
             When::Pulse(slots) | When::Stalling(slots) => {
                 [0, 1].map(|at| slots.get(at).and_then(|slot| self.numbers.get(*slot)))
             }
-            When::Always | When::Active | When::Limit => [None; 2],
+            When::Always | When::Active | When::Limit | When::Paced | When::PacedActive => [None; 2],
+        }
+    }
+}
+
+impl Pace {
+    /// A pass begins.
+    fn tick(&mut self, now: u64, active_at: u64) {
+        let turn = now.saturating_add(self.phase) / PACE;
+        let is_first = self.turn.is_none();
+        self.is_due = self.turn.replace(turn) != Some(turn);
+        if self.is_due {
+            self.was_active = is_first || active_at.saturating_add(WAKEFUL) >= self.began;
+            self.began = now;
         }
     }
 }
@@ -220,6 +297,8 @@ impl Kernel {
             routes: Vec::new(),
             networks: Vec::new(),
             details: Vec::new(),
+            works: Vec::new(),
+            pace: Pace { phase: self.next_phase(), turn: None, is_due: true, was_active: true, began: 0 },
             nested: false,
         };
         let mut has_namespace = !matches!(target.network_mode, "host");
@@ -239,13 +318,21 @@ impl Kernel {
         }
         for position in 0..self.files.len() {
             let file = self.files[position];
-            let open = if file.place == Place::Process && !has_namespace {
+            let open = if file.place == Place::Network && !has_namespace {
                 Open::Absent
             } else {
                 self.open(&file, &reader, found.process.as_ref())
             };
-            if file.parse.is_of_details() && !matches!(open, Open::Absent) {
-                reader.details.push((position, Details::default()));
+            if !matches!(open, Open::Absent) {
+                let work = match file.parse {
+                    Parse::Table(protocol) => Some(Work::Table(Box::new(Table::new(protocol)))),
+                    Parse::Walk(sight) => Some(Work::Walk(Box::new(Walk::new(sight)))),
+                    _ => None,
+                };
+                if work.is_some() || file.parse.is_of_details() {
+                    reader.details.push((position, Details::default()));
+                }
+                reader.works.extend(work.map(|work| (position, work)));
             }
             reader.files.push(open);
         }
@@ -260,7 +347,7 @@ impl Kernel {
                 let Some(path) = reader.path_of(file, &self.roots.procfs) else { return Open::Absent };
                 rustix::fs::open(path, flags, Mode::empty())
             }
-            Place::Process => {
+            Place::Process | Place::Network => {
                 let Some(process) = process else { return Open::Absent };
                 rustix::fs::openat(&process.directory, file.name, flags, Mode::empty())
             }
@@ -298,20 +385,33 @@ impl Kernel {
         self.since_boot(ticks)
     }
 
-    /// Closes a container's files.
-    pub fn detach(&mut self, reader: Reader) {
+    /// Closes a container's files. What is returned is for the reader that takes the place of this one, if there is one.
+    pub fn detach(&mut self, reader: Reader) -> Kept {
         self.budget.give_back(count_kept(&reader.files));
-        drop(reader);
+        Kept(reader.works.into_iter().find_map(|(_, work)| match work {
+            Work::Walk(walk) => walk.into_ledger(),
+            Work::Table(_) => None,
+        }))
+    }
+
+    /// A container's own moment within a turn. Those that follow one another are far apart.
+    fn next_phase(&mut self) -> u64 {
+        self.attached = self.attached.wrapping_add(1);
+        // The golden ratio in 64 bits.
+        (self.attached.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20) % PACE
     }
 
     /// Closes the files of the container's network namespace, because another container shows it.
     pub fn close_network(&mut self, reader: &mut Reader) {
         for (file, open) in self.files.iter().zip(&mut reader.files) {
-            if file.place == Place::Process {
+            if file.place == Place::Network {
                 self.budget.give_back(count_kept(std::slice::from_ref(open)));
                 *open = Open::Absent;
             }
         }
+        let is_open = |position: usize| !matches!(reader.files[position], Open::Absent);
+        reader.details.retain(|(of, _)| is_open(*of));
+        reader.works.retain(|(of, _)| is_open(*of));
     }
 
     /// Reads limits again, and looks whether there are cgroups below the container's own. The next pass
@@ -336,9 +436,14 @@ impl Kernel {
         row.values.merge(&reader.limits);
         let began = crate::monotonic();
         let (mut since, mut collector) = (began, None);
+        reader.pace.tick(began, reader.lasting.active_at);
         for position in 0..self.files.len() {
             let file = self.files[position];
-            if matches!(reader.files[position], Open::Absent) || !reader.lasting.is_due(&file, began) {
+            if matches!(reader.files[position], Open::Absent) {
+                continue;
+            }
+            let is_due = reader.lasting.is_due(&file, &reader.pace, began);
+            if !is_due && !reader.is_at_work(position) {
                 continue;
             }
             if let Some(before) = collector.replace(file.collector).filter(|before| *before != file.collector)
@@ -347,8 +452,15 @@ impl Kernel {
                 spent.nanos[before as usize] += now - since;
                 since = now;
             }
-            match self.fill(&file, position, reader) {
-                Ok(length) => self.parse(position, length, began, reader, row),
+            let done = match file.parse {
+                Parse::Table(protocol) => self.read_table(position, protocol, is_due, reader, row),
+                Parse::Walk(_) => self.walk(position, is_due, reader),
+                _ => self
+                    .fill(&file, position, reader)
+                    .map(|length| self.parse(position, length, began, reader, row)),
+            };
+            match done {
+                Ok(()) => {}
                 Err(Errno::NODEV | Errno::NOENT) if matches!(file.place, Place::Cgroup(_)) => {
                     return Reading::Gone;
                 }
@@ -374,6 +486,87 @@ impl Kernel {
         row.cgroup = Some(Arc::clone(&reader.cgroup));
         row.derive();
         Reading::Done { at: began }
+    }
+
+    /// Reads one piece more of a protocol's tables, or begins to.
+    fn read_table(
+        &mut self,
+        position: usize,
+        protocol: Protocol,
+        is_due: bool,
+        reader: &mut Reader,
+        row: &ContainerRow,
+    ) -> Result<(), Errno> {
+        let Some(process) = reader.pid else { return Err(Errno::NOENT) };
+        let directory = self.roots.procfs.join(process.to_string());
+        let begins = is_due && !reader.is_at_work(position);
+        let (sockets, state) = match protocol {
+            _ if !begins => ([None; 2], None),
+            Protocol::Tcp => self.tcp_state(&directory, row),
+            Protocol::Udp => ([Slot::SocketsUdp, Slot::SocketsUdp6].map(|slot| row.values.get(slot)), None),
+        };
+        let Reader { works, details, .. } = reader;
+        let (Some(Work::Table(table)), Some(details)) = (of(works, position), of(details, position)) else {
+            return Ok(());
+        };
+        if begins {
+            table.begin(sockets, state, crate::monotonic());
+        }
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let open = |name: &str| rustix::fs::open(directory.join(name), flags, Mode::empty());
+        table.go_on(open, &mut self.buffer, details)
+    }
+
+    /// How many TCP sockets there are of each family, and a number that is another one whenever one of them can have changed
+    /// its state: that takes a segment, a timer that sends one, or an end.
+    fn tcp_state(&mut self, directory: &Path, row: &ContainerRow) -> ([Option<u64>; 2], Option<u64>) {
+        let slots = [Slot::SocketsTcp, Slot::SocketsTcp6, Slot::SocketsTcpTimeWait];
+        let counts @ [four, six, waiting] = slots.map(|slot| row.values.get(slot));
+        // Connections that are over and waited for belong to no socket, but show in the table.
+        let sockets = [four, six].map(|count| Some(count?.saturating_add(waiting?)));
+        if sockets.contains(&None) {
+            return (sockets, None);
+        }
+        let mut hash = std::hash::DefaultHasher::new();
+        counts.hash(&mut hash);
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let counters = rustix::fs::open(directory.join("net/snmp"), flags, Mode::empty());
+        let Ok(length) = counters.and_then(|counters| read_whole(&counters, &mut self.buffer)) else {
+            return (sockets, None);
+        };
+        sockets::counters(&self.buffer[..length], b"Tcp", |_, value| value.hash(&mut hash));
+        (sockets, Some(hash.finish()))
+    }
+
+    /// Visits some more of the container's processes or tasks, or begins to.
+    fn walk(&mut self, position: usize, is_due: bool, reader: &mut Reader) -> Result<(), Errno> {
+        let file = self.files[position];
+        if is_due && !reader.is_at_work(position) {
+            let length = self.fill(&file, position, reader)?;
+            let own = reader.path_of(&file, &self.roots.procfs).filter(|_| reader.nested);
+            let Reader { works, .. } = reader;
+            let Some(Work::Walk(walk)) = of(works, position) else { return Ok(()) };
+            walk.begin();
+            let mut left_out = walk.list(&self.buffer[..length]);
+            if let Some(own) = own {
+                each_nested(&own, file.name, |list| left_out += walk.list(list));
+            }
+            self.rows_dropped += left_out;
+            if !walk.is_going() {
+                reader.details_of(position).into_iter().for_each(Details::clear);
+            }
+        }
+        let Reader { works, details, .. } = reader;
+        let (Some(Work::Walk(walk)), Some(details)) = (of(works, position), of(details, position)) else {
+            return Ok(());
+        };
+        let mut procfs = walks::Proc {
+            root: &self.roots.procfs,
+            path: &mut self.path,
+            buffer: &mut self.buffer,
+            has_counts: self.has_counts,
+        };
+        walk.go_on(&mut procfs, details)
     }
 
     /// Reads the file into the buffer and returns its length.
@@ -452,7 +645,11 @@ impl Kernel {
                 parse(bytes, &mut Devices { names, rows, said: &mut said.1, dropped });
             }
             // They were told above.
-            Parse::Details(_) | Parse::DeviceDetails(_) | Parse::OfPages(..) => {}
+            Parse::Details(_)
+            | Parse::DeviceDetails(_)
+            | Parse::OfPages(..)
+            | Parse::Table(_)
+            | Parse::Walk(_) => {}
             Parse::Interfaces => {
                 self.rows_dropped += interfaces(bytes, reader, row);
                 return;
@@ -474,23 +671,8 @@ impl Kernel {
     /// Counts the processes of the cgroups below.
     fn count_nested(&self, file: &File, reader: &Reader) -> u64 {
         let Some(own) = reader.path_of(file, &self.roots.procfs) else { return 0 };
-        let mut waiting: Vec<PathBuf> = own.parent().map(Path::to_owned).into_iter().collect();
-        let (mut processes, mut visited) = (0, 0);
-        while let Some(directory) = waiting.pop() {
-            visited += 1;
-            if visited > MAX_NESTED {
-                break;
-            }
-            if visited > 1
-                && let Ok(list) = std::fs::read(directory.join(CGROUP_PROCS))
-            {
-                processes += crate::parse::lines(&list);
-            }
-            let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-            waiting.extend(
-                entries.filter(|entry| entry.file_type().is_ok_and(|t| t.is_dir())).map(|entry| entry.path()),
-            );
-        }
+        let mut processes = 0;
+        each_nested(&own, CGROUP_PROCS, |list| processes += crate::parse::lines(list));
         processes
     }
 
@@ -499,6 +681,7 @@ impl Kernel {
         let open = std::mem::replace(&mut reader.files[position], Open::Absent);
         reader.lasting.forget(&self.said[position]);
         reader.details.retain(|(of, _)| *of != position);
+        reader.works.retain(|(of, _)| *of != position);
         self.budget.give_back(count_kept(&[open]));
     }
 
@@ -507,6 +690,31 @@ impl Kernel {
             Some((_, count)) => *count += 1,
             None => self.read_errors.push((file, 1)),
         }
+    }
+}
+
+fn of<T>(list: &mut [(usize, T)], position: usize) -> Option<&mut T> {
+    list.iter_mut().find(|(of, _)| *of == position).map(|(_, one)| one)
+}
+
+/// Hands the file of this name of each cgroup below to `each`. `own` is the file in the container's own cgroup.
+fn each_nested(own: &Path, name: &str, mut each: impl FnMut(&[u8])) {
+    let mut waiting: Vec<PathBuf> = own.parent().map(Path::to_owned).into_iter().collect();
+    let mut visited = 0;
+    while let Some(directory) = waiting.pop() {
+        visited += 1;
+        if visited > MAX_NESTED {
+            break;
+        }
+        if visited > 1
+            && let Ok(list) = std::fs::read(directory.join(name))
+        {
+            each(&list);
+        }
+        let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+        waiting.extend(
+            entries.filter(|entry| entry.file_type().is_ok_and(|t| t.is_dir())).map(|entry| entry.path()),
+        );
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the agent knows of engines, of the machine and of its own work.
 
+use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
 use crate::catalog::{Collector, DeliveryField};
@@ -230,6 +231,30 @@ pub struct CollectorReport {
     pub timeouts: Option<u64>,
 }
 
+/// A report of each collector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CollectorReports([CollectorReport; Collector::COUNT]);
+
+impl Default for CollectorReports {
+    fn default() -> Self {
+        Self([CollectorReport::default(); Collector::COUNT])
+    }
+}
+
+impl Index<Collector> for CollectorReports {
+    type Output = CollectorReport;
+
+    fn index(&self, collector: Collector) -> &CollectorReport {
+        &self.0[collector as usize]
+    }
+}
+
+impl IndexMut<Collector> for CollectorReports {
+    fn index_mut(&mut self, collector: Collector) -> &mut CollectorReport {
+        &mut self.0[collector as usize]
+    }
+}
+
 /// What the agent tells of its history.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct History {
@@ -320,8 +345,8 @@ pub struct Agent {
     pub machine_facts: Arc<MachineFacts>,
     /// The agent's process.
     pub process: Process,
-    /// What each collector did, by [`Collector`].
-    pub collectors: [CollectorReport; Collector::COUNT],
+    /// What each collector did.
+    pub collectors: CollectorReports,
     /// What this machine lets the agent read.
     pub capabilities: Arc<[Capability]>,
     /// Periodic passes so far.

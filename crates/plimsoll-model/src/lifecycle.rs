@@ -9,8 +9,10 @@
 //! hand), so a start that this count does not explain was made by hand.
 
 mod saved;
+mod told;
 
 pub use saved::{Past, Saved};
+pub use told::Told;
 
 use crate::catalog::Slot;
 use crate::container::{Health, State};
@@ -95,6 +97,8 @@ pub struct Lifecycle {
     awaited_run: Option<u64>,
     /// Since when events are heard; earlier ones will not come any more.
     heard_since: u64,
+    /// What the engine told since the agent started.
+    told: Told,
 }
 
 impl Lifecycle {
@@ -363,6 +367,17 @@ impl Lifecycle {
     #[must_use]
     pub fn seen_at(&self) -> u64 {
         self.seen
+    }
+
+    /// The engine told an event, whatever it means; its word for it.
+    pub fn heard(&mut self, word: &str) {
+        self.told.count(word);
+    }
+
+    /// What the engine told since the agent started.
+    #[must_use]
+    pub fn told(&self) -> &Told {
+        &self.told
     }
 
     /// Takes over the creation time and health of a listing, where an inspection has not told them.

@@ -409,7 +409,7 @@ impl<S: Sink> Walk<'_, S> {
         get: impl Fn(&crate::agent::CollectorReport) -> Option<u64>,
     ) {
         for collector in Collector::ALL {
-            let value = get(&self.snapshot.agent.collectors[*collector as usize]);
+            let value = get(&self.snapshot.agent.collectors[*collector]);
             self.own(family, &[collector.name()], value);
         }
     }

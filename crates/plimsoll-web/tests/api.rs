@@ -113,7 +113,7 @@ async fn every_path_is_described_and_takes_what_the_document_names() {
 async fn collectors_tell_how_they_do_without_a_history() {
     let mut fake = fake();
     let mut snapshot = Snapshot::clone(&fake.snapshot);
-    snapshot.agent.collectors[Collector::Cpu as usize].success = Some(false);
+    snapshot.agent.collectors[Collector::Cpu].success = Some(false);
     let state = |name: &str, success| CollectorState {
         name: name.to_owned(),
         type_name: "exec".to_owned(),

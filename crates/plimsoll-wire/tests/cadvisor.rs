@@ -143,7 +143,7 @@ fn the_exposition_is_as_it_was() {
 const MISSING: [(&str, &str); 5] = [
     ("container_cpu_load_average_10s", "0 unless enable_load_reader is set, and then asked of each task"),
     ("container_cpu_load_d_average_10s", "the same"),
-    ("container_tasks_state", "the same"),
+    ("container_tasks_state", "off unless switched on"),
     (
         "machine_nvm_avg_power_budget_watts",
         "only with Intel's library for persistent memory, which is no longer made",
@@ -231,6 +231,71 @@ fn processor_time_is_by_processor_where_it_is_read_so() {
     assert_eq!(series(&selection())[1..], rest, "who does not ask for it gets sums");
     assert_eq!(series(&by_processor)[..2], [pair("web", "cpu00"), pair("web", "cpu03")]);
     assert_eq!(series(&by_processor)[2..], rest, "what is not known by processor is still there");
+}
+
+#[test]
+fn what_has_to_be_switched_on_has_cadvisors_names_and_labels() {
+    use DetailField as F;
+    const ON: [Collector; 7] = [
+        Collector::Schedstat,
+        Collector::Tasks,
+        Collector::Descriptors,
+        Collector::Ulimits,
+        Collector::Tcp,
+        Collector::TcpStats,
+        Collector::Udp,
+    ];
+    let told: [(F, &[&str]); 13] = [
+        (F::SchedRun, &[]),
+        (F::TasksState, &["sleeping"]),
+        (F::FileDescriptors, &[]),
+        (F::Ulimit, &["max_open_files"]),
+        (F::Ulimit, &["max_processes"]),
+        (F::TcpConnections, &["ipv4", "listen"]),
+        (F::TcpConnections, &["ipv6", "timewait"]),
+        (F::TcpRetransmits, &[]),
+        (F::TcpCounter, &["retranssegs"]),
+        (F::TcpExtCounter, &["listendrops"]),
+        (F::UdpSockets, &["ipv4"]),
+        (F::UdpReceived, &["ipv6"]),
+        (F::UdpSending, &["ipv4"]),
+    ];
+    let row = |(index, (field, labels)): (usize, &(F, &[&str]))| plimsoll_model::DetailRow {
+        field: *field,
+        labels: labels.iter().map(|label| Box::from(*label)).collect(),
+        value: index as u64 + 1,
+    };
+    let mut snapshot = everything();
+    let rows: Vec<_> = told.iter().enumerate().map(row).collect();
+    snapshot.containers[0].add_details(&rows);
+    let mut chosen = selection();
+    ON.iter().for_each(|collector| chosen.switch(*collector, true));
+    let text = String::from_utf8(render(Format::Text, &snapshot, &chosen)).unwrap();
+    let expected = [
+        ("container_cpu_schedstat_run_seconds_total", "", "0.000000001"),
+        ("container_tasks_state", ",state=\"sleeping\"", "2"),
+        ("container_file_descriptors", "", "3"),
+        ("container_ulimits_soft", ",ulimit=\"max_open_files\"", "4"),
+        ("container_network_tcp_usage_total", ",tcp_state=\"listen\"", "6"),
+        ("container_network_tcp6_usage_total", ",tcp_state=\"timewait\"", "7"),
+        ("container_network_advance_tcp_stats_total", ",tcp_state=\"retranssegs\"", "9"),
+        ("container_network_advance_tcp_stats_total", ",tcp_state=\"listendrops\"", "10"),
+        ("container_network_udp_usage_total", ",udp_state=\"listen\"", "11"),
+        ("container_network_udp6_usage_total", ",udp_state=\"rxqueued\"", "12"),
+        ("container_network_udp_usage_total", ",udp_state=\"txqueued\"", "13"),
+    ];
+    for (name, label, value) in expected {
+        let is_it = |line: &str| {
+            line.starts_with(&format!("{name}{{")) && line.ends_with(&format!("{label}}} {value}"))
+        };
+        assert!(text.lines().any(is_it), "{name}{label} {value}: {text}");
+    }
+    assert!(!text.contains("max_processes") && !text.contains("tcp_retransmits"), "cAdvisor has neither");
+    let text = String::from_utf8(render(Format::Text, &snapshot, &selection())).unwrap();
+    assert!(
+        expected.iter().all(|(name, ..)| !text.contains(&format!("{name}{{"))),
+        "they are off by default"
+    );
 }
 
 #[test]

@@ -41,8 +41,9 @@ cAdvisor's flags, with one dash or two, the value behind `=` or in the next word
   --housekeeping_interval          time between two samples, as --interval
   --store_container_labels         false: no labels but those of the next flag
   --whitelisted_container_labels   labels to show, with commas between
-  --disable_metrics                kinds of metrics to leave out
+  --disable_metrics                kinds of metrics to leave out; all others are shown
   --enable_metrics                 kinds of metrics to show, and no others
+  --enable_load_reader             true: tasks by state, unless their kind, cpuLoad, is left out
   --docker_only                    no effect: only containers are shown in any case
 Others are named in a warning and ignored.";
 
@@ -52,17 +53,18 @@ const PORT: u16 = 8080;
 /// Where cAdvisor's image has the machine's `/proc` in its usual set of mounts.
 const ROOTFS_PROC: &str = "/rootfs/proc";
 
-/// cAdvisor's kinds of metrics, with the collector that has them, or one after the other. Of the others nothing is shown, or,
-/// with `oom_event`, it goes with the memory.
+/// cAdvisor's kinds of metrics, with the collectors that have them. Of the others nothing is shown, or, with `oom_event`, it
+/// goes with the memory.
 const METRICS: &[(&str, Option<Collector>)] = &[
     ("accelerator", None),
-    ("advtcp", None),
+    ("advtcp", Some(Collector::TcpStats)),
     ("app", None),
     ("cpu", Some(Collector::Cpu)),
-    ("cpuLoad", None),
+    ("cpuLoad", Some(Collector::Tasks)),
     ("cpu_topology", None),
     ("cpuset", Some(Collector::Cpuset)),
     ("disk", Some(Collector::Filesystem)),
+    ("disk", Some(Collector::Disk)),
     ("diskIO", Some(Collector::Io)),
     ("diskIO", Some(Collector::Blkio)),
     ("hugetlb", Some(Collector::Hugetlb)),
@@ -74,11 +76,13 @@ const METRICS: &[(&str, Option<Collector>)] = &[
     ("perf_event", None),
     ("pressure", Some(Collector::Pressure)),
     ("process", Some(Collector::Processes)),
+    ("process", Some(Collector::Descriptors)),
+    ("process", Some(Collector::Ulimits)),
     ("referenced_memory", None),
     ("resctrl", None),
-    ("sched", None),
-    ("tcp", None),
-    ("udp", None),
+    ("sched", Some(Collector::Schedstat)),
+    ("tcp", Some(Collector::Tcp)),
+    ("udp", Some(Collector::Udp)),
 ];
 
 /// A command line, with what is cAdvisor's taken out.
@@ -208,7 +212,7 @@ pub(crate) fn read(flags: &BTreeMap<String, Option<String>>) -> Result<Meaning, 
     let (mut port, mut address) = (None, None);
     let (mut store, mut chosen) = (None, None);
     let (mut prefix, mut endpoint) = ("", "");
-    let (mut enabled, mut disabled) = (None, None);
+    let (mut enabled, mut disabled, mut load_reader) = (None, None, false);
     for (name, value) in flags {
         let text = || value.as_deref().ok_or_else(|| wrong(name, "nothing", "a value"));
         match name.as_str() {
@@ -225,6 +229,7 @@ pub(crate) fn read(flags: &BTreeMap<String, Option<String>>) -> Result<Meaning, 
             }
             "store_container_labels" => store = Some(switch(name, value.as_deref())?),
             "whitelisted_container_labels" => chosen = Some(list(text()?)),
+            "enable_load_reader" => load_reader = switch(name, value.as_deref())?,
             "disable_metrics" => disabled = Some(kinds(name, text()?)?),
             "enable_metrics" => enabled = Some(kinds(name, text()?)?),
             _ => meaning.ignored.push(format!("--{name}")),
@@ -246,28 +251,36 @@ pub(crate) fn read(flags: &BTreeMap<String, Option<String>>) -> Result<Meaning, 
         }
         (None, _) => {}
     }
-    // What is enabled makes cAdvisor forget what is disabled; and what is disabled takes the place of what it disables by itself,
-    // so that everything else is on.
-    let enabled = enabled.filter(|on| !on.is_empty());
-    let flag = if enabled.is_some() { "enable_metrics" } else { "disable_metrics" };
-    for collector in METRICS.iter().filter_map(|(_, collector)| *collector) {
-        let on = match (&enabled, &disabled) {
-            (Some(on), _) => on.contains(&collector),
-            (None, Some(off)) => !off.contains(&collector),
-            (None, None) => continue,
-        };
-        if !on && collector == Collector::Filesystem {
-            // What containers take goes with it.
-            meaning.settings.push(("collectors", Raw::Collector(Collector::Disk.name(), false), flag));
-        }
-        // What is on as it is needs no word, so that a configuration file can still switch it off.
-        let name = COLLECTORS.into_iter().find(|name| *name == collector.name());
-        if let Some(name) = name.filter(|_| !on || collector.is_opt_in()) {
+    for (collector, on, flag) in switches(enabled.as_deref(), disabled.as_deref(), load_reader) {
+        if let Some(name) = COLLECTORS.into_iter().find(|name| *name == collector.name()) {
             meaning.settings.push(("collectors", Raw::Collector(name, on), flag));
         }
     }
     meaning.place = place(prefix, endpoint)?;
     Ok(meaning)
+}
+
+/// The collectors that the flags switch, and which flag does. What is enabled makes cAdvisor forget what is disabled; and what
+/// is disabled makes it forget which kinds it leaves out by itself, so that the rest is on.
+fn switches(
+    enabled: Option<&[Option<Collector>]>,
+    disabled: Option<&[Option<Collector>]>,
+    load_reader: bool,
+) -> Vec<(Collector, bool, &'static str)> {
+    let collectors = METRICS.iter().filter_map(|(_, collector)| *collector);
+    let (is_shown, flag): (Box<dyn Fn(Collector) -> bool>, _) = match (enabled, disabled) {
+        (Some(on), _) if !on.is_empty() => (Box::new(|one| on.contains(&Some(one))), "enable_metrics"),
+        // Without its reader cAdvisor would show zeros of the load.
+        (_, Some(off)) => (
+            Box::new(move |one| !off.contains(&Some(one)) && (load_reader || one != Collector::Tasks)),
+            "disable_metrics",
+        ),
+        _ if load_reader => return vec![(Collector::Tasks, true, "enable_load_reader")],
+        _ => return Vec::new(),
+    };
+    let switch = |one: Collector| (one, is_shown(one), flag);
+    // What is as it is by default needs no switch.
+    collectors.map(switch).filter(|(one, on, _)| *on == one.is_opt_in()).collect()
 }
 
 fn place(prefix: &str, endpoint: &str) -> Result<Place, Failure> {
@@ -302,16 +315,16 @@ fn list(value: &str) -> Vec<String> {
 }
 
 /// The collectors of these kinds of metrics.
-fn kinds(flag: &str, value: &str) -> Result<Vec<Collector>, Failure> {
+fn kinds(flag: &str, value: &str) -> Result<Vec<Option<Collector>>, Failure> {
     let mut collectors = Vec::new();
-    for name in list(value) {
-        if !METRICS.iter().any(|(known, _)| *known == name) {
+    for kind in list(value) {
+        let mut found = METRICS.iter().filter(|(known, _)| *known == kind).peekable();
+        if found.peek().is_none() {
             let mut known: Vec<&str> = METRICS.iter().map(|(known, _)| *known).collect();
             known.dedup();
-            return Err(wrong(flag, &name, &format!("some of {}", known.join(","))));
+            return Err(wrong(flag, &kind, &format!("some of {}", known.join(","))));
         }
-        let of_kind = METRICS.iter().filter(|(known, _)| *known == name);
-        collectors.extend(of_kind.filter_map(|(_, collector)| *collector));
+        collectors.extend(found.map(|(_, collector)| *collector));
     }
     Ok(collectors)
 }

@@ -39,8 +39,8 @@ impl Sampler {
             let Some(kernel) = &mut self.kernel else { continue };
             if shows {
                 // Its files were closed: open them again. It is the same cgroup, so nothing is counted anew.
-                if let Some(reader) = tracked.reader.take() {
-                    kernel.detach(reader);
+                if tracked.reader.is_some() {
+                    tracked.close(kernel);
                     tracked.open(kernel);
                 }
             } else if let Some(reader) = &mut tracked.reader {

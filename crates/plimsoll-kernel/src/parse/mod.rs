@@ -13,6 +13,8 @@ pub mod net;
 pub mod numa;
 pub mod pressure;
 pub mod proc;
+pub mod process;
+pub mod sockets;
 
 use plimsoll_model::{Slot, Values};
 
@@ -142,6 +144,11 @@ mod tests {
         net::dev(bytes, |_, _| {});
         net::sockstat(bytes, &mut numbers);
         let _ = net::routes(bytes);
+        sockets::Connections::default().add(bytes);
+        sockets::Datagrams::default().add(bytes);
+        sockets::counters(bytes, b"Tcp", |_, _| {});
+        process::limits(bytes, |_, _| {});
+        let _ = (process::schedstat(bytes), process::task_state(bytes));
         let _ = proc::cgroups(bytes);
         let _ = proc::start_ticks(bytes);
         let _ = proc::stat(bytes);

@@ -30,6 +30,8 @@ pub(crate) enum CadvisorSource {
     Processors,
     /// In the rows of devices: each operation with its number.
     Operations(&'static [(&'static str, DeviceSlot)]),
+    /// In the details of rows: those that are picked.
+    Details(&'static [Pick]),
     /// A reading of the machine's disks, under this name in the catalog; divided by the number.
     Disk(&'static str, u64),
     /// In the rows of devices where the collector `blkio` is on; and a reading of the machine's disks, under this name.
@@ -45,6 +47,16 @@ pub(crate) enum CadvisorSource {
     MachineError,
     /// The versions of everything.
     Version,
+}
+
+/// Which details a family shows, and the value of its only label.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pick {
+    pub(crate) field: DetailField,
+    /// The first of the detail's own labels, where not every one is shown.
+    pub(crate) first: Option<&'static str>,
+    /// The value; without one, it is the last of the detail's own labels.
+    pub(crate) shown: Option<&'static str>,
 }
 
 /// A number about what the machine is made of.
@@ -65,6 +77,13 @@ const fn find(name: &str) -> Family {
     while at < CONTAINERS.len() {
         if is_same(CONTAINERS[at].name.as_bytes(), name.as_bytes()) {
             return CONTAINERS[at];
+        }
+        at += 1;
+    }
+    at = 0;
+    while at < DETAILS.len() {
+        if is_same(DETAILS[at].name.as_bytes(), name.as_bytes()) {
+            return DETAILS[at];
         }
         at += 1;
     }
@@ -112,6 +131,35 @@ const fn cell(
 ) -> CadvisorFamily {
     let family = family(name, kind, collector, help, Shape::Container(cells));
     CadvisorFamily { family, source: CadvisorSource::Row }
+}
+
+/// Numbers with labels of their own, under another name.
+const fn picked(
+    name: &'static str,
+    collector: Collector,
+    label: &'static [&'static str],
+    help: &'static str,
+    picks: &'static [Pick],
+) -> CadvisorFamily {
+    let shape = Shape::Detail(picks[0].field);
+    CadvisorFamily {
+        family: family(name, Kind::Gauge, collector, help, shape).by(label),
+        source: CadvisorSource::Details(picks),
+    }
+}
+
+/// All of one address family, under their last label.
+const fn all_of(field: DetailField, first: &'static str) -> Pick {
+    Pick { field, first: Some(first), shown: None }
+}
+
+/// The one of this address family.
+const fn only(field: DetailField, first: &'static str, shown: &'static str) -> Pick {
+    Pick { field, first: Some(first), shown: Some(shown) }
+}
+
+const fn every(field: DetailField) -> Pick {
+    Pick { field, first: None, shown: None }
 }
 
 const fn derived(
@@ -241,7 +289,20 @@ const fn one(slot: Slot) -> Cell {
 
 use CadvisorSource::{ContainerError, MachineError, Operations, Processors, Version};
 use Collector::{Agent, Container, Cpu, Io, Memory};
+use DetailField as F;
 use Kind::Counter;
+
+const fn udp(family: &'static str) -> [Pick; 4] {
+    [
+        only(F::UdpSockets, family, "listen"),
+        only(F::UdpDrops, family, "dropped"),
+        only(F::UdpReceived, family, "rxqueued"),
+        only(F::UdpSending, family, "txqueued"),
+    ]
+}
+
+static UDP4: [Pick; 4] = udp("ipv4");
+static UDP6: [Pick; 4] = udp("ipv6");
 
 /// Every family of cAdvisor that the machine can answer, in the order in which they are shown.
 #[rustfmt::skip]
@@ -266,6 +327,10 @@ pub static CADVISOR: &[CadvisorFamily] = &[
     same("container_spec_cpu_quota"),
     same("container_spec_cpu_period"),
     derived("container_spec_cpu_shares", Cpu, "CPU shares of the container; on cgroup v2 the shares that its weight stands for.", shares),
+    same("container_cpu_schedstat_run_seconds_total"),
+    same("container_cpu_schedstat_runqueue_seconds_total"),
+    same("container_cpu_schedstat_run_periods_total"),
+    same("container_tasks_state"),
     // Pressure.
     same("container_pressure_cpu_waiting_seconds_total"),
     same("container_pressure_cpu_stalled_seconds_total"),
@@ -337,10 +402,18 @@ pub static CADVISOR: &[CadvisorFamily] = &[
     same("container_network_transmit_packets_total"),
     same("container_network_transmit_packets_dropped_total"),
     same("container_network_transmit_errors_total"),
+    picked("container_network_tcp_usage_total", Collector::Tcp, &["tcp_state"], "TCP connections over IPv4 by state.", &[all_of(F::TcpConnections, "ipv4")]),
+    picked("container_network_tcp6_usage_total", Collector::Tcp, &["tcp_state"], "TCP connections over IPv6 by state.", &[all_of(F::TcpConnections, "ipv6")]),
+    picked("container_network_advance_tcp_stats_total", Collector::TcpStats, &["tcp_state"], "The kernel's counters and settings of TCP.", &[every(F::TcpCounter), every(F::TcpExtCounter)]),
+    picked("container_network_udp_usage_total", Collector::Udp, &["udp_state"], "UDP sockets over IPv4, what waits in them and what they dropped.", &UDP4),
+    picked("container_network_udp6_usage_total", Collector::Udp, &["udp_state"], "UDP sockets over IPv6, what waits in them and what they dropped.", &UDP6),
     // Processes.
     same("container_processes"),
     same("container_threads"),
     same("container_threads_max"),
+    same("container_file_descriptors"),
+    same("container_sockets"),
+    picked("container_ulimits_soft", Collector::Ulimits, &["ulimit"], "Soft limit of open files of the first process.", &[all_of(F::Ulimit, "max_open_files")]),
     // The machine.
     machine("machine_cpu_cores", "Processors of the machine that are online.", MachineNumber::Cores),
     machine("machine_cpu_physical_cores", "Cores of the machine, each counted once however many threads it has.", MachineNumber::Fact(|facts| facts.physical_cores)),

@@ -1,7 +1,7 @@
 //! Families of containers whose label values come from the kernel or the engine: by processor, node, page size, state.
 
 use super::families::family;
-use super::{Collector, Family, Kind, Shape};
+use super::{Collector, Family, Kind, Shape, Start};
 
 /// A number of a container whose labels are in its row ([`crate::DetailRow`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,6 +24,50 @@ pub enum DetailField {
     HugetlbLimit,
     IoLimitBytes,
     IoLimitOperations,
+    SchedRun,
+    SchedWaited,
+    SchedPeriods,
+    TasksState,
+    FileDescriptors,
+    Sockets,
+    Ulimit,
+    TcpConnections,
+    TcpRetransmits,
+    TcpActiveOpens,
+    TcpPassiveOpens,
+    TcpResets,
+    /// Every counter of the kernel's group `Tcp`; only cAdvisor's exposition shows them.
+    TcpCounter,
+    ListenDrops,
+    /// The same of the group `TcpExt`.
+    TcpExtCounter,
+    UdpSockets,
+    UdpDrops,
+    UdpReceived,
+    UdpSending,
+    Events,
+}
+
+impl DetailField {
+    /// Whether it is about the container's network namespace, which several containers may be in.
+    #[must_use]
+    pub const fn is_of_network(self) -> bool {
+        matches!(
+            self,
+            Self::TcpConnections
+                | Self::TcpRetransmits
+                | Self::TcpActiveOpens
+                | Self::TcpPassiveOpens
+                | Self::TcpResets
+                | Self::TcpCounter
+                | Self::ListenDrops
+                | Self::TcpExtCounter
+                | Self::UdpSockets
+                | Self::UdpDrops
+                | Self::UdpReceived
+                | Self::UdpSending
+        )
+    }
 }
 
 /// The most labels that one of these families has.
@@ -51,6 +95,7 @@ const fn disk(
     detail(name, Gauge, collector, labels, help, field)
 }
 
+use Collector as C;
 use Collector::{Disk, Mounts, Rootfs, Volumes};
 use DetailField as F;
 use Kind::{Counter, Gauge, Info};
@@ -109,4 +154,45 @@ pub(super) const DETAILS: &[Family] = &[
     detail("container_io_limit_iops", Gauge, Collector::Blkio, &["device", "op"], "The container's own limit of operations on the device in a second; absent without one.", F::IoLimitOperations)
         .v1("blkio.throttle.{read,write}_iops_device")
         .v2("io.max riops, wiops"),
+    detail("container_cpu_schedstat_run_seconds_total", Counter, C::Schedstat, &[], "Time on a processor of the container's tasks, threads included: of those that are there and of those that were there in an earlier reading. Read every ten seconds; what a task did after the last reading before its end is missing.", F::SchedRun)
+        .seconds()
+        .any("/proc/TID/schedstat"),
+    detail("container_cpu_schedstat_runqueue_seconds_total", Counter, C::Schedstat, &[], "Time that the container's tasks waited for a processor although they could have run; of which tasks, as container_cpu_schedstat_run_seconds_total says.", F::SchedWaited)
+        .seconds()
+        .any("/proc/TID/schedstat"),
+    detail("container_cpu_schedstat_run_periods_total", Counter, C::Schedstat, &[], "How often the container's tasks were put on a processor; of which tasks, as container_cpu_schedstat_run_seconds_total says.", F::SchedPeriods)
+        .any("/proc/TID/schedstat"),
+    detail("container_tasks_state", Gauge, C::Tasks, &["state"], "Tasks, threads included, that are sleeping, running, stopped, or in a wait that cannot be interrupted. Read every ten seconds.", F::TasksState)
+        .any("/proc/TID/task/TID/stat"),
+    detail("container_file_descriptors", Gauge, C::Descriptors, &[], "Open file descriptors of all processes. Read every ten seconds; where there are thousands, it takes longer.", F::FileDescriptors)
+        .any("/proc/PID/fd"),
+    detail("container_sockets", Gauge, C::Descriptors, &[], "Open file descriptors that are sockets. Read every ten seconds; where there are thousands, it takes longer.", F::Sockets)
+        .any("/proc/PID/fd"),
+    detail("container_ulimits_soft", Gauge, C::Ulimits, &["ulimit"], "Soft resource limits of the first process, in the kernel's units; absent where unlimited. Read every ten seconds.", F::Ulimit)
+        .any("/proc/PID/limits"),
+    detail("container_network_tcp_connections", Gauge, C::Tcp, &["family", "tcp_state"], "TCP connections of the network namespace by state. Read every ten seconds, less often where the machine's table is large.", F::TcpConnections)
+        .any("/proc/PID/net/tcp, tcp6"),
+    detail("container_network_tcp_retransmits_total", Counter, C::TcpStats, &[], "TCP segments sent again. Read every ten seconds.", F::TcpRetransmits)
+        .any("/proc/PID/net/snmp RetransSegs"),
+    detail("container_network_tcp_active_opens_total", Counter, C::TcpStats, &[], "TCP connections that were begun from inside. Read every ten seconds.", F::TcpActiveOpens)
+        .any("/proc/PID/net/snmp ActiveOpens"),
+    detail("container_network_tcp_passive_opens_total", Counter, C::TcpStats, &[], "TCP connections that were accepted. Read every ten seconds.", F::TcpPassiveOpens)
+        .any("/proc/PID/net/snmp PassiveOpens"),
+    detail("container_network_tcp_resets_total", Counter, C::TcpStats, &[], "Established TCP connections that were reset. Read every ten seconds.", F::TcpResets)
+        .any("/proc/PID/net/snmp EstabResets"),
+    detail("container_network_listen_drops_total", Counter, C::TcpStats, &[], "TCP connections that were dropped before a listener took them. Read every ten seconds.", F::ListenDrops)
+        .any("/proc/PID/net/netstat ListenDrops"),
+    detail("container_network_udp_sockets", Gauge, C::Udp, &["family"], "UDP sockets of the network namespace. Read every ten seconds.", F::UdpSockets)
+        .any("/proc/PID/net/udp, udp6"),
+    detail("container_network_udp_drops", Gauge, C::Udp, &["family"], "Datagrams that the UDP sockets which are open now have dropped. Read every ten seconds.", F::UdpDrops)
+        .any("/proc/PID/net/udp, udp6"),
+    detail("container_network_udp_rx_queued", Gauge, C::Udp, &["family"], "Memory of datagrams that wait to be read. Read every ten seconds.", F::UdpReceived)
+        .bytes()
+        .any("/proc/PID/net/udp, udp6"),
+    detail("container_network_udp_tx_queued", Gauge, C::Udp, &["family"], "Memory of datagrams that wait to be sent. Read every ten seconds.", F::UdpSending)
+        .bytes()
+        .any("/proc/PID/net/udp, udp6"),
+    detail("container_events_total", Counter, C::Events, &["action"], "Events that the engine told of the container since the agent started; those that are not known by name are other.", F::Events)
+        .since(Start::Agent)
+        .any("engine events"),
 ];

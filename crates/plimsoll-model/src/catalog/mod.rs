@@ -195,6 +195,14 @@ collectors! {
     Numa "numa" "Pages of memory by NUMA node. Off unless switched on.",
     Hugetlb "hugetlb" "Memory in huge pages, by their size, and limits. Off unless switched on.",
     Blkio "blkio" "Limits of block I/O, and what the schedulers BFQ and CFQ of cgroup v1 count: times, queues, merges. Off unless switched on.",
+    Schedstat "schedstat" "Time that tasks ran and waited for a processor, as the scheduler counts it. Off unless switched on.",
+    Tasks "tasks" "Tasks by state. Off unless switched on.",
+    Descriptors "descriptors" "Open file descriptors and sockets. Off unless switched on.",
+    Ulimits "ulimits" "Resource limits of the first process. Off unless switched on.",
+    Tcp "tcp" "TCP connections by state. Off unless switched on.",
+    TcpStats "tcpstats" "What TCP did in the network namespace: opens, resets, retransmits. Off unless switched on.",
+    Udp "udp" "UDP sockets, their queues and drops. Off unless switched on.",
+    Events "events" "Events that the engines told, by action. Off unless switched on.",
     Engine "engine" "The container engines: reachable, version, containers by state.",
     Machine "machine" "Cores, memory and swap of the machine.",
     Host "host" "The machine under node_exporter's names: processors, load, memory, pressure, disks, network devices.",
@@ -215,8 +223,30 @@ impl Collector {
     /// rest.
     #[must_use]
     pub const fn is_opt_in(self) -> bool {
-        use Collector::{Blkio, Cpuset, Hugetlb, Images, Mounts, Numa, Percpu, Rootfs, Volumes};
-        matches!(self, Percpu | Cpuset | Numa | Hugetlb | Blkio | Rootfs | Volumes | Mounts | Images)
+        use Collector::{
+            Blkio, Cpuset, Descriptors, Events, Hugetlb, Images, Mounts, Numa, Percpu, Rootfs, Schedstat,
+            Tasks, Tcp, TcpStats, Udp, Ulimits, Volumes,
+        };
+        matches!(
+            self,
+            Percpu
+                | Cpuset
+                | Numa
+                | Hugetlb
+                | Blkio
+                | Rootfs
+                | Volumes
+                | Mounts
+                | Images
+                | Schedstat
+                | Tasks
+                | Descriptors
+                | Ulimits
+                | Tcp
+                | TcpStats
+                | Udp
+                | Events
+        )
     }
 
     /// Whether a setting can switch it off. The agent's account of itself stays.

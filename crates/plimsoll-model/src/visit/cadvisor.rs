@@ -2,7 +2,7 @@
 
 use super::{Sink, Walk, machine};
 use crate::agent::CollectorReport;
-use crate::catalog::cadvisor::{CADVISOR, CadvisorSource, MachineNumber};
+use crate::catalog::cadvisor::{CADVISOR, CadvisorSource, MachineNumber, Pick};
 use crate::catalog::{AgentFamily, CATALOG, Collector, DetailField, Family, Shape, Slot};
 use crate::selection::Selection;
 use crate::snapshot::{ContainerRow, Snapshot};
@@ -95,6 +95,13 @@ impl<S: Sink> Walk<'_, S> {
                     }
                 }
             }
+            CadvisorSource::Details(picks) => {
+                for (index, row) in rows {
+                    for pick in picks {
+                        self.picked(family, pick, (*index, row));
+                    }
+                }
+            }
             CadvisorSource::Scheduled(name) => {
                 if selection.has_collector(Collector::Blkio) {
                     self.of_rows(family, rows);
@@ -140,7 +147,7 @@ impl<S: Sink> Walk<'_, S> {
             CadvisorSource::ContainerError => {
                 let failed = |report: &CollectorReport| report.success == Some(false);
                 let has_failed =
-                    OF_CONTAINERS.iter().any(|one| failed(&snapshot.agent.collectors[*one as usize]));
+                    OF_CONTAINERS.iter().any(|one| failed(&snapshot.agent.collectors[*one]));
                 self.own(family, &[], Some(u64::from(has_failed)));
             }
             CadvisorSource::MachineError => {
@@ -209,6 +216,17 @@ impl<S: Sink> Walk<'_, S> {
                 }
             }
             Shape::Info(_) | Shape::Agent(_) | Shape::Host(_) => {}
+        }
+    }
+
+    fn picked(&mut self, family: &'static Family, pick: &Pick, (index, row): (usize, &ContainerRow)) {
+        let is_wanted = |first: Option<&str>| pick.first.is_none() || first == pick.first;
+        for detail in row.details_of(pick.field) {
+            let mut labels = detail.labels.iter().map(|label| &**label);
+            let (first, last) = (labels.clone().next(), labels.next_back().unwrap_or_default());
+            if is_wanted(first) {
+                self.of_row(family, &[pick.shown.unwrap_or(last)], (index, row), detail.value);
+            }
         }
     }
 

@@ -56,7 +56,7 @@ struct Scheduled<'a> {
 /// Answers with all collectors: the agent's own, then those that are scheduled.
 pub(super) fn answer(snapshot: &Snapshot) -> Result<Vec<u8>, Failure> {
     let own = Collector::ALL.iter().filter_map(|collector| {
-        let report = &snapshot.agent.collectors[*collector as usize];
+        let report = &snapshot.agent.collectors[*collector];
         let success = report.success?;
         Some(One {
             name: collector.name(),

@@ -262,7 +262,7 @@ fn agent() -> Agent {
         read_errors: vec![("memory.current", 2)],
         ..Agent::default()
     };
-    agent.collectors[Collector::Cpu as usize] =
+    agent.collectors[Collector::Cpu] =
         CollectorReport { duration: Some(5_000), success: Some(true), timeouts: None };
     agent
 }

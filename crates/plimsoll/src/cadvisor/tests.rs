@@ -50,6 +50,15 @@ fn flags_may_be_written_as_go_takes_them() {
         on.map(|(name, _)| *name).collect::<Vec<_>>().join(",")
     };
     for (line, check, expected) in [
+        ("", on, ""),
+        ("--enable_metrics=cpu,process,tcp", on, "descriptors,tcp,ulimits"),
+        ("--enable_metrics=cpuLoad,sched,udp,advtcp", on, "schedstat,tasks,tcpstats,udp"),
+        ("--disable_metrics=process,tcp,advtcp", on, "schedstat,udp"),
+        ("--disable_metrics=process,tcp,advtcp,sched,udp -enable_load_reader", on, "tasks"),
+        ("--enable_load_reader=true", on, "tasks"),
+        ("--enable_load_reader=true --disable_metrics=cpuLoad,sched,tcp,udp,advtcp,process", on, ""),
+        ("--enable_load_reader=false", on, ""),
+        ("--enable_load_reader --enable_metrics=cpu", on, ""),
         ("", listen, "0.0.0.0:8080"),
         ("--port=9090", listen, "0.0.0.0:9090"),
         ("-port=9090", listen, "0.0.0.0:9090"),
