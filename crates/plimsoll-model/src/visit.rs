@@ -3,7 +3,7 @@
 mod cadvisor;
 mod machine;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::agent::{Agent, Engine, EngineFacts, EngineKept, History, Source};
 use crate::catalog::{
@@ -30,7 +30,8 @@ pub trait Sink {
     fn sample(&mut self, container: Option<usize>, value: u64, start: Option<u64>);
 
     /// The custom samples that follow are of this name. Several collectors may tell values of one name; what the first of
-    /// them says of it holds. Whoever is about the catalog alone has nothing to do.
+    /// them says of it holds, and where that is a histogram or a summary, or it is not, others that say otherwise are left
+    /// out. Whoever is about the catalog alone has nothing to do.
     fn custom_family(&mut self, _family: &CustomFamily) {}
 
     /// A custom sample. `container` is the row that it is about.
@@ -439,8 +440,21 @@ impl<S: Sink> Walk<'_, S> {
         let snapshot = self.snapshot;
         let mut by_name: BTreeMap<&str, Vec<&CustomFamily>> = BTreeMap::new();
         for family in snapshot.custom.iter().flat_map(|collector| &*collector.families) {
-            by_name.entry(&family.name).or_default().push(family);
+            let known = by_name.entry(&family.name).or_default();
+            // A name is not a histogram for one collector and a gauge for another.
+            if known.first().is_none_or(|first| has_same_parts(first, family)) {
+                known.push(family);
+            }
         }
+        let with_parts: HashSet<&str> = by_name
+            .iter()
+            .filter(|(_, families)| families[0].kind.has_parts())
+            .map(|(name, _)| *name)
+            .collect();
+        let is_a_part = |name: &str| {
+            PARTS.iter().any(|part| name.strip_suffix(part).is_some_and(|base| with_parts.contains(base)))
+        };
+        by_name.retain(|name, _| with_parts.is_empty() || !is_a_part(name));
         if by_name.is_empty() {
             return;
         }
@@ -460,6 +474,14 @@ impl<S: Sink> Walk<'_, S> {
             }
         }
     }
+}
+
+/// What a histogram or summary may put behind its name.
+const PARTS: [&str; 3] = ["_bucket", "_count", "_sum"];
+
+/// Whether the series of both families have names that fit under one header.
+fn has_same_parts(one: &CustomFamily, other: &CustomFamily) -> bool {
+    one.kind == other.kind || !(one.kind.has_parts() || other.kind.has_parts())
 }
 
 fn compose(container: &Container) -> [&str; 5] {

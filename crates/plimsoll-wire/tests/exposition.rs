@@ -59,6 +59,17 @@ fn families_of(mut body: &[u8]) -> Vec<MetricFamily> {
     families
 }
 
+/// One line: labels sorted by name, the value as floating point.
+fn line_of(name: &str, labels: &[(String, String)], value: f64) -> String {
+    let mut labels = labels.to_vec();
+    labels.sort();
+    let mut line = name.to_owned();
+    for (name, value) in labels {
+        write!(line, " {name}={value:?}").unwrap();
+    }
+    format!("{line} {value:e}")
+}
+
 /// The lines of a text exposition that say the same as the messages, values as floating point.
 fn lines_of(families: &[MetricFamily]) -> Vec<String> {
     let mut lines = Vec::new();
@@ -67,21 +78,45 @@ fn lines_of(families: &[MetricFamily]) -> Vec<String> {
             MetricType::Counter => "counter",
             MetricType::Gauge => "gauge",
             MetricType::Untyped => "untyped",
+            MetricType::Histogram => "histogram",
+            MetricType::Summary => "summary",
         };
-        lines.push(format!("# HELP {} {}", family.name(), family.help()));
-        lines.push(format!("# TYPE {} {kind}", family.name()));
+        let name = family.name();
+        lines.push(format!("# HELP {name} {}", family.help()));
+        lines.push(format!("# TYPE {name} {kind}"));
         for metric in &family.metric {
-            let mut line = family.name().to_owned();
-            for label in &metric.label {
-                write!(line, " {}={:?}", label.name(), label.value()).unwrap();
-            }
-            let value = match (metric.gauge, metric.counter, metric.untyped) {
-                (Some(gauge), None, None) => gauge.value(),
-                (None, Some(counter), None) => counter.value(),
-                (None, None, Some(untyped)) => untyped.value(),
-                other => panic!("one value each, not {other:?}"),
+            let labels = metric.label.iter().map(|label| (label.name().to_owned(), label.value().to_owned()));
+            let labels: Vec<_> = labels.collect();
+            let with = |label: &str, bound: f64| {
+                let bound = if bound.is_infinite() { "+Inf".to_owned() } else { bound.to_string() };
+                [&labels[..], &[(label.to_owned(), bound)]].concat()
             };
-            lines.push(format!("{line} {value:e}"));
+            let mut told = |suffix: &str, labels: &[(String, String)], value: f64| {
+                lines.push(line_of(&format!("{name}{suffix}"), labels, value));
+            };
+            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+            let number = |count: u64| count as f64;
+            match (metric.gauge, metric.counter, metric.untyped, &metric.histogram, &metric.summary) {
+                (Some(gauge), None, None, None, None) => told("", &labels, gauge.value()),
+                (None, Some(counter), None, None, None) => told("", &labels, counter.value()),
+                (None, None, Some(untyped), None, None) => told("", &labels, untyped.value()),
+                (None, None, None, Some(histogram), None) => {
+                    for bucket in &histogram.bucket {
+                        let labels = with("le", bucket.upper_bound());
+                        told("_bucket", &labels, number(bucket.cumulative_count()));
+                    }
+                    told("_sum", &labels, histogram.sample_sum());
+                    told("_count", &labels, number(histogram.sample_count()));
+                }
+                (None, None, None, None, Some(summary)) => {
+                    for quantile in &summary.quantile {
+                        told("", &with("quantile", quantile.quantile()), quantile.value());
+                    }
+                    told("_sum", &labels, summary.sample_sum());
+                    told("_count", &labels, number(summary.sample_count()));
+                }
+                other => panic!("one value each, not {other:?}"),
+            }
         }
     }
     lines
@@ -97,11 +132,7 @@ fn protobuf_says_what_text_says() {
         expected.push(format!("# HELP {} {}", family.name, family.help));
         expected.push(format!("# TYPE {} {}", family.name, family.kind));
         for sample in &family.samples {
-            let mut line = sample.name.clone();
-            for (name, value) in &sample.labels {
-                write!(line, " {name}={value:?}").unwrap();
-            }
-            expected.push(format!("{line} {:e}", sample.value.parse::<f64>().unwrap()));
+            expected.push(line_of(&sample.name, &sample.labels, sample.value.parse().unwrap()));
         }
     }
     assert_eq!(lines_of(&families), expected);

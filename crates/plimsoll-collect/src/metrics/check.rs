@@ -32,7 +32,7 @@ pub enum Nonsense {
     NotFinite,
     /// Its name is no name of a metric, or what was read for it cannot be understood at all.
     BadName,
-    /// One of its labels has a name that is none, or there are too many.
+    /// One of its labels has a name that is none, there are too many, or the bound of a bucket or a quantile is missing.
     BadLabel,
     /// The collection has a value of the same name and labels already.
     Duplicate,
@@ -82,13 +82,13 @@ pub(crate) struct Check {
     /// How many these are.
     remembered: usize,
     /// Names that are not to be used.
-    reserved: Option<fn(&str) -> bool>,
+    reserved: Vec<fn(&str) -> bool>,
 }
 
 impl Check {
-    /// Names that are not to be used from now on.
+    /// More names that are not to be used from now on.
     pub(crate) fn reserve(&mut self, is_reserved: fn(&str) -> bool) {
-        self.reserved = Some(is_reserved);
+        self.reserved.push(is_reserved);
     }
 
     /// Takes out what is nonsense, and counts it.
@@ -146,7 +146,20 @@ impl Check {
         if value.labels.len() > MAX_LABELS_OF_VALUE || !value.labels.keys().all(|name| is_label(name)) {
             return Err(Nonsense::BadLabel);
         }
-        if self.reserved.is_some_and(|is_reserved| is_reserved(&value.name)) {
+        let Some(part) = value.kind.part(&value.name, value.labels.contains_key("quantile")) else {
+            return Err(Nonsense::BadName);
+        };
+        let bound = match (value.kind, part) {
+            (MetricKind::Histogram, "_bucket") => Some("le"),
+            (MetricKind::Summary, "") => Some("quantile"),
+            _ => None,
+        };
+        let is_number = |text: &String| text.parse().is_ok_and(|bound: f64| !bound.is_nan());
+        if bound.is_some_and(|bound| !value.labels.get(bound).is_some_and(is_number)) {
+            return Err(Nonsense::BadLabel);
+        }
+        let family = &value.name[..value.name.len() - part.len()];
+        if self.reserved.iter().any(|is_reserved| is_reserved(&value.name) || is_reserved(family)) {
             return Err(Nonsense::Reserved);
         }
         for text in value.labels.values_mut().filter(|text| text.len() > MAX_TEXT) {
@@ -196,6 +209,17 @@ mod tests {
             (many, Nonsense::BadLabel),
             (MetricValue::new("good", 2.0).label("empty", ""), Nonsense::Duplicate),
             (MetricValue::new("ours_m", 2.0), Nonsense::Reserved),
+            (MetricValue::new("h", 2.0).kind(MetricKind::Histogram).label("le", "1"), Nonsense::BadName),
+            (MetricValue::new("h_bucket", 2.0).kind(MetricKind::Histogram), Nonsense::BadLabel),
+            (
+                MetricValue::new("h_bucket", 2.0).kind(MetricKind::Histogram).label("le", "NaN"),
+                Nonsense::BadLabel,
+            ),
+            (
+                MetricValue::new("s", 2.0).kind(MetricKind::Summary).label("quantile", "most"),
+                Nonsense::BadLabel,
+            ),
+            (MetricValue::new("ours_h_sum", 2.0).kind(MetricKind::Histogram), Nonsense::Reserved),
         ] {
             let mut check = Check::default();
             check.reserve(|name| name.starts_with("ours_"));

@@ -15,7 +15,9 @@ impl Families {
     pub(super) fn in_openmetrics<'a>(&mut self, family: &'a CustomFamily) -> (&'a str, &'static str) {
         let (name, word) = match (family.kind, family.name.strip_suffix("_total")) {
             (CustomKind::Counter, Some(base)) if !self.0.contains(base) => (base, "counter"),
-            (CustomKind::Gauge, _) => (&*family.name, "gauge"),
+            (CustomKind::Gauge | CustomKind::Histogram | CustomKind::Summary, _) => {
+                (&*family.name, in_text(family.kind))
+            }
             _ => (&*family.name, "unknown"),
         };
         self.0.insert(name.to_owned());
@@ -33,6 +35,8 @@ pub(super) fn in_text(kind: CustomKind) -> &'static str {
     match kind {
         CustomKind::Counter => "counter",
         CustomKind::Gauge => "gauge",
+        CustomKind::Histogram => "histogram",
+        CustomKind::Summary => "summary",
         CustomKind::Untyped => "untyped",
     }
 }
@@ -67,6 +71,8 @@ mod tests {
             ("jobs_total", CustomKind::Counter, ("jobs_total", "unknown")),
             ("runs_total", CustomKind::Counter, ("runs", "counter")),
             ("time_sum", CustomKind::Counter, ("time_sum", "unknown")),
+            ("wait_seconds", CustomKind::Histogram, ("wait_seconds", "histogram")),
+            ("size_bytes", CustomKind::Summary, ("size_bytes", "summary")),
             ("odd", CustomKind::Untyped, ("odd", "unknown")),
         ] {
             assert_eq!(families.in_openmetrics(&family(name, kind)), expected);

@@ -16,6 +16,8 @@
 //! assert_eq!(first.name(), "process_start_time_seconds");
 //! ```
 
+use std::collections::HashMap;
+
 use plimsoll_model::catalog::Shape;
 use plimsoll_model::custom::{CustomFamily, CustomKind, CustomSample};
 use plimsoll_model::text::{MAX_TEXT, bounded};
@@ -34,8 +36,12 @@ pub enum MetricType {
     Counter = 0,
     /// Goes up and down.
     Gauge = 1,
+    /// Quantiles.
+    Summary = 2,
     /// Nobody says.
     Untyped = 3,
+    /// Counts by upper bounds.
+    Histogram = 4,
 }
 
 /// One label of a series.
@@ -87,7 +93,57 @@ pub struct Untyped {
     pub value: Option<f64>,
 }
 
-/// One series.
+/// A quantile of what was observed.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct Quantile {
+    /// Which: 0 to 1.
+    #[prost(double, optional, tag = "1")]
+    pub quantile: Option<f64>,
+    /// Its value.
+    #[prost(double, optional, tag = "2")]
+    pub value: Option<f64>,
+}
+
+/// What a summary says.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Summary {
+    /// How often something was observed.
+    #[prost(uint64, optional, tag = "1")]
+    pub sample_count: Option<u64>,
+    /// The sum of what was.
+    #[prost(double, optional, tag = "2")]
+    pub sample_sum: Option<f64>,
+    /// Its quantiles.
+    #[prost(message, repeated, tag = "3")]
+    pub quantile: Vec<Quantile>,
+}
+
+/// How often something was observed that was no more than a bound.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct Bucket {
+    /// How often, that below lower bounds included.
+    #[prost(uint64, optional, tag = "1")]
+    pub cumulative_count: Option<u64>,
+    /// The bound.
+    #[prost(double, optional, tag = "2")]
+    pub upper_bound: Option<f64>,
+}
+
+/// What a histogram with given bounds says.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Histogram {
+    /// How often something was observed.
+    #[prost(uint64, optional, tag = "1")]
+    pub sample_count: Option<u64>,
+    /// The sum of what was.
+    #[prost(double, optional, tag = "2")]
+    pub sample_sum: Option<f64>,
+    /// Its buckets.
+    #[prost(message, repeated, tag = "3")]
+    pub bucket: Vec<Bucket>,
+}
+
+/// One series, or one histogram or summary.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Metric {
     /// Its labels.
@@ -99,9 +155,15 @@ pub struct Metric {
     /// Its value, if it is a counter.
     #[prost(message, optional, tag = "3")]
     pub counter: Option<Counter>,
+    /// What it says, if it is a summary.
+    #[prost(message, optional, tag = "4")]
+    pub summary: Option<Summary>,
     /// Its value, if it is untyped.
     #[prost(message, optional, tag = "5")]
     pub untyped: Option<Untyped>,
+    /// What it says, if it is a histogram.
+    #[prost(message, optional, tag = "7")]
+    pub histogram: Option<Histogram>,
 }
 
 /// One family with all of its series.
@@ -161,8 +223,8 @@ struct Writer<'a> {
     /// Each container's labels as fields of a [`Metric`].
     identities: Identities,
     family: Option<&'static Family>,
-    /// The header of the custom family, and the key of its values.
-    custom: Option<(MetricFamily, u8)>,
+    /// The custom family.
+    custom: Option<Custom>,
     /// The family's message so far; its length goes in front once it is known. Empty until a sample comes:
     /// what may not be shown leaves no header behind.
     body: Vec<u8>,
@@ -172,6 +234,57 @@ struct Writer<'a> {
     /// The family's own labels as fields of a [`Metric`].
     labels: Vec<u8>,
     seen: Seen,
+}
+
+/// The custom family that is written.
+struct Custom {
+    header: MetricFamily,
+    kind: CustomKind,
+    /// Histograms and summaries so far, which stand in several samples each: their labels as fields of a [`Metric`], and the rest
+    /// of it. The samples of one usually come one after the other.
+    whole: Vec<(Vec<u8>, Metric)>,
+    places: HashMap<Vec<u8>, usize>,
+}
+
+impl Custom {
+    /// The histogram or summary with these labels.
+    fn whole(&mut self, labels: Vec<u8>) -> &mut Metric {
+        let next = self.whole.len();
+        let place = *self.places.entry(labels).or_insert_with_key(|labels| {
+            self.whole.push((labels.clone(), Metric::default()));
+            next
+        });
+        &mut self.whole[place].1
+    }
+
+    /// Adds a sample of a histogram or summary. `bound` is the value of its label `le` or `quantile`.
+    fn add(&mut self, labels: Vec<u8>, suffix: &str, bound: Option<f64>, value: f64) {
+        let kind = self.kind;
+        let metric = self.whole(labels);
+        if kind == CustomKind::Histogram {
+            let histogram = metric.histogram.get_or_insert_default();
+            match (suffix, bound) {
+                ("_count", _) => histogram.sample_count = Some(count(value)),
+                ("_sum", _) => histogram.sample_sum = Some(value),
+                (_, upper_bound) => {
+                    histogram.bucket.push(Bucket { cumulative_count: Some(count(value)), upper_bound });
+                }
+            }
+        } else {
+            let summary = metric.summary.get_or_insert_default();
+            match (suffix, bound) {
+                ("_count", _) => summary.sample_count = Some(count(value)),
+                ("_sum", _) => summary.sample_sum = Some(value),
+                (_, quantile) => summary.quantile.push(Quantile { quantile, value: Some(value) }),
+            }
+        }
+    }
+}
+
+/// A count as the format has them.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the format has no other counts")]
+fn count(value: f64) -> u64 {
+    value.round() as u64
 }
 
 impl Sink for Writer<'_> {
@@ -223,10 +336,12 @@ impl Sink for Writer<'_> {
     fn custom_family(&mut self, family: &CustomFamily) {
         self.close();
         self.seen.clear();
-        let (kind, key) = match family.kind {
-            CustomKind::Counter => (MetricType::Counter, METRIC_COUNTER),
-            CustomKind::Gauge => (MetricType::Gauge, METRIC_GAUGE),
-            CustomKind::Untyped => (MetricType::Untyped, METRIC_UNTYPED),
+        let kind = match family.kind {
+            CustomKind::Counter => MetricType::Counter,
+            CustomKind::Gauge => MetricType::Gauge,
+            CustomKind::Histogram => MetricType::Histogram,
+            CustomKind::Summary => MetricType::Summary,
+            CustomKind::Untyped => MetricType::Untyped,
         };
         let header = MetricFamily {
             name: Some(family.name.clone()),
@@ -234,24 +349,49 @@ impl Sink for Writer<'_> {
             r#type: Some(kind.into()),
             ..MetricFamily::default()
         };
-        self.custom = Some((header, key));
+        self.custom = Some(Custom { header, kind: family.kind, whole: Vec::new(), places: HashMap::new() });
     }
 
     fn custom_sample(&mut self, container: Option<usize>, sample: &CustomSample) {
         let identity = container.map_or(Some(&[][..]), |row| self.identities.get(row));
-        let (Some((header, key)), Some(identity)) = (&self.custom, identity) else { return };
+        let (Some(custom), Some(identity)) = (&mut self.custom, identity) else { return };
+        let bound_name = match (custom.kind, sample.suffix) {
+            (CustomKind::Histogram, "_bucket") => "le",
+            (CustomKind::Summary, "") => "quantile",
+            _ => "",
+        };
         self.labels.clear();
+        let mut bound = None;
         for (name, value) in &sample.labels {
-            put_label(name, value, &mut self.labels);
+            if name == bound_name {
+                bound = value.parse().ok();
+            } else {
+                put_label(name, value, &mut self.labels);
+            }
         }
-        if !self.seen.is_new(container, &self.labels) {
+        let end = self.labels.len();
+        self.labels.extend_from_slice(sample.suffix.as_bytes());
+        self.labels.extend(bound.map(f64::to_le_bytes).into_iter().flatten());
+        let is_new = self.seen.is_new(container, &self.labels);
+        self.labels.truncate(end);
+        if !is_new {
             return;
         }
+        let key = match custom.kind {
+            CustomKind::Counter => METRIC_COUNTER,
+            CustomKind::Gauge => METRIC_GAUGE,
+            CustomKind::Untyped => METRIC_UNTYPED,
+            CustomKind::Histogram | CustomKind::Summary => {
+                let labels = [identity, &self.labels].concat();
+                custom.add(labels, sample.suffix, bound, sample.value);
+                return;
+            }
+        };
         if self.body.is_empty() {
-            put(header, &mut self.body);
+            put(&custom.header, &mut self.body);
         }
         self.value.clear();
-        self.value.push(*key);
+        self.value.push(key);
         put_length(NUMBER, &mut self.value);
         self.value.push(NUMBER_VALUE);
         self.value.extend_from_slice(&sample.value.to_le_bytes());
@@ -263,7 +403,12 @@ impl Writer<'_> {
     /// Ends the family that is open, if one is.
     fn close(&mut self) {
         let family = self.family.take();
-        self.custom = None;
+        if let Some(custom) = self.custom.take().filter(|custom| !custom.whole.is_empty()) {
+            put(&custom.header, &mut self.body);
+            for (labels, metric) in custom.whole {
+                put_metric(&labels, &[], &metric.encode_to_vec(), &mut self.body);
+            }
+        }
         if self.body.is_empty() {
             return;
         }

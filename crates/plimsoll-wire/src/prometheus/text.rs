@@ -169,11 +169,16 @@ impl Sink for Writer<'_> {
             }
         }
         // Collectors that tell the same are told apart by nothing: who comes first is shown.
-        if !self.seen.is_new(container, &self.tail) {
+        let end = self.tail.len();
+        self.tail.extend_from_slice(sample.suffix.as_bytes());
+        let is_new = self.seen.is_new(container, &self.tail);
+        self.tail.truncate(end);
+        if !is_new {
             return;
         }
         self.out.append(&mut self.custom.header);
         self.out.extend_from_slice(self.custom.name.as_bytes());
+        self.out.extend_from_slice(sample.suffix.as_bytes());
         let identity = container.and_then(|row| self.identities.get(row)).unwrap_or_default();
         self.out.extend_from_slice(identity);
         self.out.extend_from_slice(&self.tail);

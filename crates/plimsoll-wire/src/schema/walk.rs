@@ -83,6 +83,8 @@ impl Walker {
             scale: Scale::One,
             may_repeat: false,
             custom: String::new(),
+            custom_name: 0,
+            custom_kind: CustomKind::Untyped,
             walker: self,
             out,
         };
@@ -141,8 +143,11 @@ struct Walk<'a> {
     scale: Scale,
     /// Whether samples of this family could come out the same.
     may_repeat: bool,
-    /// The name of the custom family.
+    /// The name of the custom series.
     custom: String,
+    /// How much of that is the family's.
+    custom_name: usize,
+    custom_kind: CustomKind,
     walker: &'a mut Walker,
     out: &'a mut dyn FnMut(&mut Point),
 }
@@ -183,21 +188,28 @@ impl Sink for Walk<'_> {
     fn custom_family(&mut self, family: &CustomFamily) {
         self.shown = None;
         self.custom.clone_from(&family.name);
-        let kind = match family.kind {
-            CustomKind::Counter => Kind::Counter,
-            CustomKind::Gauge => Kind::Gauge,
-            CustomKind::Untyped => Kind::Untyped,
-        };
-        self.meta = Meta { kind, ..Meta::UNKNOWN };
+        self.custom_kind = family.kind;
+        self.custom_name = family.name.len();
         self.may_repeat = true;
         self.walker.seen.clear();
     }
 
     fn custom_sample(&mut self, container: Option<usize>, sample: &CustomSample) {
-        self.walker.labels.clear();
+        self.custom.truncate(self.custom_name);
+        self.custom.push_str(sample.suffix);
+        let kind = match self.custom_kind.of_part(sample.suffix) {
+            CustomKind::Counter => Kind::Counter,
+            CustomKind::Gauge => Kind::Gauge,
+            _ => Kind::Untyped,
+        };
+        self.meta = Meta { kind, ..Meta::UNKNOWN };
+        let labels = &mut self.walker.labels;
+        labels.clear();
         for (name, value) in &sample.labels {
-            self.walker.labels.add(name, value);
+            labels.add(name, value);
         }
+        // What tells the series of a family apart that have different names.
+        labels.key.extend_from_slice(sample.suffix.as_bytes());
         self.give(container, Value::Float(sample.value));
     }
 }

@@ -70,6 +70,11 @@ fn custom() -> Arc<[Arc<CustomCollector>]> {
         labels: labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         value,
         container: container.map(Arc::from),
+        ..CustomSample::default()
+    };
+    let part = |suffix, labels: &[(&str, &str)], value, container| CustomSample {
+        suffix,
+        ..sample(labels, value, container)
     };
     let family = |name: &str, kind, samples| CustomFamily {
         name: name.to_owned(),
@@ -78,7 +83,7 @@ fn custom() -> Arc<[Arc<CustomCollector>]> {
         samples,
     };
     let web = "0a1b2c3d4e5f".repeat(5);
-    let families: [_; 4] = [
+    let families: [_; 7] = [
         family(
             "backup_age_seconds",
             CustomKind::Gauge,
@@ -91,6 +96,28 @@ fn custom() -> Arc<[Arc<CustomCollector>]> {
         family("jobs", CustomKind::Gauge, vec![sample(&[], 3.0, Some(&web)), sample(&[], 4.0, Some("gone"))]),
         family("jobs_total", CustomKind::Counter, vec![sample(&[("queue", "a")], 5.0, Some(&web))]),
         family("odd_name", CustomKind::Untyped, vec![sample(&[], 12.25, None)]),
+        family(
+            "wait_seconds",
+            CustomKind::Histogram,
+            vec![
+                part("_bucket", &[("le", "0.5"), ("path", nasty)], 3.0, Some(&web)),
+                part("_bucket", &[("le", "+Inf"), ("path", nasty)], 4.0, Some(&web)),
+                part("_bucket", &[("le", "+Inf"), ("path", nasty)], 9.0, Some(&web)),
+                part("_sum", &[("path", nasty)], 2.5, Some(&web)),
+                part("_count", &[("path", nasty)], 4.0, Some(&web)),
+            ],
+        ),
+        // A part of the histogram before it, by its name.
+        family("wait_seconds_count", CustomKind::Counter, vec![sample(&[("path", "x")], 5.0, None)]),
+        family(
+            "size_bytes",
+            CustomKind::Summary,
+            vec![
+                part("", &[("quantile", "0.99")], 512.0, None),
+                part("_sum", &[], 1024.0, None),
+                part("_count", &[], 3.0, None),
+            ],
+        ),
     ];
     let state = CollectorState {
         name: "backups".to_owned(),
@@ -108,7 +135,9 @@ fn custom() -> Arc<[Arc<CustomCollector>]> {
     };
     let failed =
         CollectorState { name: "twin".to_owned(), success: Some(false), ..CollectorState::default() };
-    let again: Arc<[_]> = [families[3].clone()].into();
+    // A histogram is no gauge because somebody else says so.
+    let other = family("wait_seconds", CustomKind::Gauge, vec![sample(&[], 1.0, None)]);
+    let again: Arc<[_]> = [families[3].clone(), other].into();
     [
         Arc::new(CustomCollector { state, families: families.into() }),
         Arc::new(CustomCollector { state: failed, families: again }),

@@ -110,6 +110,8 @@ fn belongs(family: &Family, sample: &Sample, openmetrics: bool) -> Result<(), St
         (false, "counter" | "gauge" | "untyped") | (true, "gauge" | "unknown") => &[""],
         (true, "counter") => &["_total", "_created"],
         (true, "info") => &["_info"],
+        (_, "histogram") => &["_bucket", "_sum", "_count"],
+        (_, "summary") => &["", "_sum", "_count"],
         _ => return Err("a bad kind, or none before the samples".to_owned()),
     };
     if !allowed.contains(&suffix) {

@@ -20,8 +20,8 @@ const SUFFIXES: [&str; 8] = ["_total", "_created", "_bucket", "_count", "_sum", 
 /// Reads Prometheus' text 0.0.4 or OpenMetrics. It is OpenMetrics, with times in seconds, if a line of it is `# EOF` or
 /// begins with `# UNIT`; else times are in milliseconds. Values without a time get `now`, and every name gets the prefix.
 ///
-/// Histograms and summaries are their series: buckets, sums and counts are counters, and quantiles gauges. When a series was
-/// created (`_created` in OpenMetrics) is left out, and so are exemplars. A name of which no `TYPE` is told is a counter's if
+/// Histograms and summaries are their series, each of which knows what it is a part of. When a series was created (`_created`
+/// in OpenMetrics) is left out, and so are exemplars. A name of which no `TYPE` is told is a counter's if
 /// it ends in `_total`, and else untyped.
 ///
 /// ```
@@ -109,9 +109,10 @@ impl Type {
     fn kind(self, suffix: &str) -> Option<MetricKind> {
         match (self, suffix) {
             (Self::Counter, "" | "_total" | "_created") => Some(MetricKind::Counter),
-            (Self::Histogram, "" | "_bucket" | "_count" | "_sum" | "_created") => Some(MetricKind::Counter),
-            (Self::Summary, "_count" | "_sum" | "_created") => Some(MetricKind::Counter),
-            (Self::Gauge | Self::Summary | Self::GaugeHistogram | Self::Info, "") => Some(MetricKind::Gauge),
+            (Self::Histogram, "_bucket" | "_count" | "_sum") => Some(MetricKind::Histogram),
+            (Self::Summary, "" | "_count" | "_sum") => Some(MetricKind::Summary),
+            (Self::Histogram | Self::Summary, "_created") => Some(MetricKind::Counter),
+            (Self::Gauge | Self::GaugeHistogram | Self::Info, "") => Some(MetricKind::Gauge),
             (Self::GaugeHistogram, "_bucket" | "_gcount" | "_gsum" | "_created") => Some(MetricKind::Gauge),
             (Self::Info, "_info") => Some(MetricKind::Gauge),
             (Self::Untyped, "") => Some(MetricKind::Untyped),

@@ -118,18 +118,18 @@ nobody_said_count 1
     let parsed = parse(&text);
     assert_eq!(parsed.broken, 0, "{:?}", parsed.first);
     let kinds: Vec<_> = parsed.values.iter().map(|value| (&*value.name, value.kind)).collect();
-    use MetricKind::{Counter, Gauge, Untyped};
+    use MetricKind::{Counter, Gauge, Histogram, Summary, Untyped};
     let expected = [
         ("jobs_total", Counter),
         ("size_bytes", Gauge),
-        ("wait_seconds_bucket", Counter),
-        ("wait_seconds_bucket", Counter),
-        ("wait_seconds_sum", Counter),
-        ("wait_seconds_count", Counter),
+        ("wait_seconds_bucket", Histogram),
+        ("wait_seconds_bucket", Histogram),
+        ("wait_seconds_sum", Histogram),
+        ("wait_seconds_count", Histogram),
         ("wait_seconds_created", Counter),
-        ("rpc_seconds", Gauge),
-        ("rpc_seconds_sum", Counter),
-        ("rpc_seconds_count", Counter),
+        ("rpc_seconds", Summary),
+        ("rpc_seconds_sum", Summary),
+        ("rpc_seconds_count", Summary),
         ("odd", Untyped),
         ("odd_total", Untyped),
         ("new", Untyped),
@@ -151,7 +151,7 @@ fn openmetrics() {
                 # TYPE x_created gauge\nx_created 5\n# TYPE wait histogram\nwait_count 1\nwait_created 9\n# EOF\n";
     let parsed = parse(text);
     assert_eq!(parsed.broken, 0, "{:?}", parsed.first);
-    use MetricKind::{Counter, Gauge};
+    use MetricKind::{Counter, Gauge, Histogram};
     let expected = [
         ("jobs_total{a=\"b\"} 3 1640995200500", Counter),
         ("state{state=\"on\"} 1 0", Gauge),
@@ -160,7 +160,7 @@ fn openmetrics() {
         ("held_gcount 2 0", Gauge),
         ("held_gsum -1 0", Gauge),
         ("x_created 5 0", Gauge),
-        ("wait_count 1 0", Counter),
+        ("wait_count 1 0", Histogram),
     ];
     assert_eq!(told(&parsed), expected.map(|(line, kind)| (line.to_owned(), kind)));
     assert_eq!((&*parsed.values[0].help, &*parsed.values[0].unit), ("Jobs \"done\".", "seconds"));
