@@ -230,6 +230,7 @@ impl Known {
                 address: network.ip_address.clone().unwrap_or_default(),
             })
             .collect();
+        container.exposed_ports.clone_from(&details.exposed_ports);
         container.image_facts = self.images.get(&container.image_id).cloned();
         // The first container of a pod has no image in Podman, and says so with an empty digest.
         let has_image = !matches!(&*container.image_id, "" | "sha256:");

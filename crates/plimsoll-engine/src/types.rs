@@ -328,6 +328,8 @@ pub struct Details {
     pub labels: BTreeMap<String, String>,
     /// The networks it is attached to, by name.
     pub networks: Vec<NetworkEndpoint>,
+    /// The TCP ports that it or its image says it listens at, in order.
+    pub exposed_ports: Vec<u16>,
     /// The names of the volumes that it has mounted.
     pub volumes: Vec<String>,
     /// What is mounted into it.
@@ -558,7 +560,13 @@ struct ConfigWire {
     #[serde(deserialize_with = "scalar")]
     hostname: Option<Text>,
     labels: Labels,
+    exposed_ports: Entries<Nothing>,
 }
+
+/// An object of which only its being there is of interest.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Nothing {}
 
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "PascalCase")]
@@ -619,12 +627,25 @@ pub(crate) fn details(wire: DetailsWire) -> Option<Details> {
         cgroup_parent: text(host_config.cgroup_parent),
         labels: config.labels.map,
         networks: networks.items.into_iter().map(|(name, wire)| network(name.as_str(), wire)).collect(),
+        exposed_ports: tcp_ports(&config.exposed_ports),
         volumes: mounts.iter().map(|mount| &mount.name).filter(|name| !name.is_empty()).cloned().collect(),
         mounts,
         upper_dir: path(wire.graph_driver.data.upper_dir),
         log_path: path(wire.log_path),
         truncated,
     })
+}
+
+/// The ports of `PORT/tcp`, sorted; others are nobody's who speaks HTTP.
+fn tcp_ports(exposed: &Entries<Nothing>) -> Vec<u16> {
+    let number = |name: &str| {
+        let digits = name.strip_suffix("/tcp").unwrap_or(name);
+        digits.parse().ok().filter(|port| *port > 0)
+    };
+    let mut ports: Vec<u16> = exposed.items.iter().filter_map(|(name, _)| number(name.as_str())).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    ports
 }
 
 fn network(name: &str, wire: NetworkWire) -> NetworkEndpoint {

@@ -194,6 +194,8 @@ pub struct Container {
     pub labels: BTreeMap<String, String>,
     /// The networks it is connected to.
     pub networks: Vec<Network>,
+    /// The TCP ports that it or its image says it listens at, in order, as far as the engine tells.
+    pub exposed_ports: Vec<u16>,
     /// What the image says of itself, once it was asked for.
     pub image_facts: Option<Arc<ImageFacts>>,
     /// Labels that the setting allows, under their Prometheus names.
@@ -220,6 +222,7 @@ impl Container {
             pod_id: String::new(),
             labels: BTreeMap::new(),
             networks: Vec::new(),
+            exposed_ports: Vec::new(),
             image_facts: None,
             shown_labels: Vec::new(),
         }
