@@ -159,7 +159,7 @@ fn collectors_part(snapshot: &Snapshot) -> String {
             (Some(false), _) => ("missing", state.last_error.clone()),
             (None, _) => ("missing", "its first collection has not ended in time".to_owned()),
         };
-        let line = format!("{:<15}{}, {found}", state.name, state.type_name);
+        let line = format!("{:<14} {}, {found}", state.name, state.type_name);
         let _ = writeln!(text, "  {word:<8}{}", printable(line.trim_end_matches([',', ' '])));
     }
     if text.is_empty() { text } else { format!("\nCollectors\n{text}") }

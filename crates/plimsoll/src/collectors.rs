@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plimsoll_collect::metrics::{
-    CollectorConfig, CollectorError, CollectorFactory, Readings, Rescheduled, Schedule, Scheduled,
-    register_custom, scheduled_host,
+    ByLabels, CollectorConfig, CollectorError, CollectorFactory, Readings, Rescheduled, SCRAPE_LABELS,
+    Schedule, Scheduled, register_custom, scheduled_host,
 };
 use plimsoll_collect::{Inbox, Samples};
 use plimsoll_model::Collector;
@@ -56,8 +56,14 @@ fn make(
 ) -> Result<Vec<Scheduled>, Failure> {
     let factory =
         factory(samples).map_err(|error| Failure::world("cannot set collectors up").because(error))?;
-    let of_the_agent: HashSet<&str> = Collector::ALL.iter().map(|collector| collector.name()).collect();
-    let made = settings.collector.iter().map(|table| {
+    let mut of_the_agent: HashSet<&str> = Collector::ALL.iter().map(|collector| collector.name()).collect();
+    of_the_agent.insert(SCRAPE_LABELS);
+    let made = tables(settings).map(|table| {
+        if settings.collector.iter().any(|other| other.name == table.name && other.origin != table.origin) {
+            let name = text::quoted(&table.name);
+            let what = format!("{}: there is a collector {name} of the configuration already", table.origin);
+            return Err(Failure::caller(what).remedy("give that one another name"));
+        }
         if of_the_agent.contains(&*table.name) {
             let name = text::quoted(&table.name);
             let what = format!("{}: {name} is the name of one of the agent's own collectors", table.origin);
@@ -72,6 +78,18 @@ fn make(
         Ok(Scheduled { type_name: table.type_name.clone(), collector: Arc::new(collector) })
     });
     made.collect()
+}
+
+/// The collectors that the settings ask for: those with a table, and those without.
+fn tables(settings: &Settings) -> impl Iterator<Item = &CollectorTable> {
+    settings.collector.iter().chain(&settings.implied)
+}
+
+/// How containers are asked that say so by labels, if they are.
+fn by_labels(settings: &Settings) -> Option<ByLabels> {
+    let interval = settings.collection_interval;
+    let timeout = settings.collection_timeout.min(interval);
+    settings.scrape_labels.then_some(ByLabels { interval, timeout })
 }
 
 /// How a collector is to be run; the settings decide what its table does not say.
@@ -141,8 +159,8 @@ impl Collectors {
         let schedule = Schedule::new(samples.clone(), Arc::clone(inbox));
         let mut collectors = Self { schedule, samples: samples.clone(), attempts, of_the_machine };
         collectors.replace(settings)?;
-        if !settings.collector.is_empty() {
-            let names: Vec<&str> = settings.collector.iter().map(|table| &*table.name).collect();
+        let names: Vec<&str> = tables(settings).map(|table| &*table.name).collect();
+        if !names.is_empty() {
             info!("collectors of the configuration: {}", names.join(", "));
         }
         Ok(collectors)
@@ -151,9 +169,12 @@ impl Collectors {
     fn replace(&mut self, settings: &Settings) -> Result<Rescheduled, Failure> {
         let mut wanted = make(settings, self.attempts, Some(&self.samples))?;
         wanted.extend(self.of_the_machine.iter().cloned());
-        self.schedule
+        let done = self
+            .schedule
             .replace(wanted)
-            .map_err(|error| Failure::caller("cannot run these collectors").because(error))
+            .map_err(|error| Failure::caller("cannot run these collectors").because(error))?;
+        self.schedule.ask_by_labels(by_labels(settings));
+        Ok(done)
     }
 
     /// Runs the collectors of the configuration as it is now: those that are as they were go on untouched. If one

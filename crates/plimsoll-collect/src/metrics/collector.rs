@@ -169,6 +169,12 @@ impl Collector {
         })
     }
 
+    /// The same collector of the machine under a name that no configuration can give.
+    pub(crate) fn renamed(mut self, name: String) -> Self {
+        self.config.name = name;
+        self
+    }
+
     /// Leaves out values whose names are somebody else's.
     pub(crate) fn reserve(&self, is_reserved: fn(&str) -> bool) {
         self.state().check.reserve(is_reserved);

@@ -6,8 +6,9 @@ use super::error::CollectorError;
 use super::exec::Exec;
 use super::factory::CollectorFactory;
 use super::http::{Http, HttpOfContainers, Lookup};
+use super::textfile::Textfile;
 
-/// Registers the types `exec`, which runs a command, and `http`, which asks a server: one address with the parameter `url`,
+/// Registers the types `exec`, which runs a command, `textfile`, which reads the `*.prom` files of folders, and `http`, which asks a server: one address with the parameter `url`,
 /// or each container that has a label with `container_label`. `lookup` finds containers for it.
 ///
 /// ```
@@ -34,6 +35,11 @@ pub fn register(factory: &CollectorFactory, lookup: Lookup) -> Result<(), Collec
     factory.register_collector_type("exec", |config| {
         let exec = Exec::from_parameters(&config.parameters).map_err(|source| wrong(&config.name, source))?;
         Collector::of_system(config, exec)
+    })?;
+    factory.register_collector_type("textfile", |config| {
+        let textfile =
+            Textfile::from_parameters(&config.parameters).map_err(|source| wrong(&config.name, source))?;
+        Collector::blocking(config, move || textfile.collect())
     })?;
     factory.register_collector_type("http", move |config| {
         let (parameters, wrong) = (&config.parameters, |source| wrong(&config.name, source));

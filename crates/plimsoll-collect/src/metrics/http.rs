@@ -2,6 +2,7 @@
 
 mod address;
 mod fetch;
+pub(super) mod labels;
 mod options;
 
 use std::collections::BTreeMap;
@@ -238,6 +239,35 @@ impl ContainerMetricsCollector for HttpOfContainers {
             return Ok(Vec::new());
         }
         let mut values = self.asking.ask(&self.address(label, &container)?).await?;
+        values.iter_mut().for_each(set_apart);
+        Ok(values)
+    }
+}
+
+/// Asks one container as its labels `prometheus.io/scrape` and so on say.
+pub(super) struct HttpOfLabels {
+    id: Arc<str>,
+    asking: Asking,
+    lookup: Lookup,
+}
+
+impl HttpOfLabels {
+    pub(super) fn new(id: Arc<str>, lookup: Lookup) -> Self {
+        let asking = Asking { headers: HeaderMap::new(), intake: Intake::of_format(Format::Prometheus) };
+        Self { id, asking, lookup }
+    }
+}
+
+impl SystemMetricsCollector for HttpOfLabels {
+    async fn collect_system_metrics(&self) -> Collected {
+        let Some(container) = (self.lookup)(&self.id) else { return Ok(Vec::new()) };
+        let address =
+            labels::address(&container, |id| (self.lookup)(id)).map_err(|problem| HttpError::Label {
+                id: container.short_id().to_owned(),
+                label: "prometheus.io/scrape".to_owned(),
+                problem,
+            })?;
+        let mut values = self.asking.ask(&address).await?;
         values.iter_mut().for_each(set_apart);
         Ok(values)
     }

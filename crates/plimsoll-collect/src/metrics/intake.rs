@@ -22,6 +22,11 @@ pub(super) struct Intake {
 }
 
 impl Intake {
+    /// Of this format, with names as they are.
+    pub(super) fn of_format(format: Format) -> Self {
+        Self { format, prefix: String::new(), has_warned: AtomicBool::new(false) }
+    }
+
     /// Of `format` and `prefix`. A prefix that does not end in `_` or `:` gets a `_`.
     pub(super) fn from_parameters(parameters: Parameters<'_>) -> Result<Self, ConfigError> {
         let format = parameters.text("format")?.map(str::parse).transpose();

@@ -11,27 +11,28 @@ use std::time::{Duration, UNIX_EPOCH};
 use futures_util::stream::{self, StreamExt as _};
 use plimsoll_model::Snapshot;
 use plimsoll_model::custom::{CollectorState, CustomCollector, CustomFamily, is_reserved};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::check::{MAX_OF_ALL, Nonsense};
 use super::collector::{Collector, Scope};
 use super::error::CollectorError;
+use super::labelled::{self, Budget, ByLabels, SCRAPE_LABELS};
 use super::output::families;
 use crate::inbox::{Change, Inbox};
 use crate::{MAX_AGE, Samples, nanos};
 
 /// Collectors begin within this time, each at its own moment, so that they do not all run at once. A hundred and more take all of
 /// it, fewer take less.
-const SPREAD: Duration = Duration::from_secs(1);
-const MANY: u32 = 100;
+pub(super) const SPREAD: Duration = Duration::from_secs(1);
+pub(super) const MANY: u32 = 100;
 
 /// The shortest time between two reports to the sampler: what many collectors tell at about the same time goes together.
 const REPORT_EVERY: Duration = Duration::from_millis(50);
 
 /// How long a collector of containers waits for the engines' first answers.
-const FIRST_LOOK: Duration = Duration::from_secs(10);
+pub(super) const FIRST_LOOK: Duration = Duration::from_secs(10);
 
 /// Of how many containers one collector collects at the same time.
 const AT_ONCE: usize = 16;
@@ -68,13 +69,24 @@ pub struct Schedule {
     samples: Samples,
     board: Arc<Board>,
     tasks: BTreeMap<String, Task>,
+    /// Has containers asked that say so by labels.
+    by_labels: Option<(ByLabels, JoinHandle<()>)>,
     reporter: JoinHandle<()>,
 }
 
 #[derive(Debug)]
-struct Task {
-    scheduled: Scheduled,
-    handle: JoinHandle<()>,
+pub(super) struct Task {
+    pub(super) scheduled: Scheduled,
+    pub(super) handle: JoinHandle<()>,
+}
+
+/// The one container that a collector of the machine is about, and what it shares with others of its kind.
+#[derive(Clone, Debug)]
+pub(super) struct About {
+    pub(super) container: Arc<str>,
+    /// So many collect at the same time.
+    pub(super) turns: Arc<Semaphore>,
+    pub(super) budget: Arc<Budget>,
 }
 
 impl Drop for Task {
@@ -85,7 +97,7 @@ impl Drop for Task {
 
 /// What each collector last told.
 #[derive(Debug, Default)]
-struct Board {
+pub(super) struct Board {
     collectors: Mutex<BTreeMap<String, Arc<CustomCollector>>>,
     changed: Notify,
 }
@@ -95,7 +107,7 @@ impl Board {
         self.collectors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, collector: CustomCollector) {
+    pub(super) fn put(&self, collector: CustomCollector) {
         self.lock().insert(collector.state.name.clone(), Arc::new(collector));
         self.changed.notify_one();
     }
@@ -103,6 +115,16 @@ impl Board {
     fn remove(&self, name: &str) {
         self.lock().remove(name);
         self.changed.notify_one();
+    }
+
+    /// Removes those of a type that are not to be kept.
+    pub(super) fn keep_of_type(&self, type_name: &str, is_kept: impl Fn(&str) -> bool) {
+        let mut collectors = self.lock();
+        let before = collectors.len();
+        collectors.retain(|name, collector| collector.state.type_name != type_name || is_kept(name));
+        if collectors.len() < before {
+            self.changed.notify_one();
+        }
     }
 
     fn report(&self) -> Change {
@@ -117,7 +139,23 @@ impl Schedule {
     pub fn new(samples: Samples, inbox: Arc<Inbox>) -> Self {
         let board = Arc::<Board>::default();
         let reporter = tokio::spawn(report(Arc::clone(&board), inbox));
-        Self { samples, board, tasks: BTreeMap::new(), reporter }
+        Self { samples, board, tasks: BTreeMap::new(), by_labels: None, reporter }
+    }
+
+    /// Has each running container asked that says so by labels such as `prometheus.io/scrape`, or nobody any more. Each is a
+    /// collector of its own, called `container:NAME`; one called `scrape-labels` looks for them.
+    pub fn ask_by_labels(&mut self, how: Option<ByLabels>) {
+        if self.by_labels.as_ref().map(|(how, _)| *how) == how {
+            return;
+        }
+        if let Some((_, task)) = self.by_labels.take() {
+            task.abort();
+            self.board.keep_of_type(SCRAPE_LABELS, |_| false);
+        }
+        self.by_labels = how.map(|how| {
+            let follow = labelled::follow(how, self.samples.clone(), Arc::clone(&self.board));
+            (how, tokio::spawn(follow))
+        });
     }
 
     /// Runs these collectors, and no others. One that runs already with the same type and configuration goes on as if
@@ -161,7 +199,7 @@ impl Schedule {
                 scheduled.collector.reserve(is_reserved);
                 let state = state(&scheduled, None, 0);
                 self.board.put(CustomCollector { state, families: Arc::default() });
-                let run = run(scheduled.clone(), spread, self.samples.clone(), Arc::clone(&self.board));
+                let run = run(scheduled.clone(), None, spread, self.samples.clone(), Arc::clone(&self.board));
                 self.tasks.insert(name.clone(), Task { scheduled, handle: tokio::spawn(run) });
                 done.started.push(name);
             }
@@ -188,6 +226,9 @@ impl Schedule {
 impl Drop for Schedule {
     fn drop(&mut self) {
         self.reporter.abort();
+        if let Some((_, task)) = &self.by_labels {
+            task.abort();
+        }
     }
 }
 
@@ -200,8 +241,14 @@ async fn report(board: Arc<Board>, inbox: Arc<Inbox>) {
     }
 }
 
-/// Runs one collector for as long as it is let.
-async fn run(scheduled: Scheduled, spread: Duration, samples: Samples, board: Arc<Board>) {
+/// Runs one collector for as long as it is let. `about` is the container that it is about, if it is about one.
+pub(super) async fn run(
+    scheduled: Scheduled,
+    about: Option<About>,
+    spread: Duration,
+    samples: Samples,
+    board: Arc<Board>,
+) {
     let interval = scheduled.collector.config().collection_interval;
     let mut skipped = 0;
     if scheduled.collector.scope() == Scope::Container {
@@ -211,7 +258,11 @@ async fn run(scheduled: Scheduled, spread: Duration, samples: Samples, board: Ar
     let mut due = Instant::now() + moment(scheduled.collector.name(), interval.min(spread));
     loop {
         sleep_until(due).await;
-        if let Some((success, families)) = collect(&scheduled.collector, &samples).await {
+        let collected = match &about {
+            Some(about) => collect_about(&scheduled.collector, about).await,
+            None => collect(&scheduled.collector, &samples).await,
+        };
+        if let Some((success, families)) = collected {
             let state = state(&scheduled, Some(success), skipped);
             board.put(CustomCollector { state, families });
         }
@@ -270,13 +321,31 @@ async fn collect(collector: &Collector, samples: &Samples) -> Option<(bool, Arc<
     Some((success, families(told.into_iter().map(|(_, id, value)| (id, value)))))
 }
 
+/// Collects once what is about one container. It waits for its turn first, outside of the time that it has.
+async fn collect_about(collector: &Collector, about: &About) -> Option<(bool, Arc<[CustomFamily]>)> {
+    let _turn = about.turns.acquire().await;
+    let (success, mut values) = match collector.collect_with_error_handling("").await {
+        Ok(values) => (true, values),
+        Err(CollectorError::Unhealthy { .. }) => return None,
+        Err(error) => {
+            tracing::debug!("{}", error.chain());
+            (false, Vec::new())
+        }
+    };
+    let room = about.budget.take(collector.name(), values.len());
+    collector.left_out(Nonsense::TooMany, values.len() - room);
+    values.truncate(room);
+    let told = values.into_iter().map(|value| (Some(Arc::clone(&about.container)), value));
+    Some((success, families(told)))
+}
+
 /// The ids of the containers that run.
 fn running(snapshot: &Snapshot) -> Vec<Arc<str>> {
     let running = snapshot.containers.iter().filter(|row| row.container.state.may_have_processes());
     running.map(|row| Arc::from(&*row.container.id)).collect()
 }
 
-fn state(scheduled: &Scheduled, success: Option<bool>, skipped: u64) -> CollectorState {
+pub(super) fn state(scheduled: &Scheduled, success: Option<bool>, skipped: u64) -> CollectorState {
     let collector = &scheduled.collector;
     let (config, status) = (collector.config(), collector.get_status());
     let last_success = status.last_success.and_then(|at| at.duration_since(UNIX_EPOCH).ok());

@@ -19,6 +19,7 @@ pub(crate) mod listen;
 mod origin;
 mod print;
 mod schema;
+mod scrape;
 mod spool;
 pub(crate) mod table;
 pub(crate) mod target;
@@ -126,6 +127,7 @@ pub(crate) fn load_over(
     let census::Census { do_not_track, token, server, .. } = of_the_census;
     let census = &mut merged.settings.census;
     (census.do_not_track, census.token, census.server) = (do_not_track, token, server);
+    merged.settings.implied = scrape::implied(&merged.settings, |key| merged.origin(key).clone());
     agree(&merged)?;
     Ok(merged)
 }

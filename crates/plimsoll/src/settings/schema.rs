@@ -76,6 +76,14 @@ pub(crate) struct Settings {
     pub(crate) collection_log_level: Option<LogLevel>,
     /// The collectors of the configuration file.
     pub(crate) collector: Vec<CollectorTable>,
+    /// Ask containers that say so by labels.
+    pub(crate) scrape_labels: bool,
+    /// Addresses to ask.
+    pub(crate) scrape: Vec<String>,
+    /// Folders with `*.prom` files.
+    pub(crate) textfile: Vec<String>,
+    /// The collectors that these settings ask for: no setting, but what follows from them.
+    pub(crate) implied: Vec<CollectorTable>,
     /// The folder of the spool; `None` for the usual one.
     pub(crate) spool: Option<PathBuf>,
     /// How long the end waits for deliveries.
@@ -128,6 +136,10 @@ impl Default for Settings {
             collection_retries: 3,
             collection_log_level: None,
             collector: Vec::new(),
+            scrape_labels: false,
+            scrape: Vec::new(),
+            textfile: Vec::new(),
+            implied: Vec::new(),
             spool: None,
             drain_timeout: Duration::from_secs(5),
             target: Vec::new(),

@@ -13,7 +13,7 @@ use crate::settings::schema::Settings;
 use crate::settings::value::{
     self, AUTO, Choice as _, CollectionLogLevel, Expected, LogFormat, LogLevel, Raw, Shown,
 };
-use crate::settings::{census, history, listen, spool};
+use crate::settings::{census, history, listen, scrape, spool};
 use crate::sub::Sub;
 
 /// The collectors that can be switched on and off: all of the catalog's but the last, the agent's account of
@@ -587,6 +587,52 @@ pub(crate) static SETTINGS: &[Setting] = &[
         show: |settings| settings.history_keep.entries().into(),
     },
     Setting {
+        key: "scrape_labels",
+        flag: "scrape-labels",
+        env: "PLIMSOLL_SCRAPE_LABELS",
+        aliases: &[],
+        kind: Kind::Bool,
+        value_name: "BOOL",
+        help: "Ask containers for metrics that say so by labels",
+        long: "Each running container with the label prometheus.io/scrape=true is asked at its own address, at the port of \
+               prometheus.io/port or the only one that it exposes, for prometheus.io/path or /metrics. The labels may be \
+               written with dots or underscores, too. What it tells carries its name, image and id.",
+        group: OWN,
+        on: EXPOSERS,
+        apply: |settings, raw| value::bool(raw).map(|on| settings.scrape_labels = on),
+        show: |settings| settings.scrape_labels.into(),
+    },
+    Setting {
+        key: "scrape",
+        flag: "scrape",
+        env: "PLIMSOLL_SCRAPE",
+        aliases: &[],
+        kind: Kind::List,
+        value_name: "URL",
+        help: "Addresses to ask for metrics, which are passed on",
+        long: "As http://localhost:9100/metrics. What an address tells gets a label `instance` with its host and port, \
+               unless it has one. A `[[collector]]` of type http can do more.",
+        group: OWN,
+        on: EXPOSERS,
+        apply: |settings, raw| scrape::urls(raw).map(|urls| settings.scrape = urls),
+        show: |settings| settings.scrape.clone().into(),
+    },
+    Setting {
+        key: "textfile",
+        flag: "textfile",
+        env: "PLIMSOLL_TEXTFILE",
+        aliases: &[],
+        kind: Kind::List,
+        value_name: "FOLDER",
+        help: "Folders whose *.prom files are passed on as metrics",
+        long: "As node_exporter's textfile collector does it, node_textfile_mtime_seconds and node_textfile_scrape_error \
+               included. A file that is broken is left out as a whole, and no other one for it.",
+        group: OWN,
+        on: EXPOSERS,
+        apply: |settings, raw| scrape::folders(raw).map(|folders| settings.textfile = folders),
+        show: |settings| settings.textfile.clone().into(),
+    },
+    Setting {
         key: "collection_interval",
         flag: "collection-interval",
         env: "PLIMSOLL_COLLECTION_INTERVAL",
@@ -901,6 +947,7 @@ mod tests {
             ("history", "auto"),
             ("history_size", "1GiB"),
             ("history_keep", "raw=1d,10s=1w,1m=90d,1h=2y"),
+            ("scrape_labels", "false"),
             ("collection_interval", "30s"),
             ("collection_timeout", "10s"),
             ("collection_retries", "3"),

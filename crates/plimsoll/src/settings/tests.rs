@@ -263,7 +263,7 @@ fn what_is_wrong_is_named_with_its_place() {
             "/etc/plimsoll/plimsoll.toml:1: unknown key `zzz` | known are listen, web_config_file, web_token_file, web_systemd_socket, openmetrics_created, engine, source, \
              procfs, sysfs, cgroup_root, interval, profile, collectors, disk_interval, disk_budget, disk_deadline, labels, include_name, exclude_name, include_image, \
              exclude_image, include_label, exclude_label, history, history_size, history_keep, \
-             collection_interval, collection_timeout, collection_retries, collection_log_level, spool, drain_timeout, \
+             scrape_labels, scrape, textfile, collection_interval, collection_timeout, collection_retries, collection_log_level, spool, drain_timeout, \
              census, census_interval, census_endpoint, census_images, census_state, census_agent_listen, census_agent_token_file, \
              log_level, log_format, collector, target",
         ),
@@ -375,9 +375,9 @@ fn what_is_wrong_is_named_with_its_place() {
         ),
         (
             None,
-            &[("PLIMSOLL_X", "1")],
+            &[("PLIMSOLL_0", "1")],
             &[],
-            "environment: unknown variable `PLIMSOLL_X` | `plimsoll agent --help` names them all",
+            "environment: unknown variable `PLIMSOLL_0` | `plimsoll agent --help` names them all",
         ),
         (
             None,

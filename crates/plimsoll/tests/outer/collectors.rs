@@ -98,14 +98,14 @@ impl Drop for Place {
 }
 
 /// A server that answers every request with the same, until it is dropped.
-struct Server {
-    address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     ends: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Server {
-    fn start(body: &str) -> Self {
+    pub(crate) fn start(body: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let ends = Arc::new(AtomicBool::new(false));
@@ -141,7 +141,7 @@ impl Drop for Server {
 
 /// How a collector does, as the API tells it.
 #[track_caller]
-fn state(agent: &Agent, name: &str) -> Value {
+pub(crate) fn state(agent: &Agent, name: &str) -> Value {
     let answer = agent.get("/api/v1/collectors", &[]);
     assert_eq!(answer.code, 200, "{}", answer.text());
     let all: Value = serde_json::from_str(answer.text()).unwrap();
@@ -149,7 +149,7 @@ fn state(agent: &Agent, name: &str) -> Value {
     found.cloned().unwrap_or_else(|| panic!("no collector {name}: {all}"))
 }
 
-fn of(collector: &str) -> [(&str, &str); 1] {
+pub(crate) fn of(collector: &str) -> [(&str, &str); 1] {
     [("collector", collector)]
 }
 

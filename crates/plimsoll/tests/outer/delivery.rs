@@ -18,14 +18,14 @@ use crate::machine::Machine;
 use crate::process::{Done, command, finish};
 
 /// A captured machine, with a configuration and a folder for spools.
-struct Place {
+pub(crate) struct Place {
     machine: Machine,
     folder: TempDir,
 }
 
 impl Place {
     /// With these tables in the configuration.
-    fn new(tables: &[String]) -> Self {
+    pub(crate) fn new(tables: &[String]) -> Self {
         let place = Self { machine: Machine::new(), folder: tempfile::tempdir().unwrap() };
         place.configure(tables);
         place
@@ -50,7 +50,7 @@ impl Place {
     }
 
     /// The same, of a command that measures.
-    fn measuring(&self, arguments: &[&str]) -> Vec<String> {
+    pub(crate) fn measuring(&self, arguments: &[&str]) -> Vec<String> {
         let whole = self.with_flags(arguments);
         self.machine.on(&whole.iter().map(String::as_str).collect::<Vec<_>>())
     }
@@ -61,14 +61,14 @@ impl Place {
     }
 
     /// Starts an agent that measures ten times a second.
-    fn agent(&self, arguments: &[&str]) -> Agent {
+    pub(crate) fn agent(&self, arguments: &[&str]) -> Agent {
         let own = ["--interval", "100ms"];
         Agent::spawn(command(&self.measuring(&[&LISTENING[..], &own, arguments].concat())))
     }
 }
 
 /// A table for a target that takes line protocol at this address; `more` are further lines.
-fn influx(name: &str, url: &str, more: &str) -> String {
+pub(crate) fn influx(name: &str, url: &str, more: &str) -> String {
     let timing = "retry_min = '20ms'\nretry_max = '50ms'\ntimeout = '500ms'\n";
     format!(
         "[[target]]\nname = '{name}'\ntype = 'influxdb-v2'\nurl = '{url}'\nbucket = 'b'\norg = 'o'\n{timing}{more}\n"

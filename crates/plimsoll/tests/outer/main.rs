@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is a test's purpose")]
 
 mod agent;
+mod applications;
 mod cadvisor;
 mod census;
 mod collectors;

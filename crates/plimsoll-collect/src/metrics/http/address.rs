@@ -52,7 +52,7 @@ impl Address {
         Ok(Self { host, port, path, authority })
     }
 
-    fn of_ip(ip: IpAddr, port: u16, path: PathAndQuery) -> Self {
+    pub(super) fn of_ip(ip: IpAddr, port: u16, path: PathAndQuery) -> Self {
         let authority = std::net::SocketAddr::new(ip, port).to_string();
         let authority = HeaderValue::from_str(&authority).unwrap_or(HeaderValue::from_static("localhost"));
         Self { host: ip.to_string(), port, path, authority }
@@ -84,15 +84,7 @@ pub(super) fn of_container(
     find: impl FnOnce(&str) -> Option<std::sync::Arc<Container>>,
 ) -> Result<Address, String> {
     let label = label.trim();
-    let own = match container.network_mode.strip_prefix("container:") {
-        Some(other) => match find(other) {
-            Some(other) => own_addresses(&other),
-            None => return Err("it shares the network of a container that is not known".to_owned()),
-        },
-        None => own_addresses(container),
-    };
-    let first =
-        *own.first().ok_or("it has no network address; a collector of type exec can ask inside of it")?;
+    let (first, own) = reachable(container, find)?;
     if label.contains("://") {
         let address = Address::parse(label).map_err(|problem| format!("its label {problem}"))?;
         let Ok(host) = address.host.parse::<IpAddr>() else {
@@ -113,11 +105,7 @@ pub(super) fn of_container(
     };
     let port = match port {
         "" => usual.port.ok_or("its label names no port, and there is no usual one; set `port`")?,
-        // `+80` is a number, too, but nobody's port.
-        digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => match digits.parse() {
-            Ok(0) | Err(_) => return Err("its label has a port beyond 1 to 65535".to_owned()),
-            Ok(port) => port,
-        },
+        digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => port_of(digits)?,
         _ => {
             return Err(
                 "its label is none of PORT, PORT/path, /path, http://its-address:PORT/path".to_owned()
@@ -129,6 +117,33 @@ pub(super) fn of_container(
         path => path.parse().map_err(|error| format!("its label has a path that is none ({error})"))?,
     };
     Ok(Address::of_ip(first, port, path))
+}
+
+/// A port as it is written. `+80` is a number, too, but nobody's port.
+pub(super) fn port_of(digits: &str) -> Result<u16, String> {
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    match digits.parse() {
+        Ok(port) if port > 0 && is_number => Ok(port),
+        _ => Err("its label has a port beyond 1 to 65535".to_owned()),
+    }
+}
+
+/// The addresses that a container can be reached at, and the first of them. `find` looks for the container whose network it
+/// shares.
+pub(super) fn reachable(
+    container: &Container,
+    find: impl FnOnce(&str) -> Option<std::sync::Arc<Container>>,
+) -> Result<(IpAddr, Vec<IpAddr>), String> {
+    let own = match container.network_mode.strip_prefix("container:") {
+        Some(other) => match find(other) {
+            Some(other) => own_addresses(&other),
+            None => return Err("it shares the network of a container that is not known".to_owned()),
+        },
+        None => own_addresses(container),
+    };
+    let first =
+        own.first().ok_or("it has no network address; a collector of type exec can ask inside of it")?;
+    Ok((*first, own))
 }
 
 /// The addresses that a container can be reached at, the first one first.
