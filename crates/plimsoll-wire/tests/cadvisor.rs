@@ -330,11 +330,15 @@ fn the_other_formats_say_the_same() {
             let labels = family.metric.iter().map(|metric| {
                 metric.label.iter().map(|l| (l.name().to_owned(), l.value().to_owned())).collect::<Vec<_>>()
             });
-            assert!(
-                labels.eq(expected.samples.iter().map(|sample| sample.labels.clone())),
-                "{}",
-                expected.name
-            );
+            let has_parts = matches!(&*expected.kind, "histogram" | "summary");
+            let mut told: Vec<_> = expected.samples.iter().map(|sample| sample.labels.clone()).collect();
+            if has_parts {
+                // The message is one for all of its series.
+                let is_bound = |name: &str| matches!(name, "le" | "quantile");
+                told.iter_mut().for_each(|labels| labels.retain(|(name, _)| !is_bound(name)));
+                told.dedup();
+            }
+            assert!(labels.eq(told), "{}", expected.name);
         }
     }
 }
