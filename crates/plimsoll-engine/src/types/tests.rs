@@ -140,6 +140,28 @@ fn details_of_the_newest_engine() {
 }
 
 #[test]
+fn exposed_ports_are_those_of_tcp() {
+    let ports = |exposed: &str| {
+        let json =
+            format!("{{\"Id\": \"a\", \"Config\": {{\"ExposedPorts\": {exposed}, \"Image\": \"i\"}}}}");
+        let details = inspect(&json);
+        assert_eq!(details.image, "i", "{exposed}");
+        details.exposed_ports
+    };
+    for (exposed, expected) in [
+        (r#"{"9100/tcp": {}, "80/tcp": {}, "53/udp": {}}"#, &[80, 9100][..]),
+        (r#"{"8080": {}, "8080/tcp": {}}"#, &[8080]),
+        (r#"{"0/tcp": {}, "65536/tcp": {}, "x/tcp": {}, "": {}}"#, &[]),
+        ("null", &[]),
+        ("[80]", &[]),
+        ("\"80\"", &[]),
+        ("{}", &[]),
+    ] {
+        assert_eq!(ports(exposed), expected, "{exposed}");
+    }
+}
+
+#[test]
 fn details_of_an_old_engine() {
     let running = inspect(fixture!("1.41/inspect-running.json"));
     assert_eq!(
