@@ -299,8 +299,7 @@ impl Sampler {
         {
             if self.options.selection.has_collector(collector) {
                 let (duration, success) = (Some(nanos), Some(true));
-                self.agent.collectors[collector] =
-                    CollectorReport { duration, success, timeouts: None };
+                self.agent.collectors[collector] = CollectorReport { duration, success, timeouts: None };
             }
         }
         self.agent.read_errors.clear();

@@ -146,8 +146,7 @@ impl<S: Sink> Walk<'_, S> {
             }
             CadvisorSource::ContainerError => {
                 let failed = |report: &CollectorReport| report.success == Some(false);
-                let has_failed =
-                    OF_CONTAINERS.iter().any(|one| failed(&snapshot.agent.collectors[*one]));
+                let has_failed = OF_CONTAINERS.iter().any(|one| failed(&snapshot.agent.collectors[*one]));
                 self.own(family, &[], Some(u64::from(has_failed)));
             }
             CadvisorSource::MachineError => {
