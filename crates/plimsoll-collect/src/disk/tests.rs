@@ -12,6 +12,8 @@ use plimsoll_testkit::wait_until;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
+use super::thread::{Look, go_round};
+use super::visit::Found;
 use super::{Disk, DiskPace, DiskThread, DiskWork, Storage, Subject};
 use crate::inbox::{Change, Inbox};
 use crate::source::{Origin, SourceChoice};
@@ -198,6 +200,50 @@ fn who_is_forgotten_or_not_inspected_has_no_turn() {
     assert_eq!(told.iter().map(|(id, _)| &**id).collect::<Vec<_>>(), ["kept"]);
     engine.disk.counted("gone", Some(Sizes { rw: Some(1), rootfs: None }));
     assert!(engine.inbox.take(Vec::new()).is_empty(), "nothing is told of a container that is gone");
+}
+
+#[test]
+fn who_is_stuck_is_left_alone_and_the_others_have_their_turns() {
+    let engine = Engine::new(&[]);
+    for id in ["a-stuck", "b-fine"] {
+        engine.know(id, Storage { is_known: true, ..Storage::default() }, SourceChoice::Kernel);
+    }
+    // A file system that does not answer until it is let.
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = Arc::new(std::sync::Mutex::new(held));
+    let look = || -> Look {
+        let held = Arc::clone(&held);
+        Box::new(move |subject, _| {
+            if subject.id == "a-stuck" {
+                let _ignored = held.lock().unwrap().recv();
+            }
+            Found { log: Some(5), ..Found::default() }
+        })
+    };
+    let shared = &engine.disk.shared;
+    std::thread::scope(|scope| {
+        let patience = |subject: &Subject| {
+            if subject.id == "a-stuck" { Duration::from_millis(10) } else { SOON }
+        };
+        scope.spawn(move || go_round(shared, &look, &patience));
+        let mut told = Vec::new();
+        let mut work = DiskWork::default();
+        wait_until(SOON, "both had their turn", || {
+            for change in engine.inbox.take(Vec::new()) {
+                match change {
+                    Change::Disk { id, mut numbers } => told.push((id, numbers.rows_at(0).to_vec())),
+                    Change::DiskWork { work: now } => work = *now,
+                    _ => {}
+                }
+            }
+            told.len() == 2
+        });
+        assert_eq!((&*told[0].0, told[0].1.len()), ("a-stuck", 0));
+        assert_eq!((&*told[1].0, values(&told[1].1, DetailField::DiskLog)), ("b-fine", vec![5]));
+        assert_eq!((work.errors[0], work.report.timeouts), (("layer", 1), Some(1)));
+        release.send(()).unwrap();
+        shared.stop();
+    });
 }
 
 #[test]

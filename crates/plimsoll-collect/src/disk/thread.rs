@@ -43,7 +43,15 @@ impl DiskThread {
         let paths = HostPaths::open(roots);
         let thread = std::thread::Builder::new().name("disk".to_owned()).spawn({
             let shared = Arc::clone(&shared);
-            move || go_round(&shared, &paths, GRACE)
+            move || {
+                let visitor = || Visitor::new(paths.clone(), shared.pace, shared.wanted);
+                let patience = |subject: &Subject| visitor().patience(subject).saturating_add(GRACE);
+                let look = || -> Look {
+                    let mut visitor = visitor();
+                    Box::new(move |subject, stop| visitor.look(subject, stop))
+                };
+                go_round(&shared, &look, &patience);
+            }
         })?;
         Ok(Self { shared, thread })
     }
@@ -63,7 +71,15 @@ struct Helper {
     is_idle: Arc<AtomicBool>,
 }
 
-fn go_round(shared: &Arc<Shared>, paths: &HostPaths, grace: Duration) {
+/// Looks at containers; [`Visitor::look`], but for tests.
+pub(super) type Look = Box<dyn FnMut(&Subject, &AtomicBool) -> Found + Send>;
+
+/// Goes from container to container to the end. Each helper has a `look` of its own, and is waited for with `patience`.
+pub(super) fn go_round(
+    shared: &Arc<Shared>,
+    look: &dyn Fn() -> Look,
+    patience: &dyn Fn(&Subject) -> Duration,
+) {
     let stuck: Arc<Mutex<HashSet<String>>> = Arc::default();
     let mut helper: Option<Helper> = None;
     while let Some(subject) = shared.next() {
@@ -75,10 +91,9 @@ fn go_round(shared: &Arc<Shared>, paths: &HostPaths, grace: Duration) {
             shared.found(&subject.id, None, Duration::ZERO);
             continue;
         }
-        let visitor = || Visitor::new(paths.clone(), shared.pace, shared.wanted);
         let at_work = match helper.take() {
             Some(helper) => helper,
-            None => match start_helper(visitor(), shared, &stuck) {
+            None => match start_helper(look(), shared, &stuck) {
                 Ok(helper) => helper,
                 Err(error) => {
                     tracing::debug!("no thread to look at {}: {error}", subject.name);
@@ -88,7 +103,7 @@ fn go_round(shared: &Arc<Shared>, paths: &HostPaths, grace: Duration) {
             },
         };
         let (id, name) = (subject.id.clone(), subject.name.clone());
-        let patience = visitor().patience(&subject).saturating_add(grace);
+        let patience = patience(&subject);
         at_work.is_idle.store(false, Ordering::Relaxed);
         if at_work.jobs.send(subject).is_err() {
             continue;
@@ -127,7 +142,7 @@ fn answer(helper: &Helper, patience: Duration, shared: &Shared) -> Option<(Found
 }
 
 fn start_helper(
-    mut visitor: Visitor,
+    mut look: Look,
     shared: &Arc<Shared>,
     stuck: &Arc<Mutex<HashSet<String>>>,
 ) -> io::Result<Helper> {
@@ -139,7 +154,7 @@ fn start_helper(
         step_back();
         while let Ok(subject) = waiting.recv() {
             let began = Instant::now();
-            let found = visitor.look(&subject, &shared.stop);
+            let found = look(&subject, &shared.stop);
             {
                 let mut stuck = stuck.lock().unwrap_or_else(PoisonError::into_inner);
                 idle.store(true, Ordering::Relaxed);
