@@ -70,7 +70,7 @@ esac
 step "the release binary, and the benchmarks"
 cargo build --release --locked -p plimsoll
 cargo bench "${packages[@]}" --no-run --bench whole_process --bench parse --bench read --bench encode --bench exposition \
-  --bench api --bench append --bench query --bench codec --bench open --bench framework --bench host --bench registry --bench thousand \
+  --bench api --bench append --bench query --bench codec --bench open --bench framework --bench host --bench registry --bench thousand --bench walk \
   --bench lines --bench delivery
 cargo bench "${library[@]}" --no-run --bench docker
 
@@ -99,6 +99,9 @@ cargo bench "${packages[@]}" --bench open 2>&1 | tee -a "$log"
 step "a thousand collectors"
 thousand=$(cargo bench "${packages[@]}" --bench thousand 2>&1 | tee -a "$log" | grep ' collectors for ' || true)
 
+step "walks of a million files"
+walks=$(cargo bench "${packages[@]}" --bench walk 2>&1 | tee -a "$log" | sed -n 's/^walk\///p' | paste -sd ';' || true)
+
 step "the built-in collectors of 200 containers"
 registry=$(cargo bench "${packages[@]}" --bench registry 2>&1 | tee -a "$log" | grep ' containers: a pass ' || true)
 
@@ -125,6 +128,7 @@ measured "library: get_container_metrics over 1,000 points" library "get_contain
 measured "framework: a run of a collector that does nothing" framework "nothing*" ns 1 2000
 measured "framework: a run with ten values" framework "ten values*" µs 1000
 measured "one reading of the machine" "the machine" "reading*" µs 1000
+row "disks: a walk" "${walks:-it failed}" "≤ 20 MiB (20480 KiB) more memory"
 row "framework: a thousand collectors" "${thousand:-it failed}" "ticks and healthy ones on time, 64 MiB"
 row "framework: built-in collectors beside a pass" "${registry:-it failed}" "2.5 times a pass"
 measured "line protocol: 4,000 lines encoded" "line protocol*" "encode*" ms 1000000 2
