@@ -443,7 +443,7 @@ mod tests {
             // Its counters without the suffix, and its gauges with it.
             match name {
                 "container_memory_failcnt" | "container_hugetlb_failcnt" => {
-                    assert_eq!(family.kind, Kind::Counter)
+                    assert_eq!(family.kind, Kind::Counter);
                 }
                 "container_fs_inodes_total" => assert_eq!(family.kind, Kind::Gauge),
                 _ => assert_eq!(name.ends_with("_total"), family.kind == Kind::Counter, "{name}"),
