@@ -120,6 +120,7 @@ measured "the same as protobuf" "$encode" "protobuf, *" ms 1000000
 measured "/metrics text with gzip, 1,000 containers: processor time" "1,000 containers" "text and gzip*" ms 1000000 60
 measured "one pass over a container that sleeps, caches warm" "one container" "pass, asleep*" µs 1000
 measured "one pass over a container that is awake, caches warm" "one container" "pass, awake*" µs 1000
+measured "the same with profile full and every collector on" "one container, everything on" "pass, awake*" µs 1000
 measured "history: one series, 24 hours: processor time" query "one series, 24 hours, 480*" ms 1000000 5
 measured "history: CPU of 200 containers over an hour: processor time" query "CPU of 200*" ms 1000000 60
 measured "history: top 10 of memory over a week: processor time" query "top 10*" ms 1000000 60

@@ -1,7 +1,8 @@
 //! The processor time of a sample as containers get more: real cgroups in every hierarchy, one sleeping process in
 //! each with a network namespace of its own, one pass a second as the sampler makes it. Wants root.
 //!
-//! `cargo bench -p plimsoll-kernel --bench many [-- NUMBER…]`, by default 200, 1000 and 2000.
+//! `cargo bench -p plimsoll-kernel --bench many [-- NUMBER… full]`, by default 200, 1000 and 2000. With `full`, the profile
+//! full is read, with every collector that is off by itself.
 #![allow(clippy::panic, clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
 use std::fs;
@@ -10,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use plimsoll_kernel::{Controller, Kernel, Reader, Reading, Roots, Spent, Target, scan};
-use plimsoll_model::{Container, ContainerRow, Selection};
+use plimsoll_model::{Collector, Container, ContainerRow, Profile, Selection};
 use plimsoll_testkit::wait_until;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -29,7 +30,9 @@ fn main() {
     if numbers.is_empty() {
         numbers.extend(NUMBERS);
     }
-    let mut kernel = Kernel::probe(Roots::default(), &Selection::default()).expect("a machine with cgroups");
+    let is_full = std::env::args().any(|word| word == "full");
+    let selection = if is_full { everything() } else { Selection::default() };
+    let mut kernel = Kernel::probe(Roots::default(), &selection).expect("a machine with cgroups");
     let mut machine = Machine::new(&kernel);
     let mut readers: Vec<(Reader, ContainerRow)> = Vec::new();
     let mut first = None;
@@ -68,6 +71,14 @@ fn main() {
             kernel.had_enough_descriptors(),
         );
     }
+}
+
+fn everything() -> Selection {
+    let mut selection = Selection::of_profile(Profile::Full);
+    for collector in Collector::ALL.iter().filter(|collector| collector.is_opt_in()) {
+        selection.switch(*collector, true);
+    }
+    selection
 }
 
 /// The processor time of this thread, in user and kernel mode.

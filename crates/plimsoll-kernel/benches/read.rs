@@ -1,5 +1,5 @@
 //! The processor time of one pass over a real container's files, in user and kernel mode: one that sleeps, and one
-//! that wakes up ten times a second. Wants a Docker engine, and says so where there is none.
+//! that wakes up ten times a second; by default, and with the profile full and everything that is off by itself. Wants a Docker engine, and says so where there is none.
 //!
 //! The passes follow each other at once, so the processor's caches are as warm as they get. With a second between
 //! them, and two hundred containers, a pass costs about twice as much: `whole_process` measures that.
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use criterion::Criterion;
 use plimsoll_kernel::{Kernel, Reader, Reading, Roots, Spent, Target};
-use plimsoll_model::{Container, ContainerRow, Selection, Slot};
+use plimsoll_model::{Collector, Container, ContainerRow, Profile, Selection, Slot};
 use plimsoll_testkit::docker;
 
 use crate::processor_time::ProcessorTime;
@@ -29,11 +29,26 @@ fn main() {
     );
     let asleep = docker::Container::run("bench-asleep", &[], &["sleep", "100000"]);
     let awake = docker::Container::run("bench-awake", &[], &["sh", "-c", "while :; do usleep 100000; done"]);
-    let mut kernel = Kernel::probe(Roots::default(), &Selection::default()).expect("a machine with cgroups");
+    measure(&mut criterion, "one container", &Selection::default(), &asleep, &awake);
+    let mut everything = Selection::of_profile(Profile::Full);
+    for collector in Collector::ALL.iter().filter(|collector| collector.is_opt_in()) {
+        everything.switch(*collector, true);
+    }
+    measure(&mut criterion, "one container, everything on", &everything, &asleep, &awake);
+    criterion.final_summary();
+}
 
+fn measure(
+    criterion: &mut Criterion<ProcessorTime>,
+    name: &str,
+    selection: &Selection,
+    asleep: &docker::Container,
+    awake: &docker::Container,
+) {
+    let mut kernel = Kernel::probe(Roots::default(), selection).expect("a machine with cgroups");
     let version = kernel.layout().version;
-    let mut group = criterion.benchmark_group("one container");
-    let (mut reader, mut row) = attach(&mut kernel, &asleep);
+    let mut group = criterion.benchmark_group(name);
+    let (mut reader, mut row) = attach(&mut kernel, asleep);
     pass(&mut kernel, &mut reader, &mut row);
     std::thread::sleep(FALLS_ASLEEP);
     let before = pass(&mut kernel, &mut reader, &mut row);
@@ -43,7 +58,7 @@ fn main() {
     assert_eq!(pass(&mut kernel, &mut reader, &mut row), before, "the sleeping container ran");
     kernel.detach(reader);
 
-    let (mut reader, mut row) = attach(&mut kernel, &awake);
+    let (mut reader, mut row) = attach(&mut kernel, awake);
     let before = pass(&mut kernel, &mut reader, &mut row);
     group.bench_function(format!("pass, awake, cgroup {version}"), |bencher| {
         bencher.iter(|| pass(&mut kernel, &mut reader, &mut row));
@@ -52,7 +67,7 @@ fn main() {
     kernel.detach(reader);
 
     group.bench_function(format!("found, opened and closed, cgroup {version}"), |bencher| {
-        let pid = pid_of(&asleep);
+        let pid = pid_of(asleep);
         bencher.iter(|| {
             let target = Target { id: asleep.id(), pid: Some(pid), ..Target::default() };
             let reader = kernel.attach(&target).expect("a running container has a cgroup");
@@ -60,7 +75,6 @@ fn main() {
         });
     });
     group.finish();
-    criterion.final_summary();
 }
 
 fn pid_of(container: &docker::Container) -> u32 {
