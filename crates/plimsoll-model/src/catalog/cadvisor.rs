@@ -445,7 +445,12 @@ mod tests {
                 "container_memory_failcnt" | "container_hugetlb_failcnt" => {
                     assert_eq!(family.kind, Kind::Counter);
                 }
-                "container_fs_inodes_total" => assert_eq!(family.kind, Kind::Gauge),
+                "container_fs_inodes_total"
+                | "container_network_tcp_usage_total"
+                | "container_network_tcp6_usage_total"
+                | "container_network_advance_tcp_stats_total"
+                | "container_network_udp_usage_total"
+                | "container_network_udp6_usage_total" => assert_eq!(family.kind, Kind::Gauge),
                 _ => assert_eq!(name.ends_with("_total"), family.kind == Kind::Counter, "{name}"),
             }
             assert!(family.help.ends_with('.') && family.help.is_ascii(), "{name}");
