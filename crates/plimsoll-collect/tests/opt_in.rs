@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use plimsoll_collect::{Filter, Options};
 use plimsoll_engine::Endpoint;
@@ -19,10 +19,7 @@ use common::agent::{Agent, SOON, Setup};
 const BUSY: &str = "busybox httpd -p 127.0.0.1:8080 && (busybox nc -u -l -p 5353 &) \
     && (sleep 1000 | busybox nc 127.0.0.1 8080 &) && exec 3</bin/busybox && exec sleep 1000";
 
-fn endpoint() -> Endpoint {
-    let host = std::env::var("DOCKER_HOST").unwrap_or_default();
-    Endpoint::Unix(PathBuf::from(host.strip_prefix("unix://").unwrap_or("/var/run/docker.sock")))
-}
+const SOCKET: &str = "/var/run/docker.sock";
 
 fn get(row: &ContainerRow, field: DetailField, labels: &[&str]) -> Option<u64> {
     let is_it = |detail: &&plimsoll_model::DetailRow| {
@@ -47,7 +44,7 @@ fn descriptors(container: &Container) -> (u64, u64) {
 
 #[test]
 fn what_a_container_opens_is_counted() {
-    if !available() {
+    if !available() || !Path::new(SOCKET).exists() {
         return;
     }
     let options = ["--ulimit", "nofile=777:999", "--network", "none"];
@@ -74,7 +71,8 @@ fn what_a_container_opens_is_counted() {
     let kernel = Kernel::probe(Roots::default(), &selection).unwrap();
     let filter = Filter::default().include_names([busy.name(), host.name()]).unwrap();
     let options = Options { filter, selection, ..Options::default() };
-    let mut agent = Agent::start(kernel, endpoint(), Setup { options, ..Setup::default() });
+    let mut agent =
+        Agent::start(kernel, Endpoint::Unix(SOCKET.into()), Setup { options, ..Setup::default() });
     agent.scrapes = true;
     agent.wait_ready();
 
