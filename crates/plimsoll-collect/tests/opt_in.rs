@@ -15,9 +15,10 @@ use plimsoll_testkit::wait_until;
 
 use common::agent::{Agent, SOON, Setup};
 
-/// A server with a listener, a connection to itself over IPv4, a UDP socket and a file.
-const BUSY: &str = "busybox httpd -p 127.0.0.1:8080 && (busybox nc -u -l -p 5353 &) \
-    && (sleep 1000 | busybox nc 127.0.0.1 8080 &) && exec 3</bin/busybox && exec sleep 1000";
+/// A server with a listener, a logger that sends to another machine, a connection of the server to itself, and an open file.
+const BUSY: &str = "busybox httpd -p 127.0.0.1:8080; busybox syslogd -R 127.0.0.1:5514; \
+    until [ -S /dev/log ]; do sleep 0.1; done; busybox logger told; \
+    (sleep 1000 | busybox nc 127.0.0.1 8080 &); exec 3</bin/busybox; exec sleep 1000";
 
 const SOCKET: &str = "/var/run/docker.sock";
 
@@ -105,11 +106,9 @@ fn what_a_container_opens_is_counted() {
     agent.wait_row(busy.name(), "what the scheduler counted", |row| {
         of(row, DetailField::SchedRun) > Some(0) && of(row, DetailField::SchedPeriods) > Some(0)
     });
-    docker(&["exec", busy.id(), "true"]);
-    agent.wait_row(busy.name(), "the events of the execution", |row| {
-        ["exec_create", "exec_start", "exec_die"]
-            .iter()
-            .all(|action| get(row, DetailField::Events, &[action]) >= Some(1))
+    docker(&["kill", "--signal", "CONT", busy.id()]);
+    agent.wait_row(busy.name(), "the event of the signal", |row| {
+        get(row, DetailField::Events, &["kill"]) == Some(1)
     });
     let row = agent.row(busy.name()).unwrap();
     assert_eq!(get(&row, DetailField::Ulimit, &["max_open_files"]), Some(777));

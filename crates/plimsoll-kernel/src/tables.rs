@@ -298,7 +298,7 @@ mod tests {
         let (mut rest, mut lines) = (Vec::new(), Vec::new());
         for piece in ["ab", "c\nde\n", "\nf", &"x".repeat(2 * MAX_LINE), "\n", "g\nh"] {
             each_line(&mut rest, piece.as_bytes(), |line| {
-                lines.push(String::from_utf8_lossy(line).into_owned())
+                lines.push(String::from_utf8_lossy(line).into_owned());
             });
         }
         assert_eq!(lines, ["abc", "de", "", "f", "g"]);

@@ -93,8 +93,6 @@ enum Found {
 struct Descriptors {
     /// The process that was not finished.
     open: Option<Dir>,
-    /// Whether the process's descriptors were counted at once.
-    is_counted: bool,
     all: u64,
     sockets: u64,
     hides_all: bool,
@@ -274,22 +272,18 @@ impl Descriptors {
     fn visit(&mut self, process: u32, procfs: &mut Proc<'_>, looks: &mut usize) -> Result<bool, Errno> {
         let mut directory = match self.open.take() {
             Some(open) => open,
-            None => {
-                self.is_counted = procfs.has_counts;
-                if self.is_counted {
-                    // Everybody may do this, while looking inside takes the right to trace the process.
+            None => match procfs.directory(format_args!("{process}/fd")) {
+                Err(Errno::ACCESS | Errno::PERM) => {
+                    // Looking inside takes the right to trace the process; the size is for everybody. It counts a number
+                    // that is set aside for what a call waits for, too.
+                    self.hides_sockets = true;
+                    self.hides_all |= !procfs.has_counts;
                     let size = rustix::fs::stat(procfs.at(format_args!("{process}/fd")))?.st_size;
                     self.all += u64::try_from(size).unwrap_or(0);
+                    return Ok(true);
                 }
-                match procfs.directory(format_args!("{process}/fd")) {
-                    Err(Errno::ACCESS | Errno::PERM) => {
-                        self.hides_sockets = true;
-                        self.hides_all |= !self.is_counted;
-                        return Ok(true);
-                    }
-                    opened => opened?,
-                }
-            }
+                opened => opened?,
+            },
         };
         while *looks > 0 {
             let Some(entry) = directory.read() else { return Ok(true) };
@@ -299,7 +293,7 @@ impl Descriptors {
                 continue;
             }
             *looks -= 1;
-            self.all += u64::from(!self.is_counted);
+            self.all += 1;
             match is_socket(&directory, name, procfs.buffer) {
                 Ok(is_socket) => self.sockets += u64::from(is_socket),
                 // It was closed meanwhile.
