@@ -308,7 +308,7 @@ impl Sampler {
             self.agent.label_loss.rows = kernel.rows_dropped();
         }
         if let Some(disk) = &self.disk {
-            self.agent.read_errors.extend_from_slice(&disk.errors);
+            self.agent.read_errors.extend(disk.errors.iter().filter(|(_, count)| *count > 0));
             self.agent.label_loss.rows += disk.left_out;
         }
         for (engine, listened) in self.agent.engines.iter_mut().zip(&self.engines) {

@@ -43,22 +43,28 @@ fn flags_may_be_written_as_go_takes_them() {
         let off = settings.collectors.iter().filter(|(name, on)| !**on && is_usual(name));
         off.map(|(name, _)| *name).collect::<Vec<_>>().join(",")
     };
-    // Of those that are off by themselves and whose numbers are in files of cgroups.
-    let on: Check = |settings| {
-        let is_of_cgroups = |name: &str| ["blkio", "cpuset", "hugetlb", "numa", "percpu"].contains(&name);
-        let on = settings.collectors.iter().filter(|(name, on)| **on && is_of_cgroups(name));
+    // Of those that are off by themselves: whose numbers are in files of cgroups, and of processes.
+    fn on(settings: &Settings, known: &[&str]) -> String {
+        let on = settings.collectors.iter().filter(|(name, on)| **on && known.contains(name));
         on.map(|(name, _)| *name).collect::<Vec<_>>().join(",")
-    };
+    }
+    let on_cgroups: Check = |settings| on(settings, &["blkio", "cpuset", "hugetlb", "numa", "percpu"]);
+    let on_processes: Check =
+        |settings| on(settings, &["descriptors", "schedstat", "tasks", "tcp", "tcpstats", "udp", "ulimits"]);
     for (line, check, expected) in [
-        ("", on, ""),
-        ("--enable_metrics=cpu,process,tcp", on, "descriptors,tcp,ulimits"),
-        ("--enable_metrics=cpuLoad,sched,udp,advtcp", on, "schedstat,tasks,tcpstats,udp"),
-        ("--disable_metrics=process,tcp,advtcp", on, "schedstat,udp"),
-        ("--disable_metrics=process,tcp,advtcp,sched,udp -enable_load_reader", on, "tasks"),
-        ("--enable_load_reader=true", on, "tasks"),
-        ("--enable_load_reader=true --disable_metrics=cpuLoad,sched,tcp,udp,advtcp,process", on, ""),
-        ("--enable_load_reader=false", on, ""),
-        ("--enable_load_reader --enable_metrics=cpu", on, ""),
+        ("", on_processes, ""),
+        ("--enable_metrics=cpu,process,tcp", on_processes, "descriptors,tcp,ulimits"),
+        ("--enable_metrics=cpuLoad,sched,udp,advtcp", on_processes, "schedstat,tasks,tcpstats,udp"),
+        ("--disable_metrics=process,tcp,advtcp", on_processes, "schedstat,udp"),
+        ("--disable_metrics=process,tcp,advtcp,sched,udp -enable_load_reader", on_processes, "tasks"),
+        ("--enable_load_reader=true", on_processes, "tasks"),
+        (
+            "--enable_load_reader=true --disable_metrics=cpuLoad,sched,tcp,udp,advtcp,process",
+            on_processes,
+            "",
+        ),
+        ("--enable_load_reader=false", on_processes, ""),
+        ("--enable_load_reader --enable_metrics=cpu", on_processes, ""),
         ("", listen, "0.0.0.0:8080"),
         ("--port=9090", listen, "0.0.0.0:9090"),
         ("-port=9090", listen, "0.0.0.0:9090"),
@@ -88,12 +94,12 @@ fn flags_may_be_written_as_go_takes_them() {
             usual_off,
             "disk,filesystem,io,network,pressure,processes",
         ),
-        ("", on, ""),
-        ("--disable_metrics=tcp,udp", on, "blkio,cpuset,hugetlb,numa,percpu"),
-        ("--disable_metrics=diskIO,percpu,hugetlb,tcp", on, "cpuset,numa"),
-        ("--enable_metrics= --disable_metrics=percpu", on, "blkio,cpuset,hugetlb,numa"),
-        ("--enable_metrics=cpu,memory", on, ""),
-        ("--enable_metrics=percpu,diskIO,memory_numa", on, "blkio,numa,percpu"),
+        ("", on_cgroups, ""),
+        ("--disable_metrics=tcp,udp", on_cgroups, "blkio,cpuset,hugetlb,numa,percpu"),
+        ("--disable_metrics=diskIO,percpu,hugetlb,tcp", on_cgroups, "cpuset,numa"),
+        ("--enable_metrics= --disable_metrics=percpu", on_cgroups, "blkio,cpuset,hugetlb,numa"),
+        ("--enable_metrics=cpu,memory", on_cgroups, ""),
+        ("--enable_metrics=percpu,diskIO,memory_numa", on_cgroups, "blkio,numa,percpu"),
         ("--docker_only=true --no-collector.cpu", off, "cpu"),
         ("-docker_only -no-collector.cpu", off, "cpu"),
     ] {
