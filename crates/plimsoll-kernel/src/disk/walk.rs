@@ -186,9 +186,12 @@ impl Walk<'_> {
         let mut entries = RawDir::new(directory.as_fd(), buffer.spare_capacity_mut());
         let mut outcome = Ok(());
         while let Some(entry) = entries.next() {
-            let Ok(entry) = entry else {
-                self.usage.failures += 1;
-                break;
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    outcome = self.failed(error);
+                    break;
+                }
             };
             match entry.file_type() {
                 _ if is_dots(entry.file_name()) => {}
@@ -297,9 +300,12 @@ impl Walk<'_> {
         // What the kernel told in one go has to be taken in one go.
         while level.waiting.is_empty() || !entries.is_buffer_empty() {
             let Some(entry) = entries.next() else { break };
-            let Ok(entry) = entry else {
-                self.usage.failures += 1;
-                break;
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    outcome = self.failed(error);
+                    break;
+                }
             };
             if is_maybe_directory(entry.file_type()) && !is_dots(entry.file_name()) {
                 level.waiting.push((entry.file_name().to_owned(), entry.next_entry_cookie()));
