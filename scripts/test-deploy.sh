@@ -19,7 +19,7 @@ scripts/need.sh curl=curl jq=jq yq=yq docker=docker.io promtool=prometheus prome
 export DOCKER_HOST=unix:///var/run/docker.sock
 IMAGE=plimsoll-test:busybox
 PREFIX=plimsoll-deploy-$$
-WAIT_SECONDS=60
+WAIT_SECONDS=40
 QUERIES=fixtures/dashboards/queries.tsv
 NO_DATA=fixtures/dashboards/no-data.tsv
 failures=0
@@ -178,9 +178,9 @@ docker run -d --name "$PREFIX-web" --memory 64m --memory-reservation 32m --cpus 
 
 # === The agent and Prometheus
 
-start_agent() { # PROFILE: sets `address`
+start_agent() { # PROFILE OPTIONS…: sets `address`
   PLIMSOLL_TARGET_TYPE=file PLIMSOLL_TARGET_PATH="$out/points" "$binary" agent --listen 127.0.0.1:0 --profile "$1" \
-    --engine /var/run/docker.sock --include-name "$PREFIX-*" --history "$out/history.db" --spool "$out/spool" >"$out/agent.log" 2>&1 &
+    --engine /var/run/docker.sock --include-name "$PREFIX-*" --history "$out/history.db" --spool "$out/spool" "${@:2}" >"$out/agent.log" 2>&1 &
   agent=$!
   within "the agent serves" grep -q "first complete sample" "$out/agent.log" || exit 1
   address=$(sed -n 's|.*serving http://\([0-9.:]*\)/.*|\1|p' "$out/agent.log" | head -n 1)
@@ -272,7 +272,10 @@ prometheus=
 # === Dashboards of others, each with the profile that they need
 
 for profile in $(grep -v '^#' "$QUERIES" | cut -f 1 | sort -u); do
-  start_agent "$profile"
+  # As cAdvisor's --enable_load_reader does.
+  switches=()
+  [ "$profile" != cadvisor ] || switches=(--collector.tasks)
+  start_agent "$profile" "${switches[@]}"
   start_prometheus
   within "Prometheus scrapes the agent" scraped || exit 1
   answered=0 excused=0

@@ -204,6 +204,8 @@ pub(crate) fn says_damaged(error: &rusqlite::Error) -> bool {
                 // A table that went missing, with a page that held it.
                 || text.as_deref().is_some_and(|text| text.starts_with("no such") || text.starts_with("malformed"))
         }
+        // The statements are the program's own: what is wrong is what they are about, such as a column under another name.
+        rusqlite::Error::SqlInputError { .. } => true,
         // A column holds another type than the schema lets in.
         rusqlite::Error::InvalidColumnType(..)
         | rusqlite::Error::FromSqlConversionFailure(..)
