@@ -984,7 +984,14 @@ fn a_file_that_fails_costs_only_itself() {
             }
             kernel.detach(reader);
             let after: u64 = kernel.read_errors().iter().map(|(_, count)| count).sum();
-            assert_eq!(after - before, 2, "{} without {file}", capture.file);
+            // Who visits processes reads their list once more.
+            let expected = if file == "cgroup.procs" { 2..=3 } else { 2..=2 };
+            assert!(
+                expected.contains(&(after - before)),
+                "{} without {file}: {}",
+                capture.file,
+                after - before
+            );
             assert!(kernel.read_errors().iter().any(|(name, _)| *name == file));
             fs::remove_file(&path).unwrap();
             fs::write(&path, kept).unwrap();

