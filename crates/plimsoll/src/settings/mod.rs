@@ -33,6 +33,8 @@ use plimsoll_collect::SourceChoice;
 
 use crate::failure::Failure;
 use crate::settings::environment::Environment;
+use crate::settings::value::Raw;
+use crate::text;
 
 pub(crate) use assignment::Assignment;
 use assignment::bad_value;
@@ -134,7 +136,14 @@ pub(crate) fn load_over(
 
 fn apply(assignment: &Assignment, settings: &mut Settings) -> Result<(), Failure> {
     (assignment.apply)(settings, &assignment.raw).map_err(|expected| {
-        bad_value(&assignment.origin, assignment.setting.key, &assignment.raw.quoted(), &expected)
+        let given = match (&assignment.raw, &assignment.origin) {
+            // Outside a file, one entry is written without brackets.
+            (Raw::List(entries), Origin::Flag(_) | Origin::Environment(_)) if entries.len() == 1 => {
+                text::quoted(&entries[0])
+            }
+            (raw, _) => raw.quoted(),
+        };
+        bad_value(&assignment.origin, assignment.setting.key, &given, &expected)
     })
 }
 

@@ -431,7 +431,7 @@ fn what_is_wrong_is_named_with_its_place() {
             None,
             &[],
             &["--listen=here"],
-            "flag --listen: bad value `[here]` for listen: expected an address with a port, such as 127.0.0.1:8003, \
+            "flag --listen: bad value `here` for listen: expected an address with a port, such as 127.0.0.1:8003, \
              [::1]:8003 or :8003, or a socket such as unix:/run/plimsoll.sock",
         ),
         (

@@ -54,7 +54,6 @@ impl Raw {
         match self {
             Raw::Text(text) | Raw::Number(text) | Raw::Other(text) => text::quoted(text),
             Raw::Bool(on) => format!("`{on}`"),
-            Raw::List(entries) if entries.len() == 1 => text::quoted(&entries[0]),
             Raw::List(entries) => text::quoted(&format!("[{}]", entries.join(", "))),
             Raw::Pairs(pairs) => {
                 let entries: Vec<_> = pairs.iter().map(|(name, value)| format!("{name} = {value}")).collect();

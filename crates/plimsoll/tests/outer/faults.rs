@@ -45,12 +45,10 @@ fn mistakes_on_the_command_line() {
         ("--interval", "fast", "100ms to 1h"),
         ("--interval", "1ms", "100ms to 1h"),
         ("--listen", "8003", "127.0.0.1:8003"),
-        ("--engine", "[ftp://x]", "unix:///var/run/docker.sock"),
+        ("--engine", "ftp://x", "unix:///var/run/docker.sock"),
         ("--include-name", "[", "pattern"),
     ] {
-        // A list is repeated as one.
-        let given = if flag == "--engine" { value.trim_matches(['[', ']']) } else { value };
-        let message = run(&["agent", flag, given]).failed(2);
+        let message = run(&["agent", flag, value]).failed(2);
         says(&message, &[flag, &format!("`{value}`"), expected]);
     }
     let message = run(&["stats", "--format", "{{.Nmae}}"]).failed(2);
