@@ -6,7 +6,11 @@ use std::path::PathBuf;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::reader::read_whole;
+/// A file of up to this size comes whole in one read; a longer list comes in pieces.
+const ONE_READ: usize = 3072;
+
+/// The longest file that is read.
+const MAX_FILE: usize = 1 << 20;
 
 /// A file that stays open. Where it could not be opened for want of descriptors or rights, each reading tries again.
 #[derive(Debug)]
@@ -98,4 +102,22 @@ impl ProcFile {
 /// Whether the kernel says that it has no such thing. Pressure that is switched off at boot opens, and cannot be read.
 fn is_for_good(error: Errno) -> bool {
     matches!(error, Errno::NOENT | Errno::NODEV | Errno::OPNOTSUPP | Errno::NOTDIR)
+}
+
+/// Reads a file from its beginning and returns its length. The buffer grows with the longest file.
+pub(crate) fn read_whole(descriptor: &OwnedFd, buffer: &mut Vec<u8>) -> Result<usize, Errno> {
+    let mut length = 0;
+    loop {
+        let read = rustix::io::pread(descriptor, &mut buffer[length..], length as u64)?;
+        length += read;
+        if read == 0 || (length == read && read < ONE_READ) {
+            return Ok(length);
+        }
+        if length == buffer.len() {
+            if length >= MAX_FILE {
+                return Ok(length);
+            }
+            buffer.resize(length * 2, 0);
+        }
+    }
 }

@@ -19,18 +19,13 @@ use crate::locate::{self, Target};
 use crate::parse::block::DeviceNumbers;
 use crate::parse::net::{Route, routes};
 use crate::parse::{Numbers, net, single, sockets};
+use crate::proc_file::read_whole;
 use crate::tables::{Protocol, Table};
 use crate::walks::{self, Ledger, Walk};
 
 /// The most interfaces of one container that are shown: whoever may add interfaces inside could add any
 /// number.
 pub const MAX_INTERFACES: usize = 32;
-
-/// A file of up to this size comes whole in one read; a longer list comes in pieces.
-const ONE_READ: usize = 3072;
-
-/// The longest file that is read.
-const MAX_FILE: usize = 1 << 20;
 
 /// For how long after the last sign of life everything is read. The kernel's own book-keeping for what
 /// ran (an enforcement period, a batch of statistics) is over well before.
@@ -715,24 +710,6 @@ fn each_nested(own: &Path, name: &str, mut each: impl FnMut(&[u8])) {
         waiting.extend(
             entries.filter(|entry| entry.file_type().is_ok_and(|t| t.is_dir())).map(|entry| entry.path()),
         );
-    }
-}
-
-/// Reads a file from its beginning and returns its length. The buffer grows with the longest file.
-pub(crate) fn read_whole(descriptor: &OwnedFd, buffer: &mut Vec<u8>) -> Result<usize, Errno> {
-    let mut length = 0;
-    loop {
-        let read = rustix::io::pread(descriptor, &mut buffer[length..], length as u64)?;
-        length += read;
-        if read == 0 || (length == read && read < ONE_READ) {
-            return Ok(length);
-        }
-        if length == buffer.len() {
-            if length >= MAX_FILE {
-                return Ok(length);
-            }
-            buffer.resize(length * 2, 0);
-        }
     }
 }
 

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use crate::parse::number;
 use crate::parse::process::{Schedstat, TASK_STATES, schedstat, task_state};
-use crate::reader::read_whole;
+use crate::proc_file::read_whole;
 
 /// The most processes or tasks that a walk visits in one pass.
 const VISITS: usize = 64;

@@ -6,14 +6,16 @@
 
 mod counting;
 mod numbers;
+mod subject;
 mod table;
 mod thread;
 mod visit;
 
 pub(crate) use counting::Counting;
 pub use numbers::{DiskNumbers, DiskWork};
-pub(crate) use table::Subject;
-pub use table::{Disk, DiskPace, Storage};
+pub(crate) use subject::Subject;
+pub use subject::{DiskPace, Storage};
+pub use table::Disk;
 pub use thread::DiskThread;
 
 #[cfg(test)]

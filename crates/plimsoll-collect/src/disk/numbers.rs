@@ -9,7 +9,7 @@ use plimsoll_model::agent::{Capability, CollectorReport};
 use plimsoll_model::text::{MAX_TEXT, bounded};
 use plimsoll_model::{DetailField, DetailRow, MAX_DETAILS};
 
-use super::table::{Storage, Wanted};
+use super::subject::{Storage, Wanted};
 
 /// A second, in nanoseconds.
 const SECOND: u64 = Duration::from_secs(1).as_nanos() as u64;

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use plimsoll_kernel::Roots;
 use plimsoll_kernel::disk::{HostPaths, step_back};
 
-use super::table::{Disk, Shared, Subject};
+use super::subject::Subject;
+use super::table::{Disk, Shared};
 use super::visit::{Found, Visitor};
 
 /// How much longer than its deadlines a look may take before its helper counts as stuck.

@@ -10,7 +10,7 @@ use plimsoll_kernel::monotonic;
 use plimsoll_model::agent::Source;
 
 use super::numbers::Told;
-use super::table::{DiskPace, Subject, Wanted};
+use super::subject::{DiskPace, Subject, Wanted};
 
 /// The most volumes whose size is remembered for the other containers that have them mounted.
 const MAX_VOLUMES: usize = 4096;

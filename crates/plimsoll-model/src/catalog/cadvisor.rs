@@ -8,7 +8,10 @@ use super::details::DETAILS;
 use super::families::{CONTAINERS, family};
 use super::{AgentFamily, Cell, Collector, DetailField, DeviceSlot, Family, Kind, Shape, Slot};
 use crate::agent::MachineFacts;
-use crate::snapshot::ContainerRow;
+use crate::values::Values;
+
+/// The numbers of a container.
+type Numbers = Values<Slot, { Slot::COUNT }>;
 
 /// A family of cAdvisor.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +28,7 @@ pub(crate) enum CadvisorSource {
     /// In the rows of containers and of the machine, where the family's shape says.
     Row,
     /// They follow from others of a row.
-    Derived(fn(&ContainerRow) -> Option<u64>),
+    Derived(fn(&Numbers) -> Option<u64>),
     /// Processor time: by processor where it was read so, else the sum, as `total`.
     Processors,
     /// In the rows of devices: each operation with its number.
@@ -166,7 +169,7 @@ const fn derived(
     name: &'static str,
     collector: Collector,
     help: &'static str,
-    get: fn(&ContainerRow) -> Option<u64>,
+    get: fn(&Numbers) -> Option<u64>,
 ) -> CadvisorFamily {
     let family = family(name, Kind::Gauge, collector, help, Shape::Container(&[]));
     CadvisorFamily { family, source: CadvisorSource::Derived(get) }
@@ -254,33 +257,33 @@ impl CadvisorFamily {
 }
 
 /// 1 where the last check passed, 0 where it did not or none has ended yet; absent where there is none.
-fn health(row: &ContainerRow) -> Option<u64> {
-    let is = |slot| row.values.get(slot) == Some(1);
+fn health(numbers: &Numbers) -> Option<u64> {
+    let is = |slot| numbers.get(slot) == Some(1);
     let has_check = is(Slot::HealthHealthy) || is(Slot::HealthUnhealthy) || is(Slot::HealthStarting);
     has_check.then(|| u64::from(is(Slot::HealthHealthy)))
 }
 
 /// The shares, on cgroup v2 those that the weight stands for: weights from 1 to 10000 are shares from 2 to 262144.
-fn shares(row: &ContainerRow) -> Option<u64> {
+fn shares(numbers: &Numbers) -> Option<u64> {
     let from_weight = |weight: u64| (1..=10_000).contains(&weight).then(|| 2 + (weight - 1) * 262_142 / 9999);
-    row.values.get(Slot::CpuShares).or_else(|| from_weight(row.values.get(Slot::CpuWeight)?))
+    numbers.get(Slot::CpuShares).or_else(|| from_weight(numbers.get(Slot::CpuWeight)?))
 }
 
 /// A limit, or cAdvisor's 0 for none where what it limits was read.
-fn limit(row: &ContainerRow, limited: Slot, limit: Slot) -> Option<u64> {
-    row.values.get(limited).map(|_| row.values.get(limit).unwrap_or(0))
+fn limit(numbers: &Numbers, limited: Slot, limit: Slot) -> Option<u64> {
+    numbers.get(limited).map(|_| numbers.get(limit).unwrap_or(0))
 }
 
-fn memory_limit(row: &ContainerRow) -> Option<u64> {
-    limit(row, Slot::MemoryUsage, Slot::MemoryLimit)
+fn memory_limit(numbers: &Numbers) -> Option<u64> {
+    limit(numbers, Slot::MemoryUsage, Slot::MemoryLimit)
 }
 
-fn memory_reservation(row: &ContainerRow) -> Option<u64> {
-    limit(row, Slot::MemoryUsage, Slot::MemoryReservation)
+fn memory_reservation(numbers: &Numbers) -> Option<u64> {
+    limit(numbers, Slot::MemoryUsage, Slot::MemoryReservation)
 }
 
-fn swap_limit(row: &ContainerRow) -> Option<u64> {
-    limit(row, Slot::MemorySwap, Slot::MemorySwapLimit)
+fn swap_limit(numbers: &Numbers) -> Option<u64> {
+    limit(numbers, Slot::MemorySwap, Slot::MemorySwapLimit)
 }
 
 const fn one(slot: Slot) -> Cell {
@@ -483,11 +486,11 @@ mod tests {
     #[test]
     fn numbers_that_follow_from_others() {
         let row = |numbers: &[(Slot, u64)]| {
-            let mut row = ContainerRow::new(crate::Container::new("a", "docker".into()).into());
-            numbers.iter().for_each(|(slot, value)| row.values.set(*slot, *value));
+            let mut row = Numbers::default();
+            numbers.iter().for_each(|(slot, value)| row.set(*slot, *value));
             row
         };
-        type Get = fn(&ContainerRow) -> Option<u64>;
+        type Get = fn(&Numbers) -> Option<u64>;
         type Case<'a> = (Get, &'a [(Slot, u64)], Option<u64>);
         let cases: [Case<'_>; 15] = [
             (health, &[], None),

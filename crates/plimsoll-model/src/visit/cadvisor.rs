@@ -62,7 +62,7 @@ impl<S: Sink> Walk<'_, S> {
             CadvisorSource::Row => self.of_rows(family, rows),
             CadvisorSource::Derived(get) => {
                 for (index, row) in rows {
-                    if let Some(value) = get(row) {
+                    if let Some(value) = get(&row.values) {
                         self.of_row(family, &[], (*index, row), value);
                     }
                 }
