@@ -14,7 +14,7 @@ use super::collector::Collector;
 use super::config::CollectorConfig;
 use super::error::CollectorError;
 use super::factory::CollectorFactory;
-use super::schedule::Scheduled;
+use super::turns::Scheduled;
 use super::value::{MetricKind, MetricValue};
 use crate::inbox::{Change, Inbox};
 

@@ -1,8 +1,8 @@
 //! Containers that say by their labels that they have metrics: each of them is a collector of its own, for as long as it
 //! runs, so that one that hangs, floods or lies concerns no other, and it shows how each one does.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use plimsoll_model::custom::{CollectorState, CustomCollector, is_of_an_agent};
@@ -11,12 +11,11 @@ use plimsoll_model::{Snapshot, State};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use super::check::MAX_OF_ALL;
 use super::collector::Collector;
 use super::config::CollectorConfig;
 use super::http::labels::wants;
 use super::http::{HttpOfLabels, Lookup};
-use super::schedule::{About, Board, FIRST_LOOK, MANY, SPREAD, Scheduled, Task, run, state};
+use super::turns::{About, Board, Budget, FIRST_LOOK, MANY, SPREAD, Scheduled, Task, run, state};
 use crate::{Samples, nanos};
 
 /// The name of the collector that looks for such containers, and the type of those that ask them.
@@ -41,26 +40,6 @@ pub struct ByLabels {
     pub interval: Duration,
     /// How long an answer may take; no longer than the interval.
     pub timeout: Duration,
-}
-
-/// How many values the containers have all together, which is bounded.
-#[derive(Debug, Default)]
-pub(super) struct Budget(Mutex<HashMap<String, usize>>);
-
-impl Budget {
-    /// How many of so many values this one may have.
-    pub(super) fn take(&self, name: &str, wanted: usize) -> usize {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.remove(name);
-        let others: usize = held.values().sum();
-        let room = wanted.min(MAX_OF_ALL.saturating_sub(others));
-        held.insert(name.to_owned(), room);
-        room
-    }
-
-    fn keep_only(&self, is_kept: impl Fn(&str) -> bool) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| is_kept(name));
-    }
 }
 
 /// The containers to ask, each with the name of its collector, and how many there are beyond the bound.
@@ -176,6 +155,7 @@ fn own_state(how: ByLabels, success: Option<bool>, found: usize, surplus: usize)
 mod tests {
     use plimsoll_model::{Container, ContainerRow};
 
+    use super::super::check::MAX_OF_ALL;
     use super::*;
 
     fn row(id: &str, name: &str, state: State, label: &str) -> ContainerRow {

@@ -55,6 +55,7 @@ mod registry;
 mod schedule;
 mod text;
 mod textfile;
+mod turns;
 mod value;
 mod work;
 
@@ -77,7 +78,8 @@ pub use http::{Http, HttpError, HttpOfContainers, Lookup, MAX_BODY, MAX_HEADERS,
 pub use labelled::{ByLabels, MAX_LABELLED, SCRAPE_LABELS};
 pub use readings::Readings;
 pub use registry::{CollectorRegistry, MAX_COLLECTORS};
-pub use schedule::{Rescheduled, Schedule, Scheduled};
+pub use schedule::{Rescheduled, Schedule};
 pub use textfile::{MAX_FILES, MAX_TEXTFILE, Textfile};
+pub use turns::Scheduled;
 pub use value::{ContainerMetrics, MetricKind, MetricType, MetricValue};
 pub use work::{Collected, ContainerMetricsCollector, SystemMetricsCollector};
