@@ -15,11 +15,12 @@ fn start(machine: &Machine, flags: &[&str]) -> Agent {
 
 fn scrape(agent: &Agent, path: &str) -> Exposition {
     let mut body = String::new();
-    wait_until(SOON, "containers are measured", || {
+    wait_until(SOON, "containers and the machine are measured", || {
         let answer = agent.get(path, &[]);
         assert_eq!(answer.code, 200, "{path}");
         answer.text().clone_into(&mut body);
-        body.contains("container_cpu_cfs_periods_total{")
+        // The machine has a turn of its own, so the first sample may come before it.
+        body.contains("container_cpu_cfs_periods_total{") && body.contains("id=\"/\"")
     });
     // cAdvisor's own names break promtool's rules, so what it says of them is not looked at here.
     Exposition::parse(&body)
