@@ -36,15 +36,12 @@ impl Budget {
     /// Whoever comes first must not take what is worth more to those who come later: with two thousand
     /// containers and twenty thousand descriptors, nearly all keep what they read in every pass.
     pub(crate) fn take(&mut self, keep: Keep) -> bool {
-        if keep == Keep::Never {
-            return false;
-        }
         let allowed = match keep {
             Keep::First => self.limit,
             Keep::Always => self.limit / 10 * 9,
             Keep::IfPlenty => self.limit / 10 * 4,
             Keep::IfAbundant => self.limit / 10 * 3,
-            Keep::Never => 0,
+            Keep::Never => return false,
         };
         let fits = self.used < allowed;
         self.used += u64::from(fits);

@@ -11,7 +11,7 @@ use crate::layout::{Controller, Version};
 use crate::pages::{self, PageSize};
 use crate::parse::pressure::Resource;
 use crate::parse::{
-    Numbers, block, cpu, hugetlb_failures, lines, memory, net, numa, pressure, proc, process as processes_of,
+    Numbers, block, cpu, limit_events, lines, memory, net, numa, pressure, proc, process as processes_of,
     single, sockets,
 };
 use crate::tables::Protocol;
@@ -300,14 +300,9 @@ static V2_PAGES: &[File] = &[
     cgroup(Unified, "hugetlb.SIZE.current", C::Hugetlb, OfPages(DetailField::HugetlbUsage, single))
         .seldom_kept()
         .active(),
-    cgroup(
-        Unified,
-        "hugetlb.SIZE.events",
-        C::Hugetlb,
-        OfPages(DetailField::HugetlbFailures, hugetlb_failures),
-    )
-    .seldom_kept()
-    .active(),
+    cgroup(Unified, "hugetlb.SIZE.events", C::Hugetlb, OfPages(DetailField::HugetlbFailures, limit_events))
+        .seldom_kept()
+        .active(),
     cgroup(Unified, "hugetlb.SIZE.max", C::Hugetlb, OfPages(DetailField::HugetlbLimit, single)).limit(),
 ];
 
@@ -408,18 +403,14 @@ fn descendants(bytes: &[u8], out: &mut Numbers) {
 }
 
 fn pids_events(bytes: &[u8], out: &mut Numbers) {
-    crate::parse::pairs(bytes, |key, value| {
-        if key == b"max" {
-            out.set(Slot::PidsLimitEvents, value);
-        }
-    });
+    out.set_option(Slot::PidsLimitEvents, limit_events(bytes));
 }
 
 fn ulimits(bytes: &[u8], pass: &mut DetailPass<'_>) {
     processes_of::limits(bytes, |name, soft| pass.set(DetailField::Ulimit, &[name], soft));
 }
 
-/// What is shown of the groups `Tcp` and `TcpExt` under a name of its own, in the order of the fields.
+/// What is shown of the groups `Tcp` and `TcpExt` under a name of its own.
 const TCP: &[(&[u8], DetailField)] = &[
     (b"RetransSegs", DetailField::TcpRetransmits),
     (b"ActiveOpens", DetailField::TcpActiveOpens),
@@ -429,13 +420,11 @@ const TCP: &[(&[u8], DetailField)] = &[
 const TCP_EXT: &[(&[u8], DetailField)] = &[(b"ListenDrops", DetailField::ListenDrops)];
 
 fn named(bytes: &[u8], group: &[u8], fields: &[(&[u8], DetailField)], pass: &mut DetailPass<'_>) {
-    for (name, field) in fields {
-        sockets::counters(bytes, group, |known, value| {
-            if known == *name {
-                pass.set(*field, &[], value);
-            }
-        });
-    }
+    sockets::counters(bytes, group, |name, value| {
+        if let Some((_, field)) = fields.iter().find(|(shown, _)| *shown == name) {
+            pass.set(*field, &[], value);
+        }
+    });
 }
 
 fn snmp(bytes: &[u8], pass: &mut DetailPass<'_>) {

@@ -494,18 +494,17 @@ impl Kernel {
     ) -> Result<(), Errno> {
         let Some(process) = reader.pid else { return Err(Errno::NOENT) };
         let directory = self.roots.procfs.join(process.to_string());
-        let begins = is_due && !reader.is_at_work(position);
-        let (sockets, state) = match protocol {
-            _ if !begins => ([None; 2], None),
-            Protocol::Tcp => self.tcp_state(&directory, row),
-            Protocol::Udp => ([Slot::SocketsUdp, Slot::SocketsUdp6].map(|slot| row.values.get(slot)), None),
-        };
         let Reader { works, details, .. } = reader;
         let (Some(Work::Table(table)), Some(details)) = (of(works, position), of(details, position)) else {
             return Ok(());
         };
-        if begins {
-            table.begin(sockets, state, crate::monotonic());
+        if is_due && !table.is_going() {
+            table.begin(crate::monotonic(), || match protocol {
+                Protocol::Tcp => self.tcp_state(&directory, row),
+                Protocol::Udp => {
+                    ([Slot::SocketsUdp, Slot::SocketsUdp6].map(|slot| row.values.get(slot)), None)
+                }
+            });
         }
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let open = |name: &str| rustix::fs::open(directory.join(name), flags, Mode::empty());

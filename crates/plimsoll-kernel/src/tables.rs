@@ -104,10 +104,15 @@ impl Table {
         self.round.is_some()
     }
 
-    /// Begins a reading, if it is time and there may be something new. `sockets` is how many there are of each family, as far
-    /// as that is known; `state` is a number that is another one whenever a socket can have changed.
-    pub(crate) fn begin(&mut self, sockets: [Option<u64>; 2], state: Option<u64>, now: u64) {
-        if now < self.earliest || (state.is_some() && state == self.state) {
+    /// Begins a reading, if it is time and there may be something new. `look`, which is asked only if it is time, tells how many
+    /// sockets there are of each family, as far as that is known, and a number that is another one whenever a socket can have
+    /// changed.
+    pub(crate) fn begin(&mut self, now: u64, look: impl FnOnce() -> ([Option<u64>; 2], Option<u64>)) {
+        if now < self.earliest {
+            return;
+        }
+        let (sockets, state) = look();
+        if state.is_some() && state == self.state {
             return;
         }
         self.state = state;
@@ -257,7 +262,7 @@ mod tests {
         fs::write(directory.path().join("net/tcp"), format!("{HEAD}{}", line.repeat(connections))).unwrap();
         let (mut table, mut details, mut buffer) =
             (Table::new(Protocol::Tcp), Details::default(), vec![0; 4096]);
-        table.begin([None; 2], None, 0);
+        table.begin(0, || ([None; 2], None));
         let mut passes = 0;
         while table.is_going() {
             assert!(details.rows().is_empty());
@@ -276,18 +281,18 @@ mod tests {
         let (mut table, mut details, mut buffer) =
             (Table::new(Protocol::Tcp), Details::default(), vec![0; 4096]);
         // The table that has no sockets is not opened: there is none.
-        table.begin([Some(0), Some(0)], Some(7), 0);
+        table.begin(0, || ([Some(0), Some(0)], Some(7)));
         table.go_on(|_| panic!("it was opened"), &mut buffer, &mut details).unwrap();
         assert_eq!(count(&details, ["ipv6", "established"]), Some(0));
-        table.begin([Some(0), Some(0)], Some(7), u64::MAX);
+        table.begin(u64::MAX, || ([Some(0), Some(0)], Some(7)));
         assert!(!table.is_going(), "nothing changed");
-        table.begin([Some(1), Some(0)], Some(8), 0);
+        table.begin(0, || panic!("it is too early, and nothing is looked at"));
         assert!(!table.is_going(), "it is too early");
-        table.begin([Some(1), Some(0)], Some(8), u64::MAX);
+        table.begin(u64::MAX, || ([Some(1), Some(0)], Some(8)));
         assert!(table.is_going());
         let denied = |_: &str| Err(Errno::ACCESS);
         assert_eq!(table.go_on(denied, &mut buffer, &mut details), Err(Errno::ACCESS));
-        table.begin([Some(1), Some(0)], Some(8), u64::MAX);
+        table.begin(u64::MAX, || ([Some(1), Some(0)], Some(8)));
         assert!(table.is_going(), "what failed is tried again");
         table.go_on(open(directory.path()), &mut buffer, &mut details).unwrap();
         assert_eq!(count(&details, ["ipv4", "established"]), None);

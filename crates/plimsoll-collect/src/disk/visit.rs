@@ -162,12 +162,10 @@ fn refused(error: WalkError, subject: &Subject, what: &str, problem: usize, foun
     tracing::debug!("the {what} of {} was not measured: {error}", subject.name);
     match error {
         WalkError::Deadline => found.late += 1,
-        // The agent ends; or it was removed in this moment.
+        // The agent ends.
         WalkError::Stopped => {}
-        WalkError::Root(gone) if gone.raw_os_error() == NO_ENTRY => {}
+        // It was removed in this moment.
+        _ if error.is_gone() => {}
         _ => found.problems[problem] += 1,
     }
 }
-
-/// `ENOENT`.
-const NO_ENTRY: i32 = 2;

@@ -5,6 +5,8 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::walk::allocated;
+
 /// The most entries of the log's folder that are looked through.
 pub const MAX_LOGS: usize = 1024;
 
@@ -20,7 +22,7 @@ pub fn log_bytes(path: &Path) -> Result<u64, Errno> {
     let size = |name: &[u8]| -> Result<Option<u64>, Errno> {
         let found = rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let is_file = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
-        Ok(is_file.then(|| u64::try_from(found.st_blocks).unwrap_or(0).saturating_mul(512)))
+        Ok(is_file.then(|| allocated(&found)))
     };
     let mut sum = size(name)?.ok_or(Errno::INVAL)?;
     for entry in Dir::read_from(&folder)?.take(MAX_LOGS) {

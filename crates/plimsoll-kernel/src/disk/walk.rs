@@ -86,6 +86,14 @@ pub enum WalkError {
     Exhausted(Errno),
 }
 
+impl WalkError {
+    /// Whether there is no such folder.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Root(Errno::NOENT))
+    }
+}
+
 /// Adds up what the tree below `root` takes, `root` itself included.
 ///
 /// # Errors
@@ -397,7 +405,8 @@ impl Walk<'_> {
     }
 }
 
-fn allocated(found: &Stat) -> u64 {
+/// Bytes on disk.
+pub(super) fn allocated(found: &Stat) -> u64 {
     u64::try_from(found.st_blocks).unwrap_or(0).saturating_mul(BLOCK)
 }
 

@@ -59,9 +59,9 @@ pub fn single(bytes: &[u8]) -> Option<u64> {
     number(bytes.trim_ascii()).filter(|value| *value < UNLIMITED)
 }
 
-/// `hugetlb.SIZE.events` of v2: how often the limit was hit.
+/// `pids.events`, and `hugetlb.SIZE.events` of v2: how often the limit was hit.
 #[must_use]
-pub fn hugetlb_failures(bytes: &[u8]) -> Option<u64> {
+pub fn limit_events(bytes: &[u8]) -> Option<u64> {
     let mut found = None;
     pairs(bytes, |key, value| {
         if key == b"max" {
@@ -136,7 +136,7 @@ mod tests {
         cpu::v1_by_cpu(bytes, &mut details.refill());
         numa::v1(bytes, &mut details.refill());
         numa::v2(bytes, 4096, &mut details.refill());
-        let _ = hugetlb_failures(bytes);
+        let _ = limit_events(bytes);
         block::v1_limits(bytes, |_, _, _| {});
         block::v2_limits(bytes, |_, _, _, _| {});
         block::v1(bytes, |_, _, _, _| {});
