@@ -477,7 +477,7 @@ impl Kernel {
         reader.lasting.limits_are_due = false;
         row.values.merge(&reader.lasting.numbers);
         row.devices.extend_from_slice(&reader.lasting.devices);
-        reader.details.iter().for_each(|(_, details)| row.add_details(details.rows()));
+        row.add_details(reader.details.iter().flat_map(|(_, details)| details.rows()));
         row.cgroup = Some(Arc::clone(&reader.cgroup));
         row.derive();
         Reading::Done { at: began }

@@ -114,8 +114,8 @@ impl ContainerRow {
     }
 
     /// Adds details. They are kept in the order of their families.
-    pub fn add_details(&mut self, details: &[DetailRow]) {
-        self.details.extend_from_slice(details);
+    pub fn add_details<'a>(&mut self, details: impl IntoIterator<Item = &'a DetailRow>) {
+        self.details.extend(details.into_iter().cloned());
         if !self.details.is_sorted_by_key(|detail| detail.field) {
             self.details.sort_by_key(|detail| detail.field);
         }
