@@ -45,33 +45,10 @@ impl Snapshot {
         for (index, family) in CATALOG.iter().enumerate().filter(|(_, family)| selection.has(family)) {
             walk.open = false;
             match family.shape {
-                Shape::Container(cells) => walk.cells(family, cells),
+                Shape::Container(_) | Shape::Interface(_) | Shape::Device(_) | Shape::Detail(_) => {
+                    walk.of_rows(family, self.containers.iter().enumerate());
+                }
                 Shape::Info(which) => walk.info(family, which),
-                Shape::Interface(slot) => {
-                    for (index, row) in self.containers.iter().enumerate() {
-                        for interface in &row.interfaces {
-                            if let Some(value) = interface.values.get(slot) {
-                                walk.labelled(family, &[&interface.name], Some(index), value);
-                            }
-                        }
-                    }
-                }
-                Shape::Device(slot) => {
-                    for (index, row) in self.containers.iter().enumerate() {
-                        for device in &row.devices {
-                            if let Some(value) = device.values.get(slot) {
-                                walk.labelled(family, &[&device.name], Some(index), value);
-                            }
-                        }
-                    }
-                }
-                Shape::Detail(field) => {
-                    for (index, row) in self.containers.iter().enumerate() {
-                        for detail in row.details_of(field) {
-                            walk.detail(family, (index, row), detail);
-                        }
-                    }
-                }
                 Shape::Agent(which) => {
                     // The last family counts all series, so what is not the catalog's comes before it.
                     if which == AgentFamily::Series && selection.has_collector(Collector::Custom) {
@@ -104,59 +81,106 @@ impl<S: Sink> Walk<'_, S> {
         }
     }
 
-    fn cells(&mut self, family: &'static Family, cells: &[Cell]) {
-        for cell in cells {
-            let mut labels_told = false;
-            for (index, row) in self.snapshot.containers.iter().enumerate() {
-                let Some(value) = row.values.get(cell.slot) else { continue };
-                if !labels_told {
-                    self.announce(family);
-                    self.sink.labels(family.labels, cell.values);
-                    labels_told = true;
+    /// What stands in rows where the family's shape says.
+    fn of_rows<'r>(
+        &mut self,
+        family: &'static Family,
+        rows: impl Iterator<Item = (usize, &'r ContainerRow)> + Clone,
+    ) {
+        match family.shape {
+            Shape::Container(cells) => {
+                for cell in cells {
+                    self.cell(family, cell, rows.clone());
                 }
-                self.series += 1;
-                self.sink.sample(Some(index), value, row.since(family.start, self.snapshot.agent.started));
             }
+            Shape::Interface(slot) => {
+                for (index, row) in rows {
+                    for interface in &row.interfaces {
+                        if let Some(value) = interface.values.get(slot) {
+                            self.of_row(family, &[&interface.name], (index, row), value);
+                        }
+                    }
+                }
+            }
+            Shape::Device(slot) => {
+                for (index, row) in rows {
+                    for device in &row.devices {
+                        if let Some(value) = device.values.get(slot) {
+                            self.of_row(family, &[&device.name], (index, row), value);
+                        }
+                    }
+                }
+            }
+            Shape::Detail(field) => {
+                for (index, row) in rows {
+                    for detail in row.details_of(field) {
+                        self.detail(family, (index, row), detail);
+                    }
+                }
+            }
+            Shape::Info(_) | Shape::Agent(_) | Shape::Host(_) => {}
+        }
+    }
+
+    /// One number of each row. The labels are the same for all of them, and told once.
+    fn cell<'r>(
+        &mut self,
+        family: &'static Family,
+        cell: &Cell,
+        rows: impl Iterator<Item = (usize, &'r ContainerRow)>,
+    ) {
+        let mut labels_told = false;
+        for (index, row) in rows {
+            let Some(value) = row.values.get(cell.slot) else { continue };
+            if !labels_told {
+                self.announce(family);
+                self.sink.labels(family.labels, cell.values);
+                labels_told = true;
+            }
+            self.series += 1;
+            self.sink.sample(Some(index), value, row.since(family.start, self.snapshot.agent.started));
         }
     }
 
     /// A number with labels of its own.
-    fn detail(&mut self, family: &'static Family, (index, row): (usize, &ContainerRow), detail: &DetailRow) {
-        let mut values = [""; MAX_DETAIL_LABELS];
-        for (value, label) in values.iter_mut().zip(&*detail.labels) {
-            *value = label;
-        }
-        self.announce(family);
-        self.sink.labels(family.labels, &values[..family.labels.len()]);
-        self.series += 1;
-        self.sink.sample(Some(index), detail.value, row.since(family.start, self.snapshot.agent.started));
+    fn detail(&mut self, family: &'static Family, row: (usize, &ContainerRow), detail: &DetailRow) {
+        let values = texts::<MAX_DETAIL_LABELS>(&detail.labels);
+        self.of_row(family, &values[..family.labels.len()], row, detail.value);
     }
 
     /// What the last reading of the machine has of the family at this position of the catalog.
     fn host(&mut self, index: usize, family: &'static Family) {
         let Some(host) = self.snapshot.host.of(family.collector) else { return };
         for row in host.rows_of(index) {
-            let mut values = [""; MAX_HOST_LABELS];
-            for (value, label) in values.iter_mut().zip(&*row.labels) {
-                *value = label;
-            }
-            self.announce(family);
-            self.sink.labels(family.labels, &values[..family.labels.len()]);
-            self.series += 1;
-            self.sink.sample(None, row.value, host.boot);
+            let values = texts::<MAX_HOST_LABELS>(&row.labels);
+            self.sample(family, &values[..family.labels.len()], None, row.value, host.boot);
         }
     }
 
+    /// One sample of a container, with all of the family's labels.
+    fn of_row(
+        &mut self,
+        family: &'static Family,
+        values: &[&str],
+        (index, row): (usize, &ContainerRow),
+        value: u64,
+    ) {
+        let start = row.since(family.start, self.snapshot.agent.started);
+        self.sample(family, values, Some(index), value, start);
+    }
+
     /// One sample with all of the family's labels.
-    fn labelled(&mut self, family: &'static Family, values: &[&str], container: Option<usize>, value: u64) {
+    fn sample(
+        &mut self,
+        family: &'static Family,
+        values: &[&str],
+        container: Option<usize>,
+        value: u64,
+        start: Option<u64>,
+    ) {
         self.announce(family);
         self.sink.labels(family.labels, values);
         self.series += 1;
-        let agent = self.snapshot.agent.started;
-        let start = match container {
-            Some(index) => self.snapshot.containers[index].since(family.start, agent),
-            None => Some(agent),
-        };
         self.sink.sample(container, value, start);
     }
 
@@ -179,10 +203,10 @@ impl<S: Sink> Walk<'_, S> {
                         cgroup,
                         &container.restart_policy,
                     ];
-                    self.told(family, &values, index);
+                    self.told(family, &values, (index, row));
                 }
                 InfoFamily::Labels => self.shown_labels(family, container, index),
-                InfoFamily::Compose => self.told(family, &compose(container), index),
+                InfoFamily::Compose => self.told(family, &compose(container), (index, row)),
                 InfoFamily::Swarm => {
                     let values = [
                         label("com.docker.swarm.service.name"),
@@ -192,7 +216,7 @@ impl<S: Sink> Walk<'_, S> {
                         label("com.docker.swarm.node.id"),
                         label("com.docker.stack.namespace"),
                     ];
-                    self.told(family, &values, index);
+                    self.told(family, &values, (index, row));
                 }
                 InfoFamily::Kubernetes => {
                     let values = [
@@ -201,18 +225,18 @@ impl<S: Sink> Walk<'_, S> {
                         label("io.kubernetes.container.name"),
                         label("io.kubernetes.pod.uid"),
                     ];
-                    self.told(family, &values, index);
+                    self.told(family, &values, (index, row));
                 }
                 InfoFamily::Image => {
                     if let Some(facts) = &container.image_facts {
                         let values = [&*facts.digest, &facts.version, &facts.revision, &facts.created];
-                        self.told(family, &values, index);
+                        self.told(family, &values, (index, row));
                     }
                 }
-                InfoFamily::LifecycleState => self.told(family, &[container.state.word()], index),
+                InfoFamily::LifecycleState => self.told(family, &[container.state.word()], (index, row)),
                 InfoFamily::NetworkInterface => {
                     for interface in row.interfaces.iter().filter(|interface| !interface.network.is_empty()) {
-                        self.told(family, &[&interface.name, &interface.network], index);
+                        self.told(family, &[&interface.name, &interface.network], (index, row));
                     }
                 }
             }
@@ -220,9 +244,9 @@ impl<S: Sink> Walk<'_, S> {
     }
 
     /// An info sample, unless it would say nothing.
-    fn told(&mut self, family: &'static Family, values: &[&str], index: usize) {
+    fn told(&mut self, family: &'static Family, values: &[&str], row: (usize, &ContainerRow)) {
         if values.iter().any(|value| !value.is_empty()) {
-            self.labelled(family, values, Some(index), 1);
+            self.of_row(family, values, row, 1);
         }
     }
 
@@ -242,7 +266,8 @@ impl<S: Sink> Walk<'_, S> {
 
     fn own(&mut self, family: &'static Family, labels: &[&str], value: Option<u64>) {
         if let Some(value) = value {
-            self.labelled(family, labels, None, value);
+            let agent = self.snapshot.agent.started;
+            self.sample(family, labels, None, value, Some(agent));
         }
     }
 
@@ -414,6 +439,15 @@ impl<S: Sink> Walk<'_, S> {
             self.own(family, &[collector.name()], value);
         }
     }
+}
+
+/// A row's labels, as many as it has; the rest is empty.
+fn texts<const MOST: usize>(labels: &[Box<str>]) -> [&str; MOST] {
+    let mut texts = [""; MOST];
+    for (text, label) in texts.iter_mut().zip(labels) {
+        *text = label;
+    }
+    texts
 }
 
 type Counts = Vec<(&'static str, u64)>;

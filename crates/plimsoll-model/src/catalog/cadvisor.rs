@@ -39,9 +39,9 @@ pub(crate) enum CadvisorSource {
     Disk(&'static str, u64),
     /// In the rows of devices where the collector `blkio` is on; and a reading of the machine's disks, under this name.
     Scheduled(&'static str),
-    /// A detail of containers, and of the machine a reading of its file systems, under this name; less the one under the
-    /// other, if there is one.
-    Mount(DetailField, &'static str, Option<&'static str>),
+    /// In the details of containers that the family's shape says; and a reading of the machine's file systems, under this
+    /// name, less the one under the other, if there is one.
+    Mount(&'static str, Option<&'static str>),
     /// What the machine is made of.
     Machine(MachineNumber),
     /// Whether the last pass missed something of containers.
@@ -76,34 +76,21 @@ pub(crate) enum MachineNumber {
 /// The family of the catalog with this name, at compile time.
 #[expect(clippy::panic, reason = "it is computed by the compiler, which stops there")]
 const fn find(name: &str) -> Family {
-    let mut at = 0;
-    while at < CONTAINERS.len() {
-        if is_same(CONTAINERS[at].name.as_bytes(), name.as_bytes()) {
-            return CONTAINERS[at];
-        }
-        at += 1;
+    match (find_in(CONTAINERS, name), find_in(DETAILS, name)) {
+        (Some(family), _) | (None, Some(family)) => family,
+        (None, None) => panic!("the catalog has no such family"),
     }
-    at = 0;
-    while at < DETAILS.len() {
-        if is_same(DETAILS[at].name.as_bytes(), name.as_bytes()) {
-            return DETAILS[at];
-        }
-        at += 1;
-    }
-    panic!("the catalog has no such family")
 }
 
-/// The same among those whose labels come from the kernel.
-#[expect(clippy::panic, reason = "it is computed by the compiler, which stops there")]
-const fn find_detail(name: &str) -> Family {
+const fn find_in(families: &[Family], name: &str) -> Option<Family> {
     let mut at = 0;
-    while at < DETAILS.len() {
-        if is_same(DETAILS[at].name.as_bytes(), name.as_bytes()) {
-            return DETAILS[at];
+    while at < families.len() {
+        if is_same(families[at].name.as_bytes(), name.as_bytes()) {
+            return Some(families[at]);
         }
         at += 1;
     }
-    panic!("the catalog has no such family")
+    None
 }
 
 const fn is_same(one: &[u8], other: &[u8]) -> bool {
@@ -117,11 +104,6 @@ const fn is_same(one: &[u8], other: &[u8]) -> bool {
 /// A family that is the catalog's own.
 const fn same(name: &'static str) -> CadvisorFamily {
     CadvisorFamily { family: find(name), source: CadvisorSource::Row }
-}
-
-/// A family with labels of its own that is the catalog's own.
-const fn same_detail(name: &'static str) -> CadvisorFamily {
-    CadvisorFamily { family: find_detail(name), source: CadvisorSource::Row }
 }
 
 /// A number of containers that has another name in the catalog, or none.
@@ -210,7 +192,8 @@ const fn mount(
     less: Option<&'static str>,
     help: &'static str,
 ) -> CadvisorFamily {
-    by_device(name, Kind::Gauge, Collector::Filesystem, help, CadvisorSource::Mount(detail, of, less))
+    let found = by_device(name, Kind::Gauge, Collector::Filesystem, help, CadvisorSource::Mount(of, less));
+    found.of(Family { shape: Shape::Detail(detail), ..found.family })
 }
 
 const fn machine(name: &'static str, help: &'static str, number: MachineNumber) -> CadvisorFamily {
@@ -367,10 +350,10 @@ pub static CADVISOR: &[CadvisorFamily] = &[
     derived("container_spec_memory_reservation_limit_bytes", Memory, "Memory that is protected from reclaim as long as others have some to spare; 0 is none.", memory_reservation).bytes(),
     derived("container_spec_memory_swap_limit_bytes", Memory, "Effective limit of memory and swap together on cgroup v1, of swap alone on v2; 0 is none.", swap_limit).bytes(),
     same("container_memory_migrate"),
-    same_detail("container_memory_numa_pages"),
-    same_detail("container_hugetlb_failcnt"),
-    same_detail("container_hugetlb_usage_bytes"),
-    same_detail("container_hugetlb_max_usage_bytes"),
+    same("container_memory_numa_pages"),
+    same("container_hugetlb_failcnt"),
+    same("container_hugetlb_usage_bytes"),
+    same("container_hugetlb_max_usage_bytes"),
     // Block I/O.
     same("container_fs_reads_bytes_total"),
     same("container_fs_writes_bytes_total"),
@@ -472,7 +455,7 @@ mod tests {
         for CadvisorFamily { family, source } in CADVISOR {
             let names = match *source {
                 CadvisorSource::Disk(name, _) | CadvisorSource::Scheduled(name) => vec![name],
-                CadvisorSource::Mount(_, name, less) => [Some(name), less].into_iter().flatten().collect(),
+                CadvisorSource::Mount(name, less) => [Some(name), less].into_iter().flatten().collect(),
                 _ => continue,
             };
             for name in names {

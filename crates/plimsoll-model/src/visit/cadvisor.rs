@@ -59,7 +59,7 @@ impl<S: Sink> Walk<'_, S> {
         let snapshot = self.snapshot;
         let root = snapshot.containers.len();
         match source {
-            CadvisorSource::Row => self.of_rows(family, rows),
+            CadvisorSource::Row => self.of_rows(family, rows.iter().copied()),
             CadvisorSource::Derived(get) => {
                 for (index, row) in rows {
                     if let Some(value) = get(&row.values) {
@@ -104,18 +104,15 @@ impl<S: Sink> Walk<'_, S> {
             }
             CadvisorSource::Scheduled(name) => {
                 if selection.has_collector(Collector::Blkio) {
-                    self.of_rows(family, rows);
+                    self.of_rows(family, rows.iter().copied());
                 }
                 if has_machine {
                     self.of_disks(family, name, 1);
                 }
             }
             CadvisorSource::Disk(name, divisor) if has_machine => self.of_disks(family, name, divisor),
-            CadvisorSource::Mount(field, name, less) => {
-                for (index, row) in rows {
-                    let details = row.details_of(field).iter();
-                    details.for_each(|detail| self.detail(family, (*index, row), detail));
-                }
+            CadvisorSource::Mount(name, less) => {
+                self.of_rows(family, rows.iter().copied());
                 if !has_machine {
                     return;
                 }
@@ -167,57 +164,6 @@ impl<S: Sink> Walk<'_, S> {
         }
     }
 
-    /// What stands in rows where the family's shape says.
-    fn of_rows(&mut self, family: &'static Family, rows: &[(usize, &ContainerRow)]) {
-        match family.shape {
-            Shape::Container(cells) => {
-                for cell in cells {
-                    let mut labels_told = false;
-                    for (index, row) in rows {
-                        let Some(value) = row.values.get(cell.slot) else { continue };
-                        if !labels_told {
-                            self.announce(family);
-                            self.sink.labels(family.labels, cell.values);
-                            labels_told = true;
-                        }
-                        self.series += 1;
-                        self.sink.sample(
-                            Some(*index),
-                            value,
-                            row.since(family.start, self.snapshot.agent.started),
-                        );
-                    }
-                }
-            }
-            Shape::Interface(slot) => {
-                for (index, row) in rows {
-                    for interface in &row.interfaces {
-                        if let Some(value) = interface.values.get(slot) {
-                            self.of_row(family, &[&interface.name], (*index, row), value);
-                        }
-                    }
-                }
-            }
-            Shape::Device(slot) => {
-                for (index, row) in rows {
-                    for device in &row.devices {
-                        if let Some(value) = device.values.get(slot) {
-                            self.of_row(family, &[&device.name], (*index, row), value);
-                        }
-                    }
-                }
-            }
-            Shape::Detail(field) => {
-                for (index, row) in rows {
-                    row.details_of(field)
-                        .iter()
-                        .for_each(|detail| self.detail(family, (*index, row), detail));
-                }
-            }
-            Shape::Info(_) | Shape::Agent(_) | Shape::Host(_) => {}
-        }
-    }
-
     fn picked(&mut self, family: &'static Family, pick: &Pick, (index, row): (usize, &ContainerRow)) {
         let is_wanted = |first: Option<&str>| pick.first.is_none() || first == pick.first;
         for detail in row.details_of(pick.field) {
@@ -227,19 +173,6 @@ impl<S: Sink> Walk<'_, S> {
                 self.of_row(family, &[pick.shown.unwrap_or(last)], (index, row), detail.value);
             }
         }
-    }
-
-    fn of_row(
-        &mut self,
-        family: &'static Family,
-        values: &[&str],
-        (index, row): (usize, &ContainerRow),
-        value: u64,
-    ) {
-        self.announce(family);
-        self.sink.labels(family.labels, values);
-        self.series += 1;
-        self.sink.sample(Some(index), value, row.since(family.start, self.snapshot.agent.started));
     }
 
     /// A reading of the machine's disks.
@@ -252,10 +185,7 @@ impl<S: Sink> Walk<'_, S> {
 
     /// A sample of one of the machine's devices, which count since the boot.
     fn of_machine(&mut self, family: &'static Family, device: &str, root: usize, value: u64) {
-        self.announce(family);
-        self.sink.labels(family.labels, &[device]);
-        self.series += 1;
         let boot = self.snapshot.host.of(Collector::Host).and_then(|host| host.boot);
-        self.sink.sample(Some(root), value, boot);
+        self.sample(family, &[device], Some(root), value, boot);
     }
 }
