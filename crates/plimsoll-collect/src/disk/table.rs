@@ -91,16 +91,15 @@ impl Disk {
         }
         let mut table = self.shared.lock();
         let now = Instant::now();
-        match table.entries.get_mut(&subject.id) {
+        let Table { entries, queue, .. } = &mut *table;
+        match entries.get_mut(&subject.id) {
             Some(entry) => {
                 let is_elsewhere = entry.subject.storage != subject.storage;
                 entry.subject = subject;
                 if !is_elsewhere {
                     return;
                 }
-                let (id, due) = (entry.subject.id.clone(), std::mem::replace(&mut entry.due, now));
-                table.queue.remove(&(due, id.clone()));
-                table.queue.insert((now, id));
+                entry.move_to(now, queue);
             }
             None => {
                 let id = subject.id.clone();
@@ -112,8 +111,8 @@ impl Disk {
                     engine_due: now,
                     looked_at: false,
                 };
-                table.entries.insert(id.clone(), entry);
-                table.queue.insert((now, id));
+                entries.insert(id.clone(), entry);
+                queue.insert((now, id));
             }
         }
         drop(table);
@@ -158,6 +157,15 @@ impl Disk {
     }
 }
 
+impl Entry {
+    /// Its turn is then, and no other.
+    fn move_to(&mut self, due: Instant, queue: &mut BTreeSet<(Instant, String)>) {
+        queue.remove(&(self.due, self.subject.id.clone()));
+        self.due = due;
+        queue.insert((due, self.subject.id.clone()));
+    }
+}
+
 impl Table {
     fn forget(&mut self, id: &str) {
         if let Some(entry) = self.entries.remove(id) {
@@ -191,13 +199,12 @@ impl Shared {
             let now = Instant::now();
             let wait = match table.queue.first() {
                 Some((due, _)) if *due <= now => {
-                    let Some((_, id)) = table.queue.pop_first() else { continue };
-                    let Some(entry) = table.entries.get_mut(&id) else { continue };
+                    let Table { entries, queue, .. } = &mut *table;
+                    let Some((_, id)) = queue.pop_first() else { continue };
+                    let Some(entry) = entries.get_mut(&id) else { continue };
                     // Whatever becomes of this turn, there is another one.
-                    entry.due = now + self.pace.interval;
-                    let (due, subject) = (entry.due, entry.subject.clone());
-                    table.queue.insert((due, id));
-                    return Some(subject);
+                    entry.move_to(now + self.pace.interval, queue);
+                    return Some(entry.subject.clone());
                 }
                 Some((due, _)) => *due - now,
                 None => self.pace.interval,
@@ -235,10 +242,7 @@ impl Shared {
             }
         }
         // A walk that is long is made seldom.
-        let due = Instant::now() + self.pace.interval.max(took * REST);
-        queue.remove(&(entry.due, id.to_owned()));
-        entry.due = due;
-        queue.insert((due, id.to_owned()));
+        entry.move_to(Instant::now() + self.pace.interval.max(took * REST), queue);
         let needs_count = (self.wanted.layers && !has_layer) || self.wanted.rootfs;
         if needs_count && !entry.asked && entry.engine_due <= Instant::now() {
             // Where too many wait already, this one has another turn.

@@ -16,6 +16,7 @@ use super::check::{MAX_OF_ALL, Nonsense};
 use super::collector::{Collector, Scope};
 use super::error::CollectorError;
 use super::output::families;
+use super::value::MetricValue;
 use crate::inbox::{Change, Inbox};
 use crate::{Samples, nanos};
 
@@ -154,14 +155,8 @@ pub(super) async fn run(
 /// Collects once. Nothing where it was not to be tried.
 async fn collect(collector: &Collector, samples: &Samples) -> Option<(bool, Arc<[CustomFamily]>)> {
     if collector.scope() == Scope::System {
-        return match collector.collect_with_error_handling("").await {
-            Ok(values) => Some((true, families(values.into_iter().map(|value| (None, value))))),
-            Err(CollectorError::Unhealthy { .. }) => None,
-            Err(error) => {
-                tracing::debug!("{}", error.chain());
-                Some((false, Arc::default()))
-            }
-        };
+        let (success, values) = attempt(collector).await?;
+        return Some((success, families(values.into_iter().map(|value| (None, value)))));
     }
     let running = running(&samples.latest());
     let alive: HashSet<&str> = running.iter().map(|id| &**id).collect();
@@ -198,19 +193,24 @@ async fn collect(collector: &Collector, samples: &Samples) -> Option<(bool, Arc<
 /// Collects once what is about one container. It waits for its turn first, outside of the time that it has.
 async fn collect_about(collector: &Collector, about: &About) -> Option<(bool, Arc<[CustomFamily]>)> {
     let _turn = about.turns.acquire().await;
-    let (success, mut values) = match collector.collect_with_error_handling("").await {
-        Ok(values) => (true, values),
-        Err(CollectorError::Unhealthy { .. }) => return None,
-        Err(error) => {
-            tracing::debug!("{}", error.chain());
-            (false, Vec::new())
-        }
-    };
+    let (success, mut values) = attempt(collector).await?;
     let room = about.budget.take(collector.name(), values.len());
     collector.left_out(Nonsense::TooMany, values.len() - room);
     values.truncate(room);
     let told = values.into_iter().map(|value| (Some(Arc::clone(&about.container)), value));
     Some((success, families(told)))
+}
+
+/// What a collector of the machine tells, and whether it could; nothing where it was not to be tried.
+async fn attempt(collector: &Collector) -> Option<(bool, Vec<MetricValue>)> {
+    match collector.collect_with_error_handling("").await {
+        Ok(values) => Some((true, values)),
+        Err(CollectorError::Unhealthy { .. }) => None,
+        Err(error) => {
+            tracing::debug!("{}", error.chain());
+            Some((false, Vec::new()))
+        }
+    }
 }
 
 /// The ids of the containers that run.
