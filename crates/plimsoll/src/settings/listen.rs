@@ -91,16 +91,7 @@ pub(crate) fn show(places: &[Listen]) -> Value {
 
 /// One file, or several.
 pub(crate) fn files(raw: &Raw) -> Result<Vec<String>, Expected> {
-    const EXPECTED: &str = "a file, or a list of files";
-    let single;
-    let raw = match raw {
-        Raw::Text(text) => {
-            single = Raw::List(vec![text.clone()]);
-            &single
-        }
-        other => other,
-    };
-    value::list(raw, EXPECTED, |entry| if entry.contains('\0') { Err(EXPECTED.into()) } else { Ok(()) })
+    value::texts(raw, "a file, or a list of files")
 }
 
 /// No file.

@@ -19,26 +19,12 @@ const MAX_INSTANCE: usize = 200;
 
 /// Addresses to ask. Whether they are any is seen when the collectors are made.
 pub(crate) fn urls(raw: &Raw) -> Result<Vec<String>, Expected> {
-    texts(raw, "an address, or a list of addresses, such as [\"http://localhost:9100/metrics\"]")
+    value::texts(raw, "an address, or a list of addresses, such as [\"http://localhost:9100/metrics\"]")
 }
 
 /// Folders with files.
 pub(crate) fn folders(raw: &Raw) -> Result<Vec<String>, Expected> {
-    texts(raw, "a folder, or a list of folders")
-}
-
-fn texts(raw: &Raw, expected: &'static str) -> Result<Vec<String>, Expected> {
-    let single;
-    let raw = match raw {
-        Raw::Text(text) => {
-            single = Raw::List(vec![text.clone()]);
-            &single
-        }
-        other => other,
-    };
-    let check =
-        |entry: &str| if entry.is_empty() || entry.contains('\0') { Err(expected.into()) } else { Ok(()) };
-    value::list(raw, expected, check)
+    value::texts(raw, "a folder, or a list of folders")
 }
 
 /// The collectors that these settings ask for, as if they were tables.

@@ -201,15 +201,7 @@ const ENGINE_EXPECTED: &str =
 
 /// The engines, kept as text: [`AUTO`] or [`NONE`] alone, or addresses and contexts; a bare path is a unix socket.
 pub(crate) fn engines(raw: &Raw) -> Result<Vec<String>, Expected> {
-    let single;
-    let raw = match raw {
-        Raw::Text(text) => {
-            single = Raw::List(vec![text.clone()]);
-            &single
-        }
-        other => other,
-    };
-    let given = list(raw, ENGINE_EXPECTED, |_| Ok(()))?;
+    let given = one_or_more(raw, ENGINE_EXPECTED, |_| Ok(()))?;
     match &*given {
         [] => Err(ENGINE_EXPECTED.into()),
         [word] if word == AUTO || word == NONE => Ok(given),
@@ -417,6 +409,23 @@ pub(crate) fn list(
         check(entry)?;
     }
     Ok(entries.clone())
+}
+
+/// The same, where a text alone is a list of one.
+fn one_or_more(
+    raw: &Raw,
+    expected: &str,
+    check: impl Fn(&str) -> Result<(), Expected>,
+) -> Result<Vec<String>, Expected> {
+    match raw {
+        Raw::Text(text) => list(&Raw::List(vec![text.clone()]), expected, check),
+        other => list(other, expected, check),
+    }
+}
+
+/// One or more texts that may be names of files or addresses.
+pub(crate) fn texts(raw: &Raw, expected: &'static str) -> Result<Vec<String>, Expected> {
+    one_or_more(raw, expected, |entry| if entry.contains('\0') { Err(expected.into()) } else { Ok(()) })
 }
 
 fn check_pattern(pattern: &str) -> Result<(), Expected> {
