@@ -59,8 +59,7 @@ impl Rules {
     ) -> Result<(), SecurityError> {
         if let Some(tls) = &document.tls {
             self.tls = Some(tls::config(tls, path, files)?);
-            self.wants_clients =
-                tls.client_auth_type.as_deref().is_some_and(|name| name.starts_with("Require"));
+            self.wants_clients = tls::wants_clients(tls)?;
         }
         for (name, value) in document.headers {
             let name = HeaderName::from_bytes(name.as_bytes());

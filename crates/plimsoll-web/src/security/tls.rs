@@ -207,6 +207,11 @@ impl Source<'_> {
     }
 }
 
+/// Whether connections need a certificate of the client.
+pub(super) fn wants_clients(tls: &Tls) -> Result<bool, SecurityError> {
+    Policy::named(tls.client_auth_type.as_deref()).map(Policy::is_mandatory)
+}
+
 /// `client_auth_type`, with Go's names.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Policy {
