@@ -10,7 +10,7 @@ use crate::client::{Client, MAX_LISTING};
 use crate::lenient::{Elements, Entries, Labels, Moment, Text, Texts, nested, scalar};
 use crate::mounts::{Mount, MountWire, mount, text};
 use crate::podman;
-use crate::types::{elements, usable_id, without_slash};
+use crate::types::{Nothing, elements, usable_id, without_slash};
 use crate::{MAX_INNER, Result};
 
 /// All containers of an engine, with what they are connected to.
@@ -105,10 +105,6 @@ struct ResidentWire {
 struct NetworksWire {
     networks: Entries<Nothing>,
 }
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Nothing {}
 
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "PascalCase")]

@@ -566,7 +566,7 @@ struct ConfigWire {
 /// An object of which only its being there is of interest.
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Nothing {}
+pub(crate) struct Nothing {}
 
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "PascalCase")]
