@@ -8,13 +8,8 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
-binary=${1:-$here/../target/release/plimsoll}
-[ -n "${1:-}" ] || case ${CARGO_TARGET_DIR:-} in /*) binary=$CARGO_TARGET_DIR/release/plimsoll ;; esac
-[ -x "$binary" ] || {
-  echo "test-container: no binary at $binary; build it with: cargo build --release --locked" >&2
-  exit 1
-}
-binary=$(realpath "$binary")
+. "$here/checks.sh"
+binary=$(the_binary "$@")
 "$here/need.sh" curl=curl docker=docker.io
 
 export DOCKER_HOST=unix:///var/run/docker.sock # the socket that is mounted
@@ -23,33 +18,15 @@ PREFIX=plimsoll-test-$$
 WAIT_SECONDS=30
 PORT=8003
 HOST_PORT=$((20000 + $$ % 10000)) # that of the agent on the host
-failures=0
 out=$(mktemp -d)
 host=
 
-ok() { echo "  ok    $*"; }
-bad() {
-  echo "  FAIL  $*"
-  failures=$((failures + 1))
-}
 clean_up() {
   [ -z "$host" ] || kill "$host" 2>/dev/null || true
   docker rm -f -v "$PREFIX-subject" "$PREFIX-guest" "$PREFIX-agent" >/dev/null 2>&1 || true
   if [ "$failures" = 0 ]; then rm -rf "$out"; fi
 }
 trap clean_up EXIT
-
-within() { # WHAT COMMAND…: waits until the command succeeds
-  local what=$1 until=$((SECONDS + WAIT_SECONDS))
-  shift
-  until "$@"; do
-    if [ "$SECONDS" -ge "$until" ]; then
-      bad "$what (not within $WAIT_SECONDS s)"
-      return 1
-    fi
-    sleep 0.2
-  done
-}
 
 # === What is looked at: a container of its own network, and one that uses the host's
 
@@ -64,7 +41,7 @@ short=${subject:0:12}
 PLIMSOLL_INTERVAL=200ms "$binary" agent --history off --listen "127.0.0.1:$HOST_PORT" --engine /var/run/docker.sock >"$out/host.log" 2>&1 &
 host=$!
 on_host() { curl -sf --max-time 5 "http://127.0.0.1:$HOST_PORT/metrics" -o "$out/host.prom" && grep -q "container_memory_usage_bytes{.*$short" "$out/host.prom"; }
-within "the agent on the host knows the container" on_host || exit 1
+in_time "the agent on the host knows the container" on_host || exit 1
 
 # === The agent in a container
 
@@ -90,14 +67,14 @@ equal() { # FAMILY
 same() { # FAMILIES…: as on the host, all of them
   local family
   for family; do
-    within "$variant: $family as on the host" equal "$family" && ok "$variant: $family is the host's" || {
+    in_time "$variant: $family as on the host" equal "$family" && ok "$variant: $family is the host's" || {
       echo "        in the container: $(values "$out/$variant.prom" "$family")"
       echo "        on the host:      $(values "$out/host.prom" "$family")"
     }
   done
 }
 shown() { scrape && [ -n "$(values "$out/$variant.prom" "$1")" ]; }
-has() { for family; do within "$variant: there is $family" shown "$family" && ok "$variant: $family is there"; done; }
+has() { for family; do in_time "$variant: there is $family" shown "$family" && ok "$variant: $family is there"; done; }
 lacks() { # FAMILIES…: after what else there is has come
   local family
   for family; do
@@ -145,7 +122,7 @@ check 0 'ok +cpu' 'ok +docker_socket' 'ok +containers'
 
 variant=stranger # an ordinary user without it
 agent "${proc[@]}" "${cgroup[@]}" "${socket[@]}" --user 65534:65534
-within "$variant: it serves" curl -sf --max-time 5 -o /dev/null "http://$address:$PORT/metrics" || true
+in_time "$variant: it serves" curl -sf --max-time 5 -o /dev/null "http://$address:$PORT/metrics" || true
 check 1 'missing +docker_socket.*[Pp]ermission denied'
 
 variant=no-proc

@@ -7,13 +7,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-binary=${1:-target/release/plimsoll}
-[ -n "${1:-}" ] || case ${CARGO_TARGET_DIR:-} in /*) binary=$CARGO_TARGET_DIR/release/plimsoll ;; esac
-[ -x "$binary" ] || {
-  echo "test-deploy: no binary at $binary; build it with: cargo build --release --locked" >&2
-  exit 1
-}
-binary=$(realpath "$binary")
+. scripts/checks.sh
+binary=$(the_binary "$@")
 scripts/need.sh curl=curl jq=jq yq=yq docker=docker.io promtool=prometheus prometheus=prometheus systemd-analyze=systemd
 
 export DOCKER_HOST=unix:///var/run/docker.sock
@@ -22,15 +17,9 @@ PREFIX=plimsoll-deploy-$$
 WAIT_SECONDS=40
 QUERIES=fixtures/dashboards/queries.tsv
 NO_DATA=fixtures/dashboards/no-data.tsv
-failures=0
 out=$(mktemp -d)
 agent= prometheus=
 
-ok() { echo "  ok    $*"; }
-bad() {
-  echo "  FAIL  $*"
-  failures=$((failures + 1))
-}
 try() { # WHAT COMMAND…: whether it succeeds; what it prints is shown where it does not
   local what=$1
   shift
@@ -51,17 +40,6 @@ clean_up() {
   if [ "$failures" = 0 ]; then rm -rf "$out"; fi
 }
 trap clean_up EXIT
-within() { # WHAT COMMAND…: waits until the command succeeds
-  local what=$1 until=$((SECONDS + WAIT_SECONDS))
-  shift
-  until "$@"; do
-    if [ "$SECONDS" -ge "$until" ]; then
-      bad "$what (not within $WAIT_SECONDS s)"
-      return 1
-    fi
-    sleep 0.3
-  done
-}
 # What was asked for in "$(…)" and failed would look like an empty answer.
 set -o errtrace
 trap 'echo "line $LINENO: $BASH_COMMAND" >>"$out/broken"' ERR
@@ -182,7 +160,7 @@ start_agent() { # PROFILE OPTIONS…: sets `address`
   PLIMSOLL_TARGET_TYPE=file PLIMSOLL_TARGET_PATH="$out/points" "$binary" agent --listen 127.0.0.1:0 --profile "$1" \
     --engine /var/run/docker.sock --include-name "$PREFIX-*" --history "$out/history.db" --spool "$out/spool" "${@:2}" >"$out/agent.log" 2>&1 &
   agent=$!
-  within "the agent serves" grep -q "first complete sample" "$out/agent.log" || exit 1
+  in_time "the agent serves" grep -q "first complete sample" "$out/agent.log" || exit 1
   address=$(sed -n 's|.*serving http://\([0-9.:]*\)/.*|\1|p' "$out/agent.log" | head -n 1)
   docker restart "$PREFIX-web" >/dev/null # so that it has ended once, and was seen to
 }
@@ -221,7 +199,7 @@ answered=0 excused=0
 answers() { # WHERE QUERY
   local why
   why=$(reason "$2")
-  if [ -n "$why" ]; then has_data "$2" || true; else within "$1: $2" has_data "$2" || return 0; fi
+  if [ -n "$why" ]; then has_data "$2" || true; else in_time "$1: $2" has_data "$2" || return 0; fi
   if ! jq -e '.status == "success"' "$out/answer" >/dev/null; then
     bad "$1: $2: $(jq -r .error "$out/answer")"
   elif [ -n "$why" ] && ! has_data "$2"; then
@@ -235,7 +213,7 @@ scraped() { ask 'count_over_time(up{job="plimsoll"}[1m]) >= 5' && jq -e '.data.r
 
 start_agent default
 start_prometheus
-within "Prometheus scrapes the agent" scraped || exit 1
+in_time "Prometheus scrapes the agent" scraped || exit 1
 
 for board in "${boards[@]}"; do
   all=$(jq -r 'any(.templating.list[]; .name == "name" and .includeAll)' "$board")
@@ -265,7 +243,7 @@ ok "dashboards and rules: $answered queries answered, $excused rightly not"
 stop "$agent"
 agent=
 alerting() { curl -s --max-time 5 "$url/api/v1/alerts" | jq -e 'any(.data.alerts[]; .labels.alertname == "PlimsollAgentDown")' >/dev/null; }
-if within "the end of the agent is noticed" alerting; then ok "the end of the agent is noticed"; fi
+if in_time "the end of the agent is noticed" alerting; then ok "the end of the agent is noticed"; fi
 stop "$prometheus"
 prometheus=
 
@@ -277,7 +255,7 @@ for profile in $(grep -v '^#' "$QUERIES" | cut -f 1 | sort -u); do
   [ "$profile" != cadvisor ] || switches=(--collector.tasks)
   start_agent "$profile" "${switches[@]}"
   start_prometheus
-  within "Prometheus scrapes the agent" scraped || exit 1
+  in_time "Prometheus scrapes the agent" scraped || exit 1
   answered=0 excused=0
   while IFS=$'\t' read -r _ board query; do
     answers "dashboard $board" "$query"

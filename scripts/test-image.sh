@@ -8,13 +8,11 @@
 # what was compiled here; the last stage, which makes the image, is built as it stands.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/checks.sh
 
 scripts/need.sh curl=curl jq=jq yq=yq docker=docker.io
 binary=${1:-$(scripts/static-binary.sh)}
-[ -x "$binary" ] || {
-  echo "test-image: no program at $binary" >&2
-  exit 1
-}
+binary=$(the_binary "$binary")
 
 export DOCKER_HOST=unix:///var/run/docker.sock DOCKER_BUILDKIT=0
 BUSYBOX=plimsoll-test:busybox
@@ -23,14 +21,8 @@ IMAGE=$PREFIX:test
 BUILT=$PREFIX:built
 MOST_BYTES=$((15 * 1024 * 1024))
 WAIT_SECONDS=60
-failures=0
 out=$(mktemp -d)
 
-ok() { echo "  ok    $*"; }
-bad() {
-  echo "  FAIL  $*"
-  failures=$((failures + 1))
-}
 clean_up() {
   docker rm -f -v "$PREFIX-subject" "$PREFIX-agent" >/dev/null 2>&1 || true
   docker volume rm "$PREFIX-history" >/dev/null 2>&1 || true
@@ -38,18 +30,6 @@ clean_up() {
   if [ "$failures" = 0 ]; then rm -rf "$out"; fi
 }
 trap clean_up EXIT
-within() { # WHAT COMMAND…: waits until the command succeeds
-  local what=$1 until=$((SECONDS + WAIT_SECONDS))
-  shift
-  until "$@"; do
-    if [ "$SECONDS" -ge "$until" ]; then
-      bad "$what (not within $WAIT_SECONDS s)"
-      return 1
-    fi
-    sleep 0.1
-  done
-  ok "$what"
-}
 
 # === The image
 

@@ -10,13 +10,8 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
-binary=${1:-$here/../target/release/plimsoll}
-[ -n "${1:-}" ] || case ${CARGO_TARGET_DIR:-} in /*) binary=$CARGO_TARGET_DIR/release/plimsoll ;; esac
-[ -x "$binary" ] || {
-  echo "test-rootless: no binary at $binary; build it with: cargo build --release --locked" >&2
-  exit 1
-}
-binary=$(realpath "$binary")
+. "$here/checks.sh"
+binary=$(the_binary "$@")
 [ "$(id -u)" = 0 ] || {
   echo "test-rootless: needs root: it makes a user, and reads that user's socket" >&2
   exit 1
@@ -26,27 +21,8 @@ binary=$(realpath "$binary")
 USER_NAME=plimsoll-$$
 ADDRESS=127.0.0.1:$((20000 + $$ % 10000))
 WAIT_SECONDS=60
-failures=0
 out=$(mktemp -d)
 agent= service=
-
-ok() { echo "  ok    $*"; }
-bad() {
-  echo "  FAIL  $*"
-  failures=$((failures + 1))
-}
-within() { # WHAT COMMAND…: waits until the command succeeds
-  local what=$1 until=$((SECONDS + WAIT_SECONDS))
-  shift
-  until "$@"; do
-    [ "$SECONDS" -lt "$until" ] || {
-      bad "$what (not within $WAIT_SECONDS s)"
-      return 1
-    }
-    sleep 0.2
-  done
-  ok "$what"
-}
 
 useradd --create-home --shell /bin/bash "$USER_NAME"
 uid=$(id -u "$USER_NAME")

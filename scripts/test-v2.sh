@@ -10,13 +10,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 TIMEOUT=1800 # about two minutes on two free cores, five on busy ones; fifteen where the machine's memory and disk are others', too
 
-binary=${1:-$here/../${CARGO_TARGET_DIR:-target}/release/plimsoll}
-[ -n "${1:-}" ] || case ${CARGO_TARGET_DIR:-} in /*) binary=$CARGO_TARGET_DIR/release/plimsoll ;; esac
-[ -x "$binary" ] || {
-  echo "test-v2: no binary at $binary; build it with: cargo build --release --locked" >&2
-  exit 1
-}
-binary=$(realpath "$binary")
+. "$here/checks.sh"
+binary=$(the_binary "$@")
 "$here/need.sh" curl=curl podman=podman crun=crun
 
 out=${PLIMSOLL_TEST_OUT:-$(mktemp -d)}
