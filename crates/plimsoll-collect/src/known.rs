@@ -1,7 +1,7 @@
 //! What is known of the engine's containers, and how listings, inspections and events change it. No I/O:
 //! the watcher asks, and tells what it heard.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use plimsoll_engine::{Action, Details, Event, Image, Kind, PodMembership, Summary};
@@ -32,7 +32,6 @@ pub(crate) struct Known {
     past: Arc<Past>,
     containers: HashMap<String, Entry>,
     /// Which containers are in a pod; only Podman has them.
-    pods: BTreeMap<String, PodMembership>,
     images: HashMap<String, Arc<ImageFacts>>,
     /// Since when events are heard, in Unix nanoseconds.
     heard_since: u64,
@@ -55,7 +54,8 @@ struct Entry {
     /// Whether it was inspected, which tells more than a listing.
     inspected: bool,
     /// Whether the engine was asked for its pod since it is known.
-    pod_asked: bool,
+    /// Whether the engine was asked for its pod when it knew of it.
+    pod_told: bool,
 }
 
 impl Entry {
@@ -70,12 +70,11 @@ impl Entry {
             listed: true,
             has_labels: false,
             inspected: false,
-            pod_asked: false,
+            pod_told: false,
         }
     }
 
     fn set_pod(&mut self, membership: Option<&PodMembership>) {
-        self.pod_asked = true;
         if let Some(membership) = membership {
             set_text(&mut self.container.pod, &membership.pod_name);
             set_text(&mut self.container.pod_id, &membership.pod_id);
@@ -95,7 +94,6 @@ impl Known {
         Self {
             engine,
             origin,
-            pods: BTreeMap::new(),
             filter: options.filter,
             labels: options.labels,
             past: options.past,
@@ -111,7 +109,6 @@ impl Known {
     pub(crate) fn forget(&mut self, engine: Arc<str>) -> Vec<Change> {
         self.engine = engine;
         self.images.clear();
-        self.pods.clear();
         let ids: Vec<_> = self.containers.keys().cloned().collect();
         ids.iter().filter_map(|id| self.removed(id)).collect()
     }
@@ -181,21 +178,26 @@ impl Known {
         (changes, inspect)
     }
 
-    /// Which containers are in which pod. Returns the changes.
-    pub(crate) fn pods(&mut self, pods: BTreeMap<String, PodMembership>) -> Vec<Change> {
-        self.pods = pods;
-        let Self { containers, pods, filter, origin, .. } = self;
+    /// Which containers are in which pod, as an answer to who was [without](Self::without_pod). Returns the changes.
+    pub(crate) fn pods(
+        &mut self,
+        without: &HashSet<String>,
+        pods: &BTreeMap<String, PodMembership>,
+    ) -> Vec<Change> {
+        let Self { containers, filter, origin, .. } = self;
         let changed = containers.iter_mut().filter_map(|(id, entry)| {
-            let before = entry.container.clone();
-            entry.set_pod(pods.get(id));
+            let (before, membership) = (entry.container.clone(), pods.get(id));
+            entry.pod_told |= membership.is_some() || without.contains(id);
+            entry.set_pod(membership);
             (entry.container != before).then(|| entry.change(filter, origin, false)).flatten()
         });
         changed.collect()
     }
 
-    /// Whether there is a container that may be in a pod that is not known yet.
-    pub(crate) fn needs_pods(&self) -> bool {
-        self.containers.iter().any(|(id, entry)| !entry.pod_asked && !self.pods.contains_key(id))
+    /// The containers whose pods have not been told, or that they have none.
+    pub(crate) fn without_pod(&self) -> HashSet<String> {
+        let untold = self.containers.iter().filter(|(_, entry)| !entry.pod_told);
+        untold.map(|(id, _)| id.clone()).collect()
     }
 
     /// The answer to an inspection. Returns the change, and the image that has to be asked for.

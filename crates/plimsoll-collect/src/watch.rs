@@ -334,10 +334,13 @@ impl Watcher {
         let (mut checks, mut skipped, mut settling) = (0u32, 0, true);
         loop {
             self.status.requests += work.send(&self.client);
-            if self.identity.as_ref().is_some_and(|(flavour, _)| *flavour == Flavour::Podman)
-                && self.known.needs_pods()
-            {
-                self.status.requests += u64::from(work.ask_pods(&self.client));
+            let is_podman = self.identity.as_ref().is_some_and(|(flavour, _)| *flavour == Flavour::Podman);
+            if is_podman && work.may_ask_pods() {
+                let without = self.known.without_pod();
+                if !without.is_empty() {
+                    self.status.requests += 1;
+                    work.ask_pods(&self.client, without);
+                }
             }
             let again = work.next_again();
             if settling && work.is_done() {
@@ -364,6 +367,7 @@ impl Watcher {
                 () = sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => work.again(),
                 _ = check.tick() => {
                     checks += 1;
+                    work.checked();
                     self.status.requests += 1;
                     // What could not be understood may have told of a change.
                     let has_holes = events.skipped() > std::mem::replace(&mut skipped, events.skipped());
@@ -437,19 +441,20 @@ impl Watcher {
                 self.take_listing(&listing, false, work).await;
             }
             Answer::Pinged(pong) => pong?,
-            Answer::Pods(pods) => {
-                work.pods_told();
+            Answer::Pods(without, pods) => {
                 let pods = match pods {
                     Ok(pods) => pods,
+                    // Nobody tells of pods here.
+                    Err(error) if error.is_refusal() => BTreeMap::new(),
                     Err(error) => {
-                        if !error.is_refusal() {
-                            self.count(&error);
-                        }
+                        self.count(&error);
                         tracing::debug!("{}", chain(&error));
-                        BTreeMap::new()
+                        work.pods_told(true);
+                        return Ok(());
                     }
                 };
-                for change in self.known.pods(pods) {
+                work.pods_told(false);
+                for change in self.known.pods(&without, &pods) {
                     self.tell(Some(change)).await;
                 }
             }

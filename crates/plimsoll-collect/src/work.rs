@@ -20,7 +20,8 @@ pub(crate) enum Answer {
     Image(String, Result<Image, Error>),
     Listed(Result<Listing, Error>),
     Pinged(Result<(), Error>),
-    Pods(Result<BTreeMap<String, PodMembership>, Error>),
+    /// Also whom it was asked for: who has come since may be lacking in it.
+    Pods(HashSet<String>, Result<BTreeMap<String, PodMembership>, Error>),
 }
 
 /// What is under way in one session.
@@ -38,7 +39,17 @@ pub(crate) struct Work {
     /// Containers whose limits may have changed.
     pub(crate) updated: HashSet<String>,
     images: HashSet<String>,
-    pods_asked: bool,
+    pods: Question,
+}
+
+/// Where a question is that is asked whenever there is something to ask.
+#[derive(Default, PartialEq, Eq)]
+enum Question {
+    #[default]
+    Free,
+    Asked,
+    /// It waits for the next check.
+    Failed,
 }
 
 impl Work {
@@ -130,18 +141,27 @@ impl Work {
         self.images.remove(image);
     }
 
-    /// Asks which containers are in which pod, unless that is under way. Returns whether it was asked.
-    pub(crate) fn ask_pods(&mut self, client: &Client) -> bool {
-        if std::mem::replace(&mut self.pods_asked, true) {
-            return false;
-        }
-        let client = client.clone();
-        self.jobs.spawn(async move { Answer::Pods(client.pods().await) });
-        true
+    /// Whether [`ask_pods`](Self::ask_pods) may be called: it was answered, if it was asked at all.
+    pub(crate) fn may_ask_pods(&self) -> bool {
+        self.pods == Question::Free
     }
 
-    pub(crate) fn pods_told(&mut self) {
-        self.pods_asked = false;
+    /// Asks in which pods these containers are.
+    pub(crate) fn ask_pods(&mut self, client: &Client, who: HashSet<String>) {
+        self.pods = Question::Asked;
+        let client = client.clone();
+        self.jobs.spawn(async move { Answer::Pods(who, client.pods().await) });
+    }
+
+    pub(crate) fn pods_told(&mut self, in_vain: bool) {
+        self.pods = if in_vain { Question::Failed } else { Question::Free };
+    }
+
+    /// What has failed may be asked again.
+    pub(crate) fn checked(&mut self) {
+        if self.pods == Question::Failed {
+            self.pods = Question::Free;
+        }
     }
 
     pub(crate) fn list(&mut self, client: &Client) {

@@ -16,7 +16,7 @@ use plimsoll_testkit::fake_engine::{Behaviour, FakeContainer, FakeEngine, id_of}
 use plimsoll_testkit::wait_until;
 
 use common::agent::{Agent, SOON, Setup};
-use common::{Captured, Tree};
+use common::{Captured, Tree, set_version};
 
 fn endpoint(engine: &FakeEngine) -> Endpoint {
     Endpoint::Unix(engine.socket().to_owned())
@@ -705,6 +705,61 @@ fn events_about_nobody_and_about_nothing() {
     wait_until(SOON, "no strangers", || agent.samples.latest().containers.len() == 8);
     let told = agent.engine();
     assert!(told.is_up() && told.broken > 0, "{told:?}");
+}
+
+#[test]
+fn a_pod_is_told_whenever_its_members_come() {
+    const MEMBERS: &str = "/v4.0.0/libpod/containers/json";
+    let tree = Tree::unpack();
+    let engine = FakeEngine::start();
+    set_version(&engine, "0.0.0-fake", "Podman Engine");
+    let pace = Pace { check: Duration::from_millis(100), listing_every: u32::MAX, ..Setup::default().pace };
+    let timeouts = plimsoll_engine::Timeouts { request: Duration::from_secs(4), ..Setup::default().timeouts };
+    let agent = start_with(&tree, &engine, Setup { pace, timeouts, ..Setup::default() });
+    agent.wait_ready();
+    let put = |name: &str| engine.put(FakeContainer::new(name).pod("pod"));
+    let asked = || engine.requests().iter().filter(|(_, path)| path.contains(MEMBERS)).count();
+    let wait_pod = |name: &str| {
+        agent.wait_row(name, "its pod", |row| {
+            (row.container.pod.as_str(), row.container.pod_id.as_str()) == ("pod", id_of("pod").as_str())
+        });
+    };
+
+    // The engine knows of one before its event is heard.
+    let (first, second) = (put("first"), put("second"));
+    engine.emit("create", &first, &[]);
+    wait_pod("first");
+    engine.emit("create", &second, &[]);
+    wait_pod("second");
+    assert_eq!(asked(), 2);
+
+    // One comes while an answer is under way that knows nothing of it.
+    engine.set_behaviour(MEMBERS, Behaviour::Drip(Duration::from_micros(200)));
+    let alone = engine.put(FakeContainer::new("alone"));
+    engine.emit("create", &alone, &[]);
+    wait_until(SOON, "a question", || asked() == 3);
+    engine.set_behaviour(MEMBERS, Behaviour::Normal);
+    let late = put("late");
+    engine.emit("create", &late, &[]);
+    wait_pod("late");
+
+    // The engine takes too long.
+    let timeouts = agent.engine().timeouts;
+    engine.set_behaviour(MEMBERS, Behaviour::Hang);
+    engine.emit("create", &put("patient"), &[]);
+    wait_until(SOON, "a timeout", || agent.engine().timeouts > timeouts);
+    engine.set_behaviour(MEMBERS, Behaviour::Normal);
+    wait_pod("patient");
+
+    // Nobody tells of pods here, and is not asked for the same twice.
+    engine.set_behaviour(MEMBERS, Behaviour::Status(403, "no".to_owned()));
+    let before = asked();
+    engine.emit("create", &put("unknown"), &[]);
+    wait_until(SOON, "a question", || asked() > before);
+    let pings = |engine: &FakeEngine| engine.requests().iter().filter(|(_, path)| path == "/_ping").count();
+    let pinged = pings(&engine);
+    wait_until(SOON, "later checks", || pings(&engine) > pinged + 2);
+    assert_eq!((asked(), agent.row("unknown").unwrap().container.pod.as_str()), (before + 1, ""));
 }
 
 #[test]

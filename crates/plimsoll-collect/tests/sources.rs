@@ -13,8 +13,8 @@ use plimsoll_model::{ContainerRow, InterfaceSlot, Selection, Slot};
 use plimsoll_testkit::fake_engine::{Behaviour, FakeContainer, FakeEngine, FakeStats, HOST_MEMORY, Trouble};
 use plimsoll_testkit::wait_until;
 
-use common::Tree;
 use common::agent::{Agent, SOON, Setup};
+use common::{Tree, set_version};
 
 /// Processes with such numbers are nowhere in the captured tree.
 const ELSEWHERE: u32 = 4_000_000;
@@ -29,15 +29,6 @@ fn now() -> u64 {
 
 fn container(name: &str) -> FakeContainer {
     FakeContainer::new(name).pid(ELSEWHERE).started_at(now())
-}
-
-/// An engine that says to run on this kernel, or on another.
-fn set_version(engine: &FakeEngine, kernel: &str, component: &str) {
-    let version = format!(
-        r#"{{"Version":"0.0.0-fake","ApiVersion":"1.41","MinAPIVersion":"1.12","Os":"linux","KernelVersion":"{kernel}",
-            "Components":[{{"Name":"{component}","Version":"5.0.0"}}]}}"#
-    );
-    engine.set_behaviour("/version", Behaviour::Status(200, version));
 }
 
 fn start(tree: &Tree, engine: &FakeEngine, source: SourceChoice, interval: Duration) -> Agent {

@@ -2,8 +2,8 @@
 //!
 //! It listens on a Unix socket in a directory of its own, answers `/_ping`, `/version`, `/info`, `/containers/json`,
 //! `/containers/{id}/json`, `/containers/{id}/stats`, `/images/json`, `/images/{id}/json` and `/events` as API 1.41 (or another,
-//! [`FakeEngine::set_api`]) does, and Podman's `/libpod/containers/stats`. It notes every request, and misbehaves on
-//! request. It runs on a thread of its own, so tests need no runtime.
+//! [`FakeEngine::set_api`]) does, and Podman's `/libpod/containers/json` and `/libpod/containers/stats`. It notes every
+//! request, and misbehaves on request. It runs on a thread of its own, so tests need no runtime.
 //!
 //! ```
 //! use plimsoll_testkit::fake_engine::{Behaviour, FakeContainer, FakeEngine};

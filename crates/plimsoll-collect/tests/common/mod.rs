@@ -7,9 +7,18 @@ use std::path::{Path, PathBuf};
 
 use plimsoll_kernel::{Kernel, Roots};
 use plimsoll_model::Selection;
-use plimsoll_testkit::fake_engine::FakeContainer;
+use plimsoll_testkit::fake_engine::{Behaviour, FakeContainer, FakeEngine};
 use plimsoll_testkit::tree::unpack;
 use tempfile::TempDir;
+
+/// Makes an engine say that it runs on this kernel, and which engine it is.
+pub(crate) fn set_version(engine: &FakeEngine, kernel: &str, component: &str) {
+    let version = format!(
+        r#"{{"Version":"0.0.0-fake","ApiVersion":"1.41","MinAPIVersion":"1.12","Os":"linux","KernelVersion":"{kernel}",
+            "Components":[{{"Name":"{component}","Version":"5.0.0"}}]}}"#
+    );
+    engine.set_behaviour("/version", Behaviour::Status(200, version));
+}
 
 /// The hybrid machine's tree, unpacked.
 pub(crate) struct Tree {

@@ -28,6 +28,7 @@ pub struct FakeContainer {
     cgroup_parent: String,
     networks: Vec<(String, String, u8, String)>,
     volumes: Vec<(String, String)>,
+    pub(super) pod: Option<String>,
 }
 
 impl FakeContainer {
@@ -57,6 +58,7 @@ impl FakeContainer {
             cgroup_parent: String::new(),
             networks: Vec::new(),
             volumes: Vec::new(),
+            pod: None,
         }
     }
 
@@ -182,6 +184,13 @@ impl FakeContainer {
         self
     }
 
+    /// The name of its pod, as Podman tells it; the pod's id follows from it.
+    #[must_use]
+    pub fn pod(mut self, name: &str) -> Self {
+        self.pod = Some(name.to_owned());
+        self
+    }
+
     /// The host name inside.
     #[must_use]
     pub fn hostname(mut self, hostname: &str) -> Self {
@@ -237,6 +246,11 @@ impl FakeContainer {
             summary["Health"] = json!({"Status": status, "FailingStreak": streak});
         }
         summary
+    }
+
+    pub(super) fn member_json(&self) -> Value {
+        let pod = self.pod.as_deref();
+        json!({"Id": self.id, "Pod": pod.map(id_of), "PodName": pod, "IsInfra": false})
     }
 
     pub(super) fn details_json(&self) -> Value {

@@ -7,6 +7,9 @@ use super::stats::AllStats;
 use super::{Behaviour, HOST_MEMORY, IMAGE_SIZE};
 use crate::http::Head;
 
+/// Podman's own path for who is in which pod, in the version that clients ask for.
+const MEMBERS: &str = "/v4.0.0/libpod/containers/json";
+
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) containers: Vec<FakeContainer>,
@@ -77,6 +80,10 @@ impl State {
             "/info" => (200, self.info_json().to_string()),
             "/events" => (200, String::new()),
             "/images/json" => (200, self.images_json().to_string()),
+            MEMBERS => {
+                let members = self.containers.iter().map(FakeContainer::member_json);
+                (200, Value::Array(members.collect()).to_string())
+            }
             "/containers/json" => {
                 let all = head.path.contains("all=1") || head.path.contains("all=true");
                 let shown = self.containers.iter().filter(|container| all || container.pid > 0);
