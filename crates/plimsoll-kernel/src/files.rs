@@ -53,8 +53,12 @@ const V2_TASKS: &str = "cgroup.threads";
 pub(crate) enum When {
     /// In each, and a change of one of its numbers means that the container is active.
     Pulse(&'static [Slot]),
-    /// In each: others can change it too, such as reclaim, writeback, the network, a timer.
+    /// In each: others can change it too, such as the network.
     Always,
+    /// While the container is active, and while one of these numbers is not zero: then others are at work on it, such as
+    /// writeback or a timer. What is about the network, while there is traffic, too. Else every ten seconds ([`PACE`]):
+    /// what is left is housekeeping, such as which pages the kernel thinks are idle.
+    Restless(&'static [Slot]),
     /// While the container is active: only its own tasks can change it.
     Active,
     /// After limits were read again: nobody changes it but who sets the container's limits.
@@ -62,7 +66,7 @@ pub(crate) enum When {
     /// While it is active, and for as long as it changes itself: a task that stalls does not run, and the
     /// stall goes on.
     Stalling(&'static [Slot]),
-    /// Every ten seconds ([`PACE`]): it costs more than the rest.
+    /// Every ten seconds: it costs more than the rest.
     Paced,
     /// The same, if the container was active since.
     PacedActive,
@@ -186,6 +190,9 @@ impl File {
     const fn naming(self, naming: Naming) -> Self {
         Self { naming: Some(naming), ..self }
     }
+    const fn restless(self, slots: &'static [Slot]) -> Self {
+        Self { when: When::Restless(slots), ..self }
+    }
     const fn stalling(self, slots: &'static [Slot]) -> Self {
         Self { when: When::Stalling(slots), ..self }
     }
@@ -195,6 +202,12 @@ use Collector as C;
 use Controller::{Blkio, Cpu, CpuAcct, CpuSet, HugeTlb, Memory, Pids, Unified};
 use Parse::{DeviceDetails, Numbers as N, OfPages, Single};
 use Profile::{Default as D, Full};
+
+/// What writeback works on after whoever wrote has gone to sleep. It changes `memory.stat`, which tells of it, and `io.stat`.
+const WRITEBACK: &[Slot] = &[Slot::FileDirty, Slot::FileWriteback];
+
+/// What timers take away.
+const TIMED_SOCKETS: &[Slot] = &[Slot::SocketsTcpTimeWait];
 
 /// The pulse comes first, so that it is known when the rest is due.
 static V1: &[File] = &[
@@ -208,7 +221,7 @@ static V1: &[File] = &[
     cgroup(CpuAcct, "cpuacct.usage_percpu", C::Percpu, Parse::Details(cpu::v1_by_cpu)).seldom_kept().active(),
     cgroup(CpuSet, "cpuset.effective_cpus", C::Cpuset, N(cpuset)).seldom_kept(),
     cgroup(CpuSet, "cpuset.memory_migrate", C::Cpuset, Single(Slot::MemoryMigrate)).limit(),
-    cgroup(Memory, "memory.stat", C::Memory, N(memory::v1_stat)).always(),
+    cgroup(Memory, "memory.stat", C::Memory, N(memory::v1_stat)).always().restless(WRITEBACK),
     cgroup(Memory, "memory.kmem.usage_in_bytes", C::Memory, Single(Slot::MemoryKernel))
         .from(D)
         .seldom_kept()
@@ -262,13 +275,19 @@ static V2: &[File] = &[
         .pulse(&[Slot::MemoryUsage]),
     cgroup(Unified, "pids.current", C::Processes, Single(Slot::Threads)).always().pulse(&[Slot::Threads]),
     cgroup(Unified, "cpuset.cpus.effective", C::Cpuset, N(cpuset)).seldom_kept(),
-    cgroup(Unified, "memory.stat", C::Memory, N(memory::v2_stat)).always(),
-    cgroup(Unified, "memory.swap.current", C::Memory, Single(Slot::MemorySwap)).from(D).always(),
+    cgroup(Unified, "memory.stat", C::Memory, N(memory::v2_stat)).always().restless(WRITEBACK),
+    cgroup(Unified, "memory.swap.current", C::Memory, Single(Slot::MemorySwap))
+        .from(D)
+        .always()
+        .restless(&[]),
     cgroup(Unified, "memory.peak", C::Memory, Single(Slot::MemoryMaxUsage)).from(D).seldom_kept().active(),
-    cgroup(Unified, "memory.events", C::Memory, N(memory::v2_events)).always(),
+    cgroup(Unified, "memory.events", C::Memory, N(memory::v2_events)).always().restless(&[]),
     cgroup(Unified, "memory.numa_stat", C::Numa, Parse::Details(v2_numa)).seldom_kept().active(),
-    cgroup(Unified, "memory.swap.events", C::Memory, N(memory::v2_swap_events)).from(D).always(),
-    cgroup(Unified, "io.stat", C::Io, Parse::Devices(v2_io)).always(),
+    cgroup(Unified, "memory.swap.events", C::Memory, N(memory::v2_swap_events))
+        .from(D)
+        .always()
+        .restless(&[]),
+    cgroup(Unified, "io.stat", C::Io, Parse::Devices(v2_io)).always().restless(WRITEBACK),
     cgroup(Unified, "io.max", C::Blkio, DeviceDetails(v2_limits)).limit(),
     cgroup(Unified, CGROUP_PROCS, C::Processes, N(processes)).from(D).seldom_kept().active(),
     cgroup(Unified, "cgroup.stat", C::Processes, N(descendants)).from(Full).seldom_kept(),
@@ -341,8 +360,8 @@ static V2_WALKS: &[File] = &[
 
 static NETWORK: &[File] = &[
     network("net/dev", C::Network, Parse::Interfaces).always(),
-    network("net/sockstat", C::Sockets, N(net::sockstat)).from(D).always(),
-    network("net/sockstat6", C::Sockets, N(net::sockstat)).from(D).always(),
+    network("net/sockstat", C::Sockets, N(net::sockstat)).from(D).always().restless(TIMED_SOCKETS),
+    network("net/sockstat6", C::Sockets, N(net::sockstat)).from(D).always().restless(TIMED_SOCKETS),
     process("limits", C::Ulimits, Parse::Details(ulimits)).paced(),
     network("net/tcp", C::Tcp, Parse::Table(Protocol::Tcp)).paced(),
     network("net/snmp", C::TcpStats, Parse::Details(snmp)).paced().naming(Naming::Catalog),
@@ -378,7 +397,12 @@ pub(crate) fn of(version: Version, selection: &Selection, sizes: &[PageSize]) ->
             file.when = if has_pulse { file.when } else { When::Paced };
             continue;
         }
+        // What shows that others are at work is not read.
+        let is_blind = matches!(file.when, When::Restless(_))
+            && (file.collector == C::Io && !selection.has_collector(C::Memory)
+                || file.collector == C::Sockets && !selection.has_collector(C::Network));
         if (!has_pulse && file.when != When::Limit)
+            || is_blind
             || (file.collector == C::Pressure && selection.shows(C::Pressure, Full))
         {
             file.when = When::Always;

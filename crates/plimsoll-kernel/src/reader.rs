@@ -64,13 +64,16 @@ pub struct Reader {
     nested: bool,
 }
 
-/// Numbers that only the container's own tasks can change, as they were last read, and when it was last
-/// active, in monotonic nanoseconds.
+/// Numbers that are not read in each pass, as they were last read, and when the container was last active, in monotonic
+/// nanoseconds.
 #[derive(Debug)]
 struct Lasting {
     numbers: Numbers,
     devices: Vec<DeviceRow>,
     active_at: u64,
+    /// What was last told of its interfaces, the loopback included, as a hash; and when that last changed.
+    traffic: Option<u64>,
+    traffic_at: u64,
     /// Whether it was active in the last pass, however long ago that was.
     was_active: bool,
     /// Whether limits are to be read in the next pass.
@@ -223,13 +226,30 @@ impl Reader {
 impl Lasting {
     /// Whether a file may have changed since it was read.
     fn is_due(&self, file: &File, pace: &Pace, now: u64) -> bool {
+        let is_within = |time, since| now.saturating_sub(since) < time;
+        let is_active = |time| self.was_active || is_within(time, self.active_at);
         match file.when {
             When::Paced => pace.is_due,
             When::PacedActive => pace.is_due && pace.was_active,
             When::Pulse(_) | When::Always => true,
             When::Limit => self.limits_are_due,
-            When::Active => self.was_active || now.saturating_sub(self.active_at) < WAKEFUL,
-            When::Stalling(_) => self.was_active || now.saturating_sub(self.active_at) < STALLING,
+            When::Active => is_active(WAKEFUL),
+            When::Stalling(_) => is_active(STALLING),
+            When::Restless(slots) => {
+                pace.is_due
+                    || is_active(WAKEFUL)
+                    || (file.place == Place::Network && is_within(WAKEFUL, self.traffic_at))
+                    || slots.iter().any(|slot| self.numbers.get(*slot) > Some(0))
+            }
+        }
+    }
+
+    fn heard_traffic(&mut self, interfaces: &[u8], now: u64) {
+        let mut hash = std::hash::DefaultHasher::new();
+        interfaces.hash(&mut hash);
+        let traffic = Some(hash.finish());
+        if std::mem::replace(&mut self.traffic, traffic) != traffic {
+            self.traffic_at = now;
         }
     }
 
@@ -245,7 +265,7 @@ impl Lasting {
     /// The numbers whose change is a sign of life.
     fn watched(&self, when: When) -> [Option<u64>; 2] {
         match when {
-            When::Pulse(slots) | When::Stalling(slots) => {
+            When::Pulse(slots) | When::Stalling(slots) | When::Restless(slots) => {
                 [0, 1].map(|at| slots.get(at).and_then(|slot| self.numbers.get(*slot)))
             }
             When::Always | When::Active | When::Limit | When::Paced | When::PacedActive => [None; 2],
@@ -284,6 +304,8 @@ impl Kernel {
                 numbers: Numbers::default(),
                 devices: Vec::new(),
                 active_at: crate::monotonic(),
+                traffic: None,
+                traffic_at: 0,
                 was_active: true,
                 limits_are_due: true,
             },
@@ -398,10 +420,11 @@ impl Kernel {
 
     /// Closes the files of the container's network namespace, because another container shows it.
     pub fn close_network(&mut self, reader: &mut Reader) {
-        for (file, open) in self.files.iter().zip(&mut reader.files) {
+        for ((file, said), open) in self.files.iter().zip(&self.said).zip(&mut reader.files) {
             if file.place == Place::Network {
                 self.budget.give_back(count_kept(std::slice::from_ref(open)));
                 *open = Open::Absent;
+                reader.lasting.forget(said);
             }
         }
         let is_open = |position: usize| !matches!(reader.files[position], Open::Absent);
@@ -423,7 +446,8 @@ impl Kernel {
 
     /// Reads everything that is wanted of the container into `row`, which keeps what its life cycle has
     /// put there. What only the container's own tasks can change is read while they run and for a while
-    /// after (`WAKEFUL`, `STALLING`); otherwise it is as it was.
+    /// after (`WAKEFUL`, `STALLING`); what writeback, timers or the network change besides, also while these are at
+    /// work, and every ten seconds. Otherwise it is as it was.
     pub fn read(&mut self, reader: &mut Reader, row: &mut ContainerRow, spent: &mut Spent) -> Reading {
         row.interfaces.clear();
         row.devices.clear();
@@ -645,6 +669,7 @@ impl Kernel {
             | Parse::Table(_)
             | Parse::Walk(_) => {}
             Parse::Interfaces => {
+                lasting.heard_traffic(bytes, now);
                 self.rows_dropped += interfaces(bytes, reader, row);
                 return;
             }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use plimsoll_kernel::{Kernel, Reader, Reading, Roots, Spent, Target, Version};
 use plimsoll_model::catalog::SlotIndex;
@@ -13,6 +14,7 @@ use plimsoll_model::{
     Collector, Container, ContainerRow, DeviceSlot, InterfaceSlot, Profile, Selection, Slot,
 };
 use plimsoll_testkit::tree::unpack;
+use plimsoll_testkit::wait_until;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -1025,6 +1027,96 @@ fn what_a_file_no_longer_says_is_forgotten() {
     assert_eq!(after.values.get(Slot::MemoryMaxUsage), before.values.get(Slot::MemoryMaxUsage));
     assert_eq!(after.device_total(DeviceSlot::Reads), None);
     assert_eq!(after.device_total(DeviceSlot::ReadBytes), before.device_total(DeviceSlot::ReadBytes));
+}
+
+/// Replaces the number behind a key, or behind each of several words of a line.
+fn rewrite(path: &Path, key: &str, value: u64) {
+    let text = fs::read_to_string(path).unwrap();
+    let mut found = false;
+    let lines = text.lines().map(|line| match line.split_once(key) {
+        Some(("", rest)) if rest.starts_with(' ') => {
+            found = true;
+            let rest: Vec<_> = rest.split(' ').skip(2).collect();
+            [&[key, &value.to_string()], &rest[..]].concat().join(" ") + "\n"
+        }
+        _ => format!("{line}\n"),
+    });
+    let text: String = lines.collect();
+    assert!(found, "{}: {key}", path.display());
+    fs::write(path, text).unwrap();
+}
+
+#[test]
+fn of_a_container_that_sleeps_is_read_what_others_are_at_work_on() {
+    const AWHILE: Duration = Duration::from_secs(20);
+    // Longer than a container takes to fall asleep.
+    const LONG: Duration = Duration::from_secs(3);
+    std::thread::scope(|scope| {
+        for capture in CAPTURES {
+            scope.spawn(move || {
+                let tree = Tree::unpack(capture);
+                let net = tree.container("net");
+                let (memory, rss, dirty, cpu) = match capture.version {
+                    Version::V2 => ("", "anon", "file_dirty", ("", "cpu.stat", "usage_usec")),
+                    _ => ("memory", "total_rss", "total_dirty", ("cpuacct", "cpuacct.usage", "")),
+                };
+                let stat = tree.cgroup(memory, net).join("memory.stat");
+                let sockets = tree.path(&format!("proc/{}/net/sockstat", net.pid));
+                let mut kernel = tree.kernel(&Selection::default());
+                let mut reader = kernel.attach(&by_pid(net)).unwrap();
+                let mut count = 1_000_000;
+                // Whether a pass sees what was changed just before it: in memory.stat, and in sockstat.
+                let mut sees = || {
+                    count += 1;
+                    rewrite(&stat, rss, count);
+                    rewrite(&sockets, "RAW: inuse", count);
+                    let row = read(&mut kernel, &mut reader, net);
+                    [Slot::MemoryRss, Slot::SocketsRaw].map(|slot| row.values.get(slot) == Some(count))
+                };
+                let is_live = || {
+                    let (hierarchy, file, key) = cpu;
+                    let path = tree.cgroup(hierarchy, net).join(file);
+                    let usage = field(&path, key).unwrap() + 1;
+                    match key {
+                        "" => fs::write(path, format!("{usage}\n")).unwrap(),
+                        _ => rewrite(&path, key, usage),
+                    }
+                };
+                // Connections that ended wait for a timer.
+                const TIME_WAIT: &str = "TCP: inuse 0 orphan 0 tw";
+                rewrite(&sockets, TIME_WAIT, 3);
+                assert_eq!(sees(), [true, true]);
+                wait_until(AWHILE, "nothing but a timer", || sees() == [false, true]);
+                rewrite(&sockets, TIME_WAIT, 0);
+                assert!(sees()[1]);
+                wait_until(AWHILE, "it falls asleep", || sees() == [false, false]);
+
+                wait_until(AWHILE, "its turn after ten seconds", || sees() == [true, true]);
+                assert_eq!(sees(), [false, false]);
+                is_live();
+                assert_eq!(sees(), [true, true]);
+                wait_until(AWHILE, "it falls asleep", || sees() == [false, false]);
+                // Traffic, be it on the loopback: whoever shares the network may have sockets that others do not see.
+                let interfaces = tree.path(&format!("proc/{}/net/dev", net.pid));
+                let text = fs::read_to_string(&interfaces).unwrap();
+                fs::write(&interfaces, text.replacen("lo: ", "lo: 1", 1)).unwrap();
+                assert!(sees()[1]);
+                wait_until(AWHILE, "the traffic is over", || sees() == [false, false]);
+
+                // Writeback ends after the container sleeps, and is followed to its end.
+                is_live();
+                rewrite(&stat, dirty, 4096);
+                let began = Instant::now();
+                while began.elapsed() < LONG {
+                    assert!(sees()[0]);
+                }
+                wait_until(AWHILE, "nothing but writeback", || sees() == [true, false]);
+                rewrite(&stat, dirty, 0);
+                assert_eq!(sees(), [true, true]);
+                wait_until(AWHILE, "it falls asleep", || sees() == [false, false]);
+            });
+        }
+    });
 }
 
 /// Runs in a process of its own, as it lowers the limit of the whole process.
