@@ -18,7 +18,7 @@ command -v cargo >/dev/null 2>&1 || {
 
 step "what the tests need"
 scripts/need.sh docker=docker.io dockerd=docker.io iptables=iptables promtool=prometheus linux.uml=user-mode-linux \
-  busybox=busybox-static mkfs.ext4=e2fsprogs curl=curl podman=podman crun=crun runc=runc catatonit=catatonit \
+  busybox=busybox-static chrt=util-linux mkfs.ext4=e2fsprogs curl=curl podman=podman crun=crun runc=runc catatonit=catatonit \
   docker-registry=docker-registry prometheus-node-exporter=prometheus-node-exporter prometheus=prometheus \
   influxd=influxdb victoria-metrics=victoria-metrics nats-server=nats-server \
   pg_createcluster=postgresql jq=jq yq=yq systemd-analyze=systemd musl-gcc=musl-tools
@@ -35,11 +35,10 @@ cargo clippy -p plimsoll --no-default-features --features docker --all-targets -
 cargo clippy -p plimsoll --no-default-features --features metrics --all-targets --locked -- -D warnings
 cargo clippy -p plimsoll-engine --all-targets --locked -- -D warnings
 
-step "tests"
-cargo test --workspace --features plimsoll-deliver/nats --locked
+step "the tests' programs"
+tests=(cargo test --workspace --features plimsoll-deliver/nats --locked)
+"${tests[@]}" --no-run
 
-# Each ends with one long step on one core, so they go side by side.
-step "the release binary, and the static one for the image"
 beside=$(mktemp -d)
 jobs=()
 end() {
@@ -47,13 +46,25 @@ end() {
   rm -rf "$beside"
 }
 trap end EXIT
-setsid scripts/static-binary.sh >"$beside/binary" 2>"$beside/static.log" &
+
+# Two builds with one long step on one core each, from what the tests leave of the processors while they wait.
+setsid chrt --idle 0 scripts/static-binary.sh >"$beside/binary" 2>"$beside/static.log" &
 jobs+=($!) static=$!
-cargo build --release --locked -p plimsoll
-wait "$static" || {
-  tail -n 30 "$beside/static.log" >&2
-  exit 1
+setsid chrt --idle 0 cargo build --release --locked -p plimsoll >"$beside/release.log" 2>&1 &
+jobs+=($!) release=$!
+
+step "tests"
+"${tests[@]}"
+
+step "the release binary, and the static one for the image"
+built() {
+  wait "$1" || {
+    tail -n 30 "$2" >&2
+    exit 1
+  }
 }
+built "$release" "$beside/release.log"
+built "$static" "$beside/static.log"
 jobs=()
 
 # It takes minutes of one core, in a kernel of its own.

@@ -41,7 +41,7 @@ use crate::trouble::Trouble;
 use crate::world::World;
 
 /// Operations of a usual run.
-const OPERATIONS: usize = 500;
+const OPERATIONS: usize = 200;
 
 /// Operations between two looks at whether all is as the model says.
 const BATCH: usize = 25;
