@@ -33,6 +33,7 @@ mod files;
 mod filesystems;
 mod host;
 mod host_reader;
+mod lasting;
 mod layout;
 mod limits;
 mod locate;

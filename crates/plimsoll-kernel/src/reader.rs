@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use plimsoll_model::container::Network;
-use plimsoll_model::{Collector, ContainerRow, Details, DeviceRow, InterfaceRow, Slot};
+use plimsoll_model::{Collector, ContainerRow, Details, InterfaceRow, Slot};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
@@ -14,9 +14,9 @@ use crate::Kernel;
 use crate::devices::Devices;
 use crate::error::Error;
 use crate::files::{CGROUP_PROCS, File, Keep, PACE, Parse, Place, When};
+use crate::lasting::Lasting;
 use crate::layout::Controller;
 use crate::locate::{self, Target};
-use crate::parse::block::DeviceNumbers;
 use crate::parse::net::{Route, routes};
 use crate::parse::{Numbers, net, single, sockets};
 use crate::proc_file::read_whole;
@@ -26,14 +26,6 @@ use crate::walks::{self, Ledger, Walk};
 /// The most interfaces of one container that are shown: whoever may add interfaces inside could add any
 /// number.
 pub const MAX_INTERFACES: usize = 32;
-
-/// For how long after the last sign of life everything is read. The kernel's own book-keeping for what
-/// ran (an enforcement period, a batch of statistics) is over well before.
-const WAKEFUL: u64 = 2_000_000_000;
-
-/// The same for what grows while a task waits. The kernel brings pressure up to date every two seconds, so
-/// a stall that began after the last sign of life may take that long to show.
-const STALLING: u64 = 5_000_000_000;
 
 /// The most cgroups below a container's own in which processes are counted.
 const MAX_NESTED: usize = 1024;
@@ -59,25 +51,8 @@ pub struct Reader {
     details: Vec<(usize, Details)>,
     /// What is read over several passes, by the position of its file.
     works: Vec<(usize, Work)>,
-    pace: Pace,
     /// Whether there are cgroups below, whose processes count too.
     nested: bool,
-}
-
-/// Numbers that are not read in each pass, as they were last read, and when the container was last active, in monotonic
-/// nanoseconds.
-#[derive(Debug)]
-struct Lasting {
-    numbers: Numbers,
-    devices: Vec<DeviceRow>,
-    active_at: u64,
-    /// What was last told of its interfaces, the loopback included, as a hash; and when that last changed.
-    traffic: Option<u64>,
-    traffic_at: u64,
-    /// Whether it was active in the last pass, however long ago that was.
-    was_active: bool,
-    /// Whether limits are to be read in the next pass.
-    limits_are_due: bool,
 }
 
 /// What is read over several passes.
@@ -94,21 +69,6 @@ impl Work {
             Self::Walk(walk) => walk.is_going(),
         }
     }
-}
-
-/// When what costs more than the rest is read.
-#[derive(Debug)]
-struct Pace {
-    /// The container's own moment, in nanoseconds.
-    phase: u64,
-    /// Which turn the last pass was in; none before the first.
-    turn: Option<u64>,
-    /// Whether the pass is the first of a turn, …
-    is_due: bool,
-    /// … and if so, whether the container was active since the first of the turn before.
-    was_active: bool,
-    /// When the last turn began, in monotonic nanoseconds.
-    began: u64,
 }
 
 /// What has to be kept of a container's readings while its files are closed and opened anew: sums that must not fall.
@@ -223,69 +183,6 @@ impl Reader {
     }
 }
 
-impl Lasting {
-    /// Whether a file may have changed since it was read.
-    fn is_due(&self, file: &File, pace: &Pace, now: u64) -> bool {
-        let is_within = |time, since| now.saturating_sub(since) < time;
-        let is_active = |time| self.was_active || is_within(time, self.active_at);
-        match file.when {
-            When::Paced => pace.is_due,
-            When::PacedActive => pace.is_due && pace.was_active,
-            When::Pulse(_) | When::Always => true,
-            When::Limit => self.limits_are_due,
-            When::Active => is_active(WAKEFUL),
-            When::Stalling(_) => is_active(STALLING),
-            When::Restless(slots) => {
-                pace.is_due
-                    || is_active(WAKEFUL)
-                    || (file.place == Place::Network && is_within(WAKEFUL, self.traffic_at))
-                    || slots.iter().any(|slot| self.numbers.get(*slot) > Some(0))
-            }
-        }
-    }
-
-    fn heard_traffic(&mut self, interfaces: &[u8], now: u64) {
-        let mut hash = std::hash::DefaultHasher::new();
-        interfaces.hash(&mut hash);
-        let traffic = Some(hash.finish());
-        if std::mem::replace(&mut self.traffic, traffic) != traffic {
-            self.traffic_at = now;
-        }
-    }
-
-    /// Forgets what a file said.
-    fn forget(&mut self, (numbers, devices): &(Numbers, DeviceNumbers)) {
-        self.numbers.forget(numbers);
-        for row in &mut self.devices {
-            row.values.forget(devices);
-        }
-        self.devices.retain(|row| !row.values.is_empty());
-    }
-
-    /// The numbers whose change is a sign of life.
-    fn watched(&self, when: When) -> [Option<u64>; 2] {
-        match when {
-            When::Pulse(slots) | When::Stalling(slots) | When::Restless(slots) => {
-                [0, 1].map(|at| slots.get(at).and_then(|slot| self.numbers.get(*slot)))
-            }
-            When::Always | When::Active | When::Limit | When::Paced | When::PacedActive => [None; 2],
-        }
-    }
-}
-
-impl Pace {
-    /// A pass begins.
-    fn tick(&mut self, now: u64, active_at: u64) {
-        let turn = now.saturating_add(self.phase) / PACE;
-        let is_first = self.turn.is_none();
-        self.is_due = self.turn.replace(turn) != Some(turn);
-        if self.is_due {
-            self.was_active = is_first || active_at.saturating_add(WAKEFUL) >= self.began;
-            self.began = now;
-        }
-    }
-}
-
 impl Kernel {
     /// Finds a container's cgroup and opens its files.
     ///
@@ -300,22 +197,13 @@ impl Kernel {
             process_started: None,
             files: Vec::with_capacity(self.files.len()),
             limits: Numbers::default(),
-            lasting: Lasting {
-                numbers: Numbers::default(),
-                devices: Vec::new(),
-                active_at: crate::monotonic(),
-                traffic: None,
-                traffic_at: 0,
-                was_active: true,
-                limits_are_due: true,
-            },
+            lasting: Lasting::new(self.next_phase(), crate::monotonic()),
             namespace: None,
             interfaces: Vec::new(),
             routes: Vec::new(),
             networks: Vec::new(),
             details: Vec::new(),
             works: Vec::new(),
-            pace: Pace { phase: self.next_phase(), turn: None, is_due: true, was_active: true, began: 0 },
             nested: false,
         };
         let mut has_namespace = !matches!(target.network_mode, "host");
@@ -435,8 +323,7 @@ impl Kernel {
     /// Reads limits again, and looks whether there are cgroups below the container's own. The next pass
     /// reads every file.
     pub fn refresh(&mut self, reader: &mut Reader) {
-        reader.lasting.was_active = true;
-        reader.lasting.limits_are_due = true;
+        reader.lasting.refresh();
         self.limits.read(&self.layout, &reader.directories, &mut reader.limits);
         let own = reader.directories[Controller::Unified as usize].as_ref();
         let own = reader.directories[Controller::Pids as usize].as_ref().or(own);
@@ -446,8 +333,8 @@ impl Kernel {
 
     /// Reads everything that is wanted of the container into `row`, which keeps what its life cycle has
     /// put there. What only the container's own tasks can change is read while they run and for a while
-    /// after (`WAKEFUL`, `STALLING`); what writeback, timers or the network change besides, also while these are at
-    /// work, and every ten seconds. Otherwise it is as it was.
+    /// after; what writeback, timers or the network change besides, also while these are at work, and every ten
+    /// seconds. Otherwise it is as it was.
     pub fn read(&mut self, reader: &mut Reader, row: &mut ContainerRow, spent: &mut Spent) -> Reading {
         row.interfaces.clear();
         row.devices.clear();
@@ -455,13 +342,13 @@ impl Kernel {
         row.values.merge(&reader.limits);
         let began = crate::monotonic();
         let (mut since, mut collector) = (began, None);
-        reader.pace.tick(began, reader.lasting.active_at);
+        reader.lasting.begin(began);
         for position in 0..self.files.len() {
             let file = self.files[position];
             if matches!(reader.files[position], Open::Absent) {
                 continue;
             }
-            let is_due = reader.lasting.is_due(&file, &reader.pace, began);
+            let is_due = reader.lasting.is_due(&file, began);
             if !is_due && !reader.is_at_work(position) {
                 continue;
             }
@@ -490,15 +377,14 @@ impl Kernel {
                     // What was read before is no longer shown as if it were true.
                     reader.lasting.forget(&self.said[position]);
                     reader.details_of(position).into_iter().for_each(Details::clear);
-                    reader.lasting.active_at = began;
+                    reader.lasting.stirred(began);
                 }
             }
         }
         if let Some(last) = collector {
             spent.nanos[last as usize] += crate::monotonic() - since;
         }
-        reader.lasting.was_active = reader.lasting.active_at >= began;
-        reader.lasting.limits_are_due = false;
+        reader.lasting.end(began);
         row.values.merge(&reader.lasting.numbers);
         row.devices.extend_from_slice(&reader.lasting.devices);
         row.add_details(reader.details.iter().flat_map(|(_, details)| details.rows()));
@@ -682,7 +568,7 @@ impl Kernel {
             said.0.merge(&self.scratch);
             self.scratch.clear();
             if before != lasting.watched(file.when) {
-                lasting.active_at = now;
+                lasting.stirred(now);
             }
         }
     }
