@@ -31,7 +31,6 @@ pub(crate) struct Known {
     labels: LabelChoice,
     past: Arc<Past>,
     containers: HashMap<String, Entry>,
-    /// Which containers are in a pod; only Podman has them.
     images: HashMap<String, Arc<ImageFacts>>,
     /// Since when events are heard, in Unix nanoseconds.
     heard_since: u64,
@@ -53,8 +52,7 @@ struct Entry {
     has_labels: bool,
     /// Whether it was inspected, which tells more than a listing.
     inspected: bool,
-    /// Whether the engine was asked for its pod since it is known.
-    /// Whether the engine was asked for its pod when it knew of it.
+    /// Whether the engine told its pod, or that it has none.
     pod_told: bool,
 }
 

@@ -160,12 +160,9 @@ fn what_is_known_is_measured_while_the_engine_is_away() {
     agent.wait_slot("busy", Slot::StartsManual, Some(1));
 
     // A connection that breaks alone: the same again.
-    let streams = engine.requests().iter().filter(|(_, path)| path.contains("/events")).count();
+    let streams = engine.asked("/events");
     engine.drop_connections();
-    wait_until(SOON, "a new stream", || {
-        engine.subscribers() == 1
-            && engine.requests().iter().filter(|(_, path)| path.contains("/events")).count() > streams
-    });
+    wait_until(SOON, "a new stream", || engine.subscribers() == 1 && engine.asked("/events") > streams);
     let ended = die(&engine, busy.fake().started_at(now()), &busy.id, 0);
     agent.wait_slot("busy", Slot::State, Some(0));
     start_again(&engine, ended, &busy.id, busy.pid);
@@ -239,7 +236,7 @@ fn a_later_listing_that_is_wrong_takes_nobody_away() {
     let pace = Pace { check: Duration::from_millis(50), listing_every: 1, ..Setup::default().pace };
     let agent = start_with(&tree, &engine, Setup { pace, ..Setup::default() });
     agent.wait_ready();
-    let listings = || engine.requests().iter().filter(|(_, path)| path.contains("/containers/json")).count();
+    let listings = || engine.asked("/containers/json");
     // Empty, as one that was begun before the containers were made.
     engine.set_behaviour("/containers/json", Behaviour::Status(200, "[]".to_owned()));
     let before = listings();
@@ -592,7 +589,7 @@ fn filters_hold_from_the_first_moment() {
     engine.emit("rename", &busy.id, &[("oldName", "/busy")]);
     agent.wait_row("web-9", "numbers", |row| row.values.get(Slot::MemoryUsage).is_some());
     assert_eq!(names(), ["web-1", "web-4", "web-9"]);
-    let asked = engine.requests().iter().any(|(_, path)| path.contains(left_out));
+    let asked = engine.asked(left_out) > 0;
     assert!(!asked, "the engine is not asked about containers that are left out");
 }
 
@@ -718,7 +715,7 @@ fn a_pod_is_told_whenever_its_members_come() {
     let agent = start_with(&tree, &engine, Setup { pace, timeouts, ..Setup::default() });
     agent.wait_ready();
     let put = |name: &str| engine.put(FakeContainer::new(name).pod("pod"));
-    let asked = || engine.requests().iter().filter(|(_, path)| path.contains(MEMBERS)).count();
+    let asked = || engine.asked(MEMBERS);
     let wait_pod = |name: &str| {
         agent.wait_row(name, "its pod", |row| {
             (row.container.pod.as_str(), row.container.pod_id.as_str()) == ("pod", id_of("pod").as_str())
@@ -756,9 +753,8 @@ fn a_pod_is_told_whenever_its_members_come() {
     let before = asked();
     engine.emit("create", &put("unknown"), &[]);
     wait_until(SOON, "a question", || asked() > before);
-    let pings = |engine: &FakeEngine| engine.requests().iter().filter(|(_, path)| path == "/_ping").count();
-    let pinged = pings(&engine);
-    wait_until(SOON, "later checks", || pings(&engine) > pinged + 2);
+    let pinged = engine.asked("/_ping");
+    wait_until(SOON, "later checks", || engine.asked("/_ping") > pinged + 2);
     assert_eq!((asked(), agent.row("unknown").unwrap().container.pod.as_str()), (before + 1, ""));
 }
 
@@ -769,9 +765,7 @@ fn a_quiet_time_costs_what_the_pace_says() {
     let pace = Pace { check: Duration::from_millis(40), listing_every: 4, ..Setup::default().pace };
     let agent = start_with(&tree, &engine, Setup { pace, ..Setup::default() });
     agent.wait_ready();
-    wait_until(SOON, "a few checks", || {
-        engine.requests().iter().filter(|(_, path)| path == "/_ping").count() > 3
-    });
+    wait_until(SOON, "a few checks", || engine.asked("/_ping") > 3);
     engine.forget();
     let before = agent.engine().requests;
     wait_until(SOON, "forty checks", || engine.requests().len() >= 40);

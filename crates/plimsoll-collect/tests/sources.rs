@@ -45,10 +45,6 @@ fn ask_api(tree: &Tree, engine: &FakeEngine) -> Agent {
     start(tree, engine, SourceChoice::Api, Setup::default().interval)
 }
 
-fn asked(engine: &FakeEngine, part: &str) -> usize {
-    engine.requests().iter().filter(|(_, path)| path.contains(part)).count()
-}
-
 fn received(row: &ContainerRow) -> Option<u64> {
     row.network_total(InterfaceSlot::RxBytes)
 }
@@ -82,7 +78,7 @@ fn the_kernel_release_and_what_is_found_decide() {
             assert_eq!(agent.get("idle", Slot::MemoryLimit), None);
             assert!(agent.engine().requests >= 1);
         } else {
-            assert_eq!(asked(&engine, "/stats"), 0);
+            assert_eq!(engine.asked("/stats"), 0);
         }
     }
 }
@@ -109,7 +105,7 @@ fn numbers_are_the_engines_and_grow() {
     engine.set_stats(&id, FakeStats { memory_limit: HOST_MEMORY, ..stats });
     agent.wait_slot("web", Slot::MemoryLimit, None);
     // One stream, however long.
-    assert_eq!(asked(&engine, "/stats"), 1);
+    assert_eq!(engine.asked("/stats"), 1);
 }
 
 #[test]
@@ -211,8 +207,8 @@ fn traffic_of_a_shared_network_is_shown_once() {
         engine.emit("start", &owner, &[]);
         shows(&["infra", "alone"]);
         let (one, each) = (
-            asked(&engine, "/libpod/containers/stats"),
-            asked(&engine, "stats?stream=true") - asked(&engine, "libpod/containers/stats"),
+            engine.asked("/libpod/containers/stats"),
+            engine.asked("stats?stream=true") - engine.asked("libpod/containers/stats"),
         );
         let expected = if component == "Engine" { (0, true) } else { (1, false) };
         assert_eq!((one, each > 0), expected);

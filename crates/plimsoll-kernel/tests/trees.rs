@@ -1029,7 +1029,7 @@ fn what_a_file_no_longer_says_is_forgotten() {
     assert_eq!(after.device_total(DeviceSlot::ReadBytes), before.device_total(DeviceSlot::ReadBytes));
 }
 
-/// Replaces the number behind a key, or behind each of several words of a line.
+/// Replaces the number behind the words with which a line begins.
 fn rewrite(path: &Path, key: &str, value: u64) {
     let text = fs::read_to_string(path).unwrap();
     let mut found = false;

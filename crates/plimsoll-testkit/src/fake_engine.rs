@@ -260,6 +260,11 @@ impl FakeEngine {
         self.shared.state().requests.clone()
     }
 
+    /// How many requests so far had this in their path.
+    pub fn asked(&self, part: &str) -> usize {
+        self.shared.state().requests.iter().filter(|(_, path)| path.contains(part)).count()
+    }
+
     /// Forgets the requests so far.
     pub fn forget(&self) {
         self.shared.state().requests.clear();

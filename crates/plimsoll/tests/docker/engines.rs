@@ -97,8 +97,7 @@ async fn answers_that_are_none() {
     engine.set_behaviour("/images/create", Behaviour::Status(200, report.to_owned()));
     let error = docker.create_container("n", "s", &config).await.unwrap_err();
     assert!(matches!(error, DockerError::ImageNotFound { .. }), "{error}");
-    let creations = engine.requests().iter().filter(|(_, path)| path.contains("/containers/create")).count();
-    assert_eq!(creations, 7, "nothing is sent twice, and nothing without its image");
+    assert_eq!(engine.asked("/containers/create"), 7, "nothing is sent twice, and nothing without its image");
 }
 
 #[tokio::test]
@@ -111,9 +110,6 @@ async fn numbers_of_another_kernel_come_from_the_api_and_only_those_that_are_wan
     docker.start_metrics_collection("wanted").await.unwrap();
     wait_until_async(SOON, "points", async || docker.get_recent_metric_points(&wanted, 3).await.len() == 3)
         .await;
-    let streams = |id: &str| {
-        let path = format!("/containers/{id}/stats");
-        engine.requests().iter().filter(|(_, asked)| asked.contains(&path)).count()
-    };
+    let streams = |id: &str| engine.asked(&format!("/containers/{id}/stats"));
     assert_eq!((streams(&wanted), streams(&other)), (1, 0));
 }
